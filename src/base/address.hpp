@@ -1,0 +1,57 @@
+// IP addresses, endpoints and address ranges as values: parsing, printing, comparing. No sockets.
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace dotrelay {
+
+/// An IPv4 or IPv6 address. IPv4 is kept in the first four octets.
+struct IpAddress {
+  bool is_v6 = false;
+  std::array<std::uint8_t, 16> octets{};
+
+  [[nodiscard]] Bytes bytes() const { return Bytes(octets).first(is_v6 ? 16 : 4); }
+  [[nodiscard]] bool is_unspecified() const;
+  [[nodiscard]] std::string to_text() const;
+
+  friend bool operator==(const IpAddress&, const IpAddress&) = default;
+};
+
+/// Parses an IP literal; no brackets, no zone, no name.
+Result<IpAddress> parse_ip_address(std::string_view text);
+
+/// An address with a port in host order.
+struct Endpoint {
+  IpAddress address;
+  std::uint16_t port = 0;
+
+  /// "127.0.0.1:853", "[::1]:853".
+  [[nodiscard]] std::string to_text() const;
+
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+/// Parses "ADDRESS", "ADDRESS:PORT", "[ADDRESS6]:PORT" or a bare IPv6 address. Without a port, `default_port` is used;
+/// 0 there means that a port must be written.
+Result<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_port);
+
+/// An address range ("10.0.0.0/8"). An IPv4 range never matches an IPv6 address.
+struct AddressRange {
+  IpAddress network;
+  std::uint8_t prefix_length = 0;
+
+  [[nodiscard]] bool contains(const IpAddress& address) const;
+
+  friend bool operator==(const AddressRange&, const AddressRange&) = default;
+};
+
+/// Parses CIDR notation or a single address. Bits behind the prefix must be zero.
+Result<AddressRange> parse_address_range(std::string_view text);
+
+}  // namespace dotrelay

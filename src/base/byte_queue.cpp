@@ -1,0 +1,44 @@
+// See byte_queue.hpp.
+#include "base/byte_queue.hpp"
+
+#include <cassert>
+
+namespace dotrelay {
+
+void ByteQueue::append(Bytes octets) {
+  compact();
+  storage_.insert(storage_.end(), octets.begin(), octets.end());
+}
+
+MutableBytes ByteQueue::extend(std::size_t count) {
+  compact();
+  storage_.resize(storage_.size() + count);
+  return MutableBytes(storage_).last(count);
+}
+
+void ByteQueue::trim(std::size_t count) {
+  assert(count <= size());
+  storage_.resize(storage_.size() - count);
+}
+
+void ByteQueue::consume(std::size_t count) {
+  assert(count <= size());
+  begin_ += count;
+  if (begin_ != storage_.size()) return;
+  begin_ = 0;
+  storage_.clear();
+}
+
+void ByteQueue::shrink(std::size_t kept_bytes) {
+  assert(empty());
+  if (storage_.capacity() > kept_bytes) std::vector<std::uint8_t>().swap(storage_);
+}
+
+// Moving the rest to the front is paid for by the octets consumed since the last move: at most one copy an octet.
+void ByteQueue::compact() {
+  if (begin_ == 0 || begin_ < size()) return;
+  storage_.erase(storage_.begin(), storage_.begin() + static_cast<std::ptrdiff_t>(begin_));
+  begin_ = 0;
+}
+
+}  // namespace dotrelay

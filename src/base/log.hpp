@@ -1,0 +1,43 @@
+// The text log: one line per event on standard error, bounded in lines a second so that a failing network cannot fill
+// a disk. Passed by reference to whoever logs; nothing is global.
+#pragma once
+
+#include "base/clock.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace dotrelay {
+
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
+
+class Log {
+ public:
+  /// Lines a second before the rest of that second is counted instead of written.
+  static constexpr std::uint32_t kLinesPerSecond = 100;
+
+  /// `who` begins every line ("supervisor", "worker 1"). `descriptor` stays open as long as the log lives.
+  Log(LogLevel threshold, std::string who, int descriptor = 2);
+
+  [[nodiscard]] bool enabled(LogLevel level) const { return level >= threshold_; }
+
+  void write(LogLevel level, std::string_view text);
+  void debug(std::string_view text) { write(LogLevel::debug, text); }
+  void info(std::string_view text) { write(LogLevel::info, text); }
+  void warning(std::string_view text) { write(LogLevel::warning, text); }
+  void error(std::string_view text) { write(LogLevel::error, text); }
+
+ private:
+  bool admit(TimePoint now);
+  void emit(LogLevel level, std::string_view text) const;
+
+  LogLevel threshold_;
+  std::string who_;
+  int descriptor_;
+  TimePoint second_began_{};
+  std::uint32_t lines_this_second_ = 0;
+  std::uint32_t suppressed_ = 0;
+};
+
+}  // namespace dotrelay

@@ -1,0 +1,28 @@
+// The command line as a value.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace dotrelay {
+
+inline constexpr std::string_view kDefaultConfigFile = "/etc/dotrelay/dotrelay.toml";
+
+struct CommandLine {
+  enum class Action : std::uint8_t { relay, check, help, version, print_defaults, worker };
+  Action action = Action::relay;
+  std::string config_file{kDefaultConfigFile};
+  std::string worker;       ///< the supervisor's own options, see Inheritance
+  std::string descriptors;
+};
+
+/// `arguments` without the program's name. The error is one of usage.
+Result<CommandLine> parse_command_line(std::span<const char* const> arguments);
+
+std::string_view help_text();
+
+}  // namespace dotrelay

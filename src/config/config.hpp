@@ -1,0 +1,72 @@
+// The configuration as immutable values: what docs/manual.md describes, after all checks. Made by parse_config().
+#pragma once
+
+#include "base/address.hpp"
+#include "base/clock.hpp"
+#include "base/log.hpp"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dotrelay {
+
+/// Where in the file a value stands; line 0 means that it is a default.
+struct SourcePosition {
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+};
+
+/// The source addresses that are served.
+struct AllowList {
+  std::vector<AddressRange> ranges;
+
+  [[nodiscard]] bool contains(const IpAddress& address) const;
+};
+
+struct ListenConfig {
+  std::vector<Endpoint> addresses;
+  /// Nobody wrote `addresses`: one that this host cannot bind is skipped with a warning instead of an error.
+  bool addresses_are_default = true;
+  AllowList allow;
+  std::uint32_t workers = 0;  ///< 0: one per CPU that the process may use
+  bool share_port = false;
+};
+
+/// SHA-256 of a certificate's SubjectPublicKeyInfo (RFC 7858 4.2).
+using Pin = std::array<std::uint8_t, 32>;
+
+struct UpstreamConfig {
+  std::string name;
+  std::vector<Endpoint> addresses;
+  std::string tls_name;  ///< a host name without trailing dot, or an IP literal
+  std::string ca_file;   ///< empty: the system's bundle, or with pins none
+  SourcePosition ca_file_position;
+  std::vector<Pin> pins;
+};
+
+struct RelayConfig {
+  Duration deadline{};
+};
+
+struct LimitsConfig {
+  std::uint32_t tcp_clients = 0;  ///< of the whole relay
+  Duration tcp_idle{};
+};
+
+struct Config {
+  ListenConfig listen;
+  std::vector<UpstreamConfig> upstreams;  ///< in failover order, never empty
+  RelayConfig relay;
+  LimitsConfig limits;
+  LogLevel log_level = LogLevel::info;
+};
+
+/// Most tables and list entries of each kind: a bound for what an upstream mask or a descriptor table must hold.
+inline constexpr std::size_t kMaxUpstreams = 16;
+inline constexpr std::size_t kMaxUpstreamAddresses = 16;
+inline constexpr std::size_t kMaxListenAddresses = 64;
+inline constexpr std::uint32_t kMaxWorkers = 256;
+
+}  // namespace dotrelay

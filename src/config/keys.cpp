@@ -1,0 +1,295 @@
+// See keys.hpp. The setters check one value each; what needs several keys at once is checked in parser.cpp.
+#include "config/keys.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace dotrelay {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint16_t kDotPort = 853;  // RFC 7858 3.1
+constexpr std::uint32_t kMaxTcpClients = 1'000'000;
+
+KeyProblem take_endpoint(std::vector<Endpoint>& endpoints, std::string_view text, std::uint16_t default_port) {
+  const Result<Endpoint> endpoint = parse_endpoint(text, default_port);
+  if (!endpoint) return endpoint.error().message;
+  if (std::ranges::find(endpoints, *endpoint) != endpoints.end()) return "\"" + std::string(text) + "\" is listed twice";
+  endpoints.push_back(*endpoint);
+  return std::nullopt;
+}
+
+AddressRange range(std::string_view text) { return *parse_address_range(text); }
+
+KeyProblem take_allowed(const KeyTarget& target, std::string_view text) {
+  std::vector<AddressRange>& ranges = target.config.listen.allow.ranges;
+  if (text == "loopback") {
+    ranges.insert(ranges.end(), {range("127.0.0.0/8"), range("::1")});
+  } else if (text == "private") {
+    for (const auto* block : {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
+                              "fc00::/7", "fe80::/10"}) {
+      ranges.push_back(range(block));
+    }
+  } else {
+    const Result<AddressRange> parsed = parse_address_range(text);
+    if (!parsed) return parsed.error().message;
+    ranges.push_back(*parsed);
+  }
+  return std::nullopt;
+}
+
+/// "250ms", "4s", "2m", "1h". In milliseconds, since any count of hours fits those.
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  std::uint32_t count = 0;
+  const auto [unit_begin, failure] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (failure != std::errc{}) return std::nullopt;
+  const std::string_view unit(unit_begin, static_cast<std::size_t>(text.data() + text.size() - unit_begin));
+  if (unit == "ms") return count * 1ms;
+  if (unit == "s") return count * 1s;
+  if (unit == "m") return count * 1min;
+  if (unit == "h") return count * 1h;
+  return std::nullopt;
+}
+
+KeyProblem take_duration(Duration& duration, std::string_view text, std::chrono::milliseconds least,
+                         std::chrono::milliseconds most) {
+  const std::optional<std::chrono::milliseconds> parsed = parse_duration(text);
+  if (!parsed) return "\"" + std::string(text) + "\" is not a duration (\"250ms\", \"4s\", \"1m\", \"1h\")";
+  if (*parsed < least || *parsed > most) return "\"" + std::string(text) + "\" is out of range";
+  duration = *parsed;
+  return std::nullopt;
+}
+
+KeyProblem take_number(std::uint32_t& number, std::int64_t value, std::int64_t least, std::int64_t most) {
+  if (value < least || value > most) return std::to_string(value) + " is out of range";
+  number = static_cast<std::uint32_t>(value);
+  return std::nullopt;
+}
+
+KeyProblem take_upstream_name(const KeyTarget& target, std::string_view text) {
+  const bool printable = std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
+  if (text.empty() || text.size() > 64 || !printable) return "\"" + std::string(text) + "\" is not such a name";
+  target.upstream->name = text;
+  return std::nullopt;
+}
+
+/// A host name as a certificate can carry it (RFC 9525 6.3): letters, digits, hyphens, underscores, dots. Its last label
+/// is no number: that would be a mistyped IPv4 address.
+bool is_host_name(std::string_view text) {
+  if (text.empty() || text.size() > 253 || text.starts_with('.') || text.ends_with('.')) return false;
+  if (text.find("..") != std::string_view::npos) return false;
+  const std::string_view last = text.substr(text.rfind('.') + 1);
+  if (std::ranges::all_of(last, [](char c) { return c >= '0' && c <= '9'; })) return false;
+  return std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  });
+}
+
+KeyProblem take_tls_name(const KeyTarget& target, std::string_view text) {
+  std::string_view name = text;
+  if (const Result<IpAddress> address = parse_ip_address(name)) {
+    target.upstream->tls_name = address->to_text();
+    return std::nullopt;
+  }
+  if (name.ends_with('.')) name.remove_suffix(1);
+  if (!is_host_name(name)) return "\"" + std::string(text) + "\" is neither a host name nor an IP address";
+  target.upstream->tls_name = name;
+  return std::nullopt;
+}
+
+KeyProblem take_ca_file(const KeyTarget& target, std::string_view text) {
+  if (text.empty()) return "the path is empty";
+  if (text.find('\0') != std::string_view::npos) return "the path has a NUL in it";
+  target.upstream->ca_file = text;
+  target.upstream->ca_file_position = target.position;
+  return std::nullopt;
+}
+
+int base64_value(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  if (c == '+') return 62;
+  return c == '/' ? 63 : -1;
+}
+
+KeyProblem take_pin(const KeyTarget& target, std::string_view text) {
+  const KeyProblem problem = "\"" + std::string(text) + "\" is not a pin (\"sha256/\" and 44 characters of base64)";
+  constexpr std::string_view kPrefix = "sha256/";
+  // 32 octets are 43 characters and one "=".
+  if (!text.starts_with(kPrefix) || text.size() != kPrefix.size() + 44 || !text.ends_with('=')) return problem;
+  Pin pin{};
+  std::uint32_t bits = 0;
+  int bit_count = 0;
+  std::size_t size = 0;
+  for (const char c : text.substr(kPrefix.size(), 43)) {
+    const int value = base64_value(c);
+    if (value < 0) return problem;
+    bits = (bits << 6) | static_cast<std::uint32_t>(value);
+    bit_count += 6;
+    if (bit_count >= 8) {
+      bit_count -= 8;
+      pin[size++] = static_cast<std::uint8_t>(bits >> bit_count);
+    }
+  }
+  if ((bits & 3) != 0) return problem;  // the two bits that are left over must be zero
+  target.upstream->pins.push_back(pin);
+  return std::nullopt;
+}
+
+KeyProblem take_log_level(const KeyTarget& target, std::string_view text) {
+  constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
+  const auto* const level = std::ranges::find(kLevels, text);
+  if (level == kLevels.end()) return "\"" + std::string(text) + "\" is not a log level";
+  target.config.log_level = static_cast<LogLevel>(level - kLevels.begin());
+  return std::nullopt;
+}
+
+const KeyRow kKeys[] = {
+    {
+        .table = "listen",
+        .name = "addresses",
+        .set = SetList{[](const KeyTarget& target) { target.config.listen.addresses.clear(); },
+                       [](const KeyTarget& target, std::string_view text) {
+                         return take_endpoint(target.config.listen.addresses, text, 0);
+                       },
+                       1, kMaxListenAddresses},
+        .default_value = R"(["127.0.0.1:12555", "[::1]:12555"])",
+        .allowed = "1 to 64 IP addresses, each with a port",
+        .help = "Where clients ask, each over UDP and TCP. 0.0.0.0 and [::] mean every address of the machine. "
+                "A default address that this machine does not have is skipped with a warning; one written here must work.",
+    },
+    {
+        .table = "listen",
+        .name = "allow",
+        .set = SetList{[](const KeyTarget& target) { target.config.listen.allow.ranges.clear(); }, take_allowed, 1, 1024},
+        .default_value = R"(["loopback", "private"])",
+        .allowed = "\"loopback\", \"private\" or address ranges such as \"192.0.2.0/24\"",
+        .help = "Who may ask. Others get no answer over UDP and a reset over TCP. \"loopback\" is 127.0.0.0/8 and ::1; "
+                "\"private\" is RFC 1918, 100.64.0.0/10, 169.254.0.0/16, fc00::/7 and fe80::/10.",
+    },
+    {
+        .table = "listen",
+        .name = "workers",
+        .set = SetNumber{[](const KeyTarget& target, std::int64_t value) {
+          return take_number(target.config.listen.workers, value, 0, kMaxWorkers);
+        }},
+        .default_value = "0",
+        .allowed = "0 to 256",
+        .help = "Worker processes. 0 starts one per CPU that this process may use (its affinity and its cgroup's quota).",
+    },
+    {
+        .table = "listen",
+        .name = "share_port",
+        .set = SetFlag{[](const KeyTarget& target, bool value) -> KeyProblem {
+          target.config.listen.share_port = value;
+          return std::nullopt;
+        }},
+        .default_value = "false",
+        .allowed = "true or false",
+        .help = "Allow a second relay of the same user to listen on the same addresses, as a rollout that starts the new "
+                "one before it stops the old one needs. Otherwise a second start fails with \"address in use\".",
+    },
+    {
+        .table = "upstream",
+        .name = "name",
+        .set = SetText{take_upstream_name},
+        .required = true,
+        .allowed = "1 to 64 printable ASCII characters without spaces, different for each upstream",
+        .help = "What log lines and error texts call this upstream.",
+    },
+    {
+        .table = "upstream",
+        .name = "addresses",
+        .set = SetList{[](const KeyTarget& target) { target.upstream->addresses.clear(); },
+                       [](const KeyTarget& target, std::string_view text) {
+                         return take_endpoint(target.upstream->addresses, text, kDotPort);
+                       },
+                       1, kMaxUpstreamAddresses},
+        .required = true,
+        .allowed = "1 to 16 IP addresses, each with or without a port",
+        .help = "Where the resolver answers DNS over TLS, port 853 unless written (\"127.0.0.1:8853\", \"[::1]:8853\"). "
+                "Tried in this order.",
+    },
+    {
+        .table = "upstream",
+        .name = "tls_name",
+        .set = SetText{take_tls_name},
+        .required = true,
+        .allowed = "a host name or an IP address",
+        .help = "The name that the resolver's certificate must carry (subjectAltName). A host name is also sent as SNI.",
+    },
+    {
+        .table = "upstream",
+        .name = "ca_file",
+        .set = SetText{take_ca_file},
+        .allowed = "the path of a PEM file",
+        .help = "The certification authorities to trust for this upstream instead of the system's.",
+    },
+    {
+        .table = "upstream",
+        .name = "pins",
+        .set = SetList{[](const KeyTarget& target) { target.upstream->pins.clear(); }, take_pin, 1, 16},
+        .allowed = "1 to 16 times \"sha256/\" and the base64 of a public key's SHA-256",
+        .help = "Public keys (RFC 7858 4.2), of which the certificate or one of its chain must have one. With pins and "
+                "without ca_file the pin alone authenticates; with both, both must hold.",
+    },
+    {
+        .table = "relay",
+        .name = "deadline",
+        .set = SetText{[](const KeyTarget& target, std::string_view text) {
+          return take_duration(target.config.relay.deadline, text, 100ms, 60s);
+        }},
+        .default_value = R"("4s")",
+        .allowed = "a duration from 100ms to 60s",
+        .help = "How long a client waits at most: all attempts at all upstreams together. Then it gets SERVFAIL with the "
+                "cause. The default is below the 5 s after which most clients give up.",
+    },
+    {
+        .table = "limits",
+        .name = "tcp_clients",
+        .set = SetNumber{[](const KeyTarget& target, std::int64_t value) {
+          return take_number(target.config.limits.tcp_clients, value, 1, kMaxTcpClients);
+        }},
+        .default_value = "10000",
+        .allowed = "1 to 1000000",
+        .help = "Client connections of the whole relay, shared out to the workers. One more closes the one that has been "
+                "idle longest.",
+    },
+    {
+        .table = "limits",
+        .name = "tcp_idle",
+        .set = SetText{[](const KeyTarget& target, std::string_view text) {
+          return take_duration(target.config.limits.tcp_idle, text, 100ms, 1h);
+        }},
+        .default_value = R"("30s")",
+        .allowed = "a duration from 100ms to 1h",
+        .help = "How long a client connection that is owed no answer stays open, and how long a half-sent query or an "
+                "answer that the client does not read may take.",
+    },
+    {
+        .table = "log",
+        .name = "level",
+        .set = SetText{take_log_level},
+        .default_value = R"("info")",
+        .allowed = "\"debug\", \"info\", \"warning\" or \"error\"",
+        .help = "The least important lines to write to standard error. No level below debug writes a line per query.",
+    },
+};
+
+}  // namespace
+
+bool AllowList::contains(const IpAddress& address) const {
+  return std::ranges::any_of(ranges, [&](const AddressRange& allowed) { return allowed.contains(address); });
+}
+
+std::span<const KeyRow> all_keys() { return kKeys; }
+
+std::string_view type_name(const KeyRow& row) {
+  constexpr std::array<std::string_view, 4> kNames = {"a string", "an integer", "true or false", "a list of strings"};
+  return kNames[row.set.index()];
+}
+
+}  // namespace dotrelay

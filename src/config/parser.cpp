@@ -1,0 +1,342 @@
+// See parser.hpp.
+#include "config/parser.hpp"
+
+#include "config/keys.hpp"
+
+#include <algorithm>
+#include <toml++/toml.h>
+#include <utility>
+#include <vector>
+
+namespace dotrelay {
+namespace {
+
+/// Thrown nowhere outside this file: the first problem ends the parse.
+struct Problem {
+  SourcePosition position;
+  std::string message;
+};
+
+using MaybeProblem = std::optional<Problem>;
+
+SourcePosition position_of(const toml::source_region& region) {
+  return {static_cast<std::uint32_t>(region.begin.line), static_cast<std::uint32_t>(region.begin.column)};
+}
+
+/// Edit distance (Levenshtein), for "did you mean".
+std::size_t distance(std::string_view from, std::string_view to) {
+  std::vector<std::size_t> row(to.size() + 1);
+  for (std::size_t j = 0; j <= to.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= from.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= to.size(); ++j) {
+      const std::size_t substituted = diagonal + (from[i - 1] == to[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, substituted}));
+    }
+  }
+  return row.back();
+}
+
+/// "; did you mean "x"?" when one of `known` is close, then what exists.
+std::string suggestion(std::string_view unknown, const std::vector<std::string_view>& known) {
+  const std::string_view compared = unknown.substr(0, 64);
+  const auto nearest = std::ranges::min_element(known, {}, [&](auto name) { return distance(compared, name); });
+  std::string text;
+  if (distance(compared, *nearest) <= std::max<std::size_t>(1, nearest->size() / 3)) {
+    text = "; did you mean \"" + std::string(*nearest) + "\"?";
+  } else {
+    text = "; there is:";
+    for (const std::string_view name : known) text.append(" ").append(name);
+  }
+  return text;
+}
+
+std::vector<std::string_view> table_names() {
+  std::vector<std::string_view> names;
+  for (const KeyRow& row : all_keys()) {
+    if (names.empty() || names.back() != row.table) names.push_back(row.table);
+  }
+  return names;
+}
+
+std::vector<std::string_view> key_names(std::string_view table) {
+  std::vector<std::string_view> names;
+  for (const KeyRow& row : all_keys()) {
+    if (row.table == table) names.push_back(row.name);
+  }
+  return names;
+}
+
+const KeyRow* find_row(std::string_view table, std::string_view name) {
+  const auto rows = all_keys();
+  const auto row = std::ranges::find_if(rows, [&](const KeyRow& row) { return row.table == table && row.name == name; });
+  return row == rows.end() ? nullptr : &*row;
+}
+
+std::string bracketed(std::string_view table) {
+  return table == "upstream" ? "[[upstream]]" : "[" + std::string(table) + "]";
+}
+
+/// One table's keys, applied to their rows.
+class TableReader {
+ public:
+  TableReader(std::string_view table, Config& config, UpstreamConfig* upstream)
+      : table_(table), config_(config), upstream_(upstream) {}
+
+  MaybeProblem read(const toml::table& values) {
+    for (const auto& [key, node] : values) {
+      const KeyRow* const row = find_row(table_, key.str());
+      if (row == nullptr) {
+        return Problem{position_of(key.source()), "unknown key \"" + std::string(key.str()) + "\" in " +
+                                                      bracketed(table_) + suggestion(key.str(), key_names(table_))};
+      }
+      if (MaybeProblem problem = apply(*row, node)) return problem;
+    }
+    return std::nullopt;
+  }
+
+  MaybeProblem apply(const KeyRow& row, const toml::node& node) {
+    target_position_ = position_of(node.source());
+    if (const auto* set = std::get_if<SetText>(&row.set)) {
+      const auto value = node.value_exact<std::string_view>();
+      return value ? check(row, node, (*set)(target(), *value)) : wrong_type(row, node);
+    }
+    if (const auto* set = std::get_if<SetNumber>(&row.set)) {
+      const auto value = node.value_exact<std::int64_t>();
+      return value ? check(row, node, (*set)(target(), *value)) : wrong_type(row, node);
+    }
+    if (const auto* set = std::get_if<SetFlag>(&row.set)) {
+      const auto value = node.value_exact<bool>();
+      return value ? check(row, node, (*set)(target(), *value)) : wrong_type(row, node);
+    }
+    return apply_list(row, std::get<SetList>(row.set), node);
+  }
+
+ private:
+  [[nodiscard]] KeyTarget target() const { return {config_, upstream_, target_position_}; }
+
+  [[nodiscard]] static std::string label(const KeyRow& row) {
+    return std::string(row.table) + "." + std::string(row.name);
+  }
+
+  static MaybeProblem check(const KeyRow& row, const toml::node& node, const KeyProblem& problem) {
+    if (!problem) return std::nullopt;
+    return Problem{position_of(node.source()),
+                   label(row) + ": " + *problem + "; allowed: " + std::string(row.allowed)};
+  }
+
+  static MaybeProblem wrong_type(const KeyRow& row, const toml::node& node) {
+    return Problem{position_of(node.source()), label(row) + " must be " + std::string(type_name(row)) +
+                                                   "; allowed: " + std::string(row.allowed)};
+  }
+
+  MaybeProblem apply_list(const KeyRow& row, const SetList& set, const toml::node& node) {
+    const toml::array* const values = node.as_array();
+    if (values == nullptr) return wrong_type(row, node);
+    if (values->size() < set.least || values->size() > set.most) {
+      return check(row, node, std::to_string(values->size()) + " entries");
+    }
+    set.begin(target());
+    for (const toml::node& entry : *values) {
+      const auto value = entry.value_exact<std::string_view>();
+      if (!value) return wrong_type(row, entry);
+      if (MaybeProblem problem = check(row, entry, set.add(target(), *value))) return problem;
+    }
+    return std::nullopt;
+  }
+
+  std::string_view table_;
+  Config& config_;
+  UpstreamConfig* upstream_;
+  SourcePosition target_position_;
+};
+
+/// The defaults are text in the key table, read by the same code as the file.
+void apply_defaults(Config& config) {
+  for (const KeyRow& row : all_keys()) {
+    if (row.default_value.empty()) continue;
+    const toml::parse_result parsed = toml::parse("value = " + std::string(row.default_value));
+    assert(parsed);
+    [[maybe_unused]] const MaybeProblem problem =
+        TableReader(row.table, config, nullptr).apply(row, *parsed.table().get("value"));
+    assert(!problem);
+  }
+}
+
+MaybeProblem read_upstream(const toml::table& values, Config& config) {
+  UpstreamConfig upstream;
+  if (MaybeProblem problem = TableReader("upstream", config, &upstream).read(values)) return problem;
+  for (const KeyRow& row : all_keys()) {
+    if (row.required && !values.contains(row.name)) {
+      return Problem{position_of(values.source()), "[[upstream]] needs the key \"" + std::string(row.name) +
+                                                       "\": " + std::string(row.allowed)};
+    }
+  }
+  const auto same_name = [&](const UpstreamConfig& other) { return other.name == upstream.name; };
+  if (std::ranges::any_of(config.upstreams, same_name)) {
+    return Problem{position_of(values.get("name")->source()),
+                   "upstream.name: another upstream is called \"" + upstream.name + "\" already"};
+  }
+  config.upstreams.push_back(std::move(upstream));
+  return std::nullopt;
+}
+
+MaybeProblem read_upstreams(const toml::node& node, Config& config) {
+  const toml::array* const tables = node.as_array();
+  if (tables == nullptr || !tables->is_homogeneous(toml::node_type::table)) {
+    return Problem{position_of(node.source()), "upstream must be written as [[upstream]] tables"};
+  }
+  if (tables->size() > kMaxUpstreams) {
+    return Problem{position_of(tables->get(kMaxUpstreams)->source()),
+                   "more than " + std::to_string(kMaxUpstreams) + " [[upstream]] tables"};
+  }
+  for (const toml::node& table : *tables) {
+    if (MaybeProblem problem = read_upstream(*table.as_table(), config)) return problem;
+  }
+  return std::nullopt;
+}
+
+MaybeProblem read_root(const toml::table& root, Config& config) {
+  const std::vector<std::string_view> known = table_names();
+  for (const auto& [key, node] : root) {
+    const std::string_view name = key.str();
+    if (std::ranges::find(known, name) == known.end()) {
+      const std::string_view kind = node.is_table() || node.is_array_of_tables() ? "table" : "key";
+      return Problem{position_of(key.source()),
+                     "unknown " + std::string(kind) + " \"" + std::string(name) + "\"" + suggestion(name, known)};
+    }
+    MaybeProblem problem;
+    if (name == "upstream") {
+      problem = read_upstreams(node, config);
+    } else if (const toml::table* const table = node.as_table()) {
+      problem = TableReader(name, config, nullptr).read(*table);
+    } else {
+      problem = Problem{position_of(node.source()), std::string(name) + " must be written as a [" + std::string(name) +
+                                                        "] table"};
+    }
+    if (problem) return problem;
+  }
+  if (config.upstreams.empty()) {
+    return Problem{{}, "no upstream: at least one [[upstream]] table with name, addresses and tls_name is needed"};
+  }
+  return std::nullopt;
+}
+
+/// What toml++ (3.3) must not be shown: octets beyond ASCII outside of strings and comments, where TOML allows none, run
+/// into undefined behaviour there; a dotted key of very many parts exhausts the stack.
+MaybeProblem find_unreadable(std::string_view text) {
+  constexpr int kMaxDotsInLine = 64;
+  SourcePosition position{1, 1};
+  int dots_in_line = 0;
+  bool comment = false;
+  std::string_view quote;  // that the string at hand ends with; empty outside of strings
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n') {
+      position = {position.line + 1, 0};
+      dots_in_line = 0;
+      comment = false;
+      if (quote.size() == 1) quote = {};
+    } else if (comment) {
+    } else if (!quote.empty()) {
+      if (c == '\\' && quote.front() == '"' && i + 1 < text.size() && text[i + 1] != '\n') {
+        ++i;
+        ++position.column;
+      } else if (text.substr(i).starts_with(quote)) {
+        // Up to two quotes may stand before the three that end a string.
+        std::size_t length = quote.size();
+        while (quote.size() == 3 && length < 5 && i + length < text.size() && text[i + length] == c) ++length;
+        i += length - 1;
+        position.column += static_cast<std::uint32_t>(length - 1);
+        quote = {};
+      }
+    } else if (c == '#') {
+      comment = true;
+    } else if (c == '"' || c == '\'') {
+      const std::string_view rest = text.substr(i);
+      quote = rest.substr(0, rest.starts_with(c == '"' ? R"(""")" : "'''") ? 3 : 1);
+      i += quote.size() - 1;
+      position.column += static_cast<std::uint32_t>(quote.size() - 1);
+    } else if (static_cast<unsigned char>(c) >= 0x80 && !(position.line == 1 && position.column <= 3)) {
+      return Problem{position, "a character that is not ASCII stands outside of quotes"};
+    } else if (c == '.' && ++dots_in_line > kMaxDotsInLine) {
+      return Problem{position, "too many dots in one line"};
+    }
+    ++position.column;
+  }
+  return std::nullopt;
+}
+
+/// Error texts quote what the file says; whatever that is, they stay one line of readable length.
+std::string one_line(std::string_view text) {
+  constexpr std::size_t kMaxLength = 1000;
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string line;
+  for (const char c : text.substr(0, kMaxLength)) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (octet >= ' ' && octet != 0x7f) {
+      line += c;
+    } else {
+      line.append("\\x").append(1, kHex[octet >> 4]).append(1, kHex[octet & 15]);
+    }
+  }
+  return text.size() > kMaxLength ? line + "..." : line;
+}
+
+void append_wrapped_comment(std::string& text, std::string_view words) {
+  constexpr std::size_t kWidth = 100;
+  while (!words.empty()) {
+    std::size_t length = words.size();
+    if (length > kWidth) length = words.rfind(' ', kWidth);
+    text.append("# ").append(words.substr(0, length)).append("\n");
+    words.remove_prefix(std::min(words.size(), length + 1));
+  }
+}
+
+}  // namespace
+
+std::string position_prefix(std::string_view file, SourcePosition position) {
+  std::string prefix(file);
+  if (position.line > 0) prefix += ":" + std::to_string(position.line) + ":" + std::to_string(position.column);
+  return prefix + ": ";
+}
+
+Result<Config> parse_config(std::string_view text, std::string_view file) {
+  if (const MaybeProblem problem = find_unreadable(text)) {
+    return Error{position_prefix(file, problem->position) + problem->message};
+  }
+  const toml::parse_result parsed = toml::parse(text);
+  MaybeProblem problem;
+  Config config;
+  if (parsed) {
+    apply_defaults(config);
+    const auto* const listen = parsed.table().get_as<toml::table>("listen");
+    config.listen.addresses_are_default = listen == nullptr || !listen->contains("addresses");
+    problem = read_root(parsed.table(), config);
+  } else {
+    problem = Problem{position_of(parsed.error().source()), std::string(parsed.error().description())};
+  }
+  if (problem) return Error{position_prefix(file, problem->position) + one_line(problem->message)};
+  return config;
+}
+
+std::string defaults_as_toml() {
+  std::string text = "# All keys of dotrelay with their defaults. A key without a default is shown in a comment.\n";
+  std::string_view table;
+  for (const KeyRow& row : all_keys()) {
+    const bool upstream = row.table == "upstream";
+    if (row.table != table) {
+      table = row.table;
+      text += "\n" + std::string(upstream ? "# " : "") + bracketed(table) + "\n";
+      if (upstream) text += "# One table for each upstream; their order is the failover order.\n";
+    }
+    text += "\n";
+    append_wrapped_comment(text, row.help);
+    append_wrapped_comment(text, "Allowed: " + std::string(row.allowed) + (row.required ? ". Required." : "."));
+    text += row.default_value.empty() ? "# " + std::string(row.name) + " =\n"
+                                      : std::string(row.name) + " = " + std::string(row.default_value) + "\n";
+  }
+  return text;
+}
+
+}  // namespace dotrelay

@@ -1,0 +1,57 @@
+// Answers as the client gets them: an upstream's answer fitted to the one who asked, or an answer of the relay's own.
+// The upstream's octets are relayed; only the ID, the spelling of the question and the OPT record change.
+#pragma once
+
+#include "base/bytes.hpp"
+#include "dns/message_view.hpp"
+#include "dns/name.hpp"
+#include "dns/special_names.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace dotrelay::dns {
+
+/// What an answer must fit: kept for each waiting client, so it holds values and no views.
+struct Asker {
+  std::uint16_t id = 0;
+  std::uint16_t flags = 0;  ///< of the query; opcode, RD and CD are repeated in answers of the relay's own
+  Spelling spelling;
+  bool edns = false;  ///< the query had an OPT: the answer gets one
+  bool dnssec_ok = false;
+  std::uint16_t size_limit = 0;  ///< octets that the answer may have
+  /// Answer edns-tcp-keepalive with this time-out in units of 100 ms (RFC 7828 3.1); over TCP and when asked only.
+  std::optional<std::uint16_t> keepalive;
+};
+
+/// How the query came in, for asker_of().
+struct Transport {
+  bool tcp = false;
+  std::uint16_t keepalive = 0;  ///< the idle time-out in units of 100 ms; TCP only
+};
+
+Asker asker_of(const Query& query, Transport transport);
+
+/// An Extended DNS Error to tell an EDNS client.
+struct Explanation {
+  ExtendedError code = ExtendedError::other;
+  std::string_view text;
+};
+
+/// The size of a buffer that every answer fits.
+inline constexpr std::size_t kResponseBuffer = kMaxMessage;
+
+/// Fits `message`, parsed as `response`, to `asker`. Returns the answer's octets, in `buffer`. When they would exceed
+/// the asker's limit the answer has TC set and empty sections (RFC 2181 9). The question of `response` must be there and
+/// be the asker's.
+Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& response, const Asker& asker);
+
+/// An answer without records: an error, or the empty answer. `question` is repeated when it is there.
+Bytes write_error_answer(MutableBytes buffer, const Asker& asker, const std::optional<Question>& question, Rcode rcode,
+                         const std::optional<Explanation>& explanation);
+
+/// The answer to a special name.
+Bytes write_local_answer(MutableBytes buffer, const Asker& asker, const Question& question, const LocalAnswer& answer);
+
+}  // namespace dotrelay::dns

@@ -1,0 +1,57 @@
+// The OPT record (RFC 6891): reading its options and writing one. EDNS is hop by hop, so the relay never forwards an
+// OPT; it reads the peer's and writes its own.
+#pragma once
+
+#include "base/bytes.hpp"
+#include "dns/constants.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace dotrelay::dns {
+
+struct EdnsOption {
+  std::uint16_t code = 0;
+  Bytes data;
+};
+
+/// Takes the next option off the front of `options`. Nothing when none is left or the rest is malformed.
+std::optional<EdnsOption> take_option(Bytes& options);
+
+/// Whether the options fill `options` exactly.
+bool options_well_formed(Bytes options);
+
+/// An OPT record as found in a message. `options` lives as long as the message.
+struct Opt {
+  std::size_t offset = 0;  ///< of the record in the message
+  std::size_t size = 0;    ///< of the whole record
+  std::uint16_t udp_size = 0;
+  std::uint8_t extended_rcode = 0;
+  std::uint8_t version = 0;
+  bool dnssec_ok = false;
+  Bytes options;
+};
+
+/// The octets of an OPT record without its options: root name, TYPE, CLASS, TTL, RDLENGTH.
+inline constexpr std::size_t kOptFixedSize = 11;
+
+/// The fixed fields of an OPT record that the relay writes. The options follow it, `options_size` octets of them.
+void write_opt(ByteWriter& writer, Rcode rcode, bool dnssec_ok, std::size_t options_size);
+
+void write_option(ByteWriter& writer, std::uint16_t code, Bytes data);
+
+/// Writes a padding option that takes exactly `size` octets, which must be 0 (nothing is written) or at least 4.
+void write_padding(ByteWriter& writer, std::size_t size);
+
+/// Writes an Extended DNS Error option (RFC 8914 2). Text beyond kMaxErrorText octets is cut.
+inline constexpr std::size_t kMaxErrorText = 300;
+void write_extended_error(ByteWriter& writer, ExtendedError code, std::string_view text);
+
+/// Options of a query that the relay carries upstream: they ask for something in the answer's data, not about the hop.
+bool carried_upstream(std::uint16_t option_code);
+
+/// Options of an answer that reach the client.
+bool carried_to_client(std::uint16_t option_code);
+
+}  // namespace dotrelay::dns

@@ -1,0 +1,75 @@
+// Views of DNS messages (RFC 1035 4): what the relay reads of a client's query and of an upstream's answer, without
+// copying or changing an octet. A view lives as long as the message it was made from.
+#pragma once
+
+#include "base/bytes.hpp"
+#include "dns/constants.hpp"
+#include "dns/edns.hpp"
+
+#include <cstdint>
+#include <optional>
+
+namespace dotrelay::dns {
+
+struct Header {
+  std::uint16_t id = 0;
+  std::uint16_t flags = 0;
+
+  [[nodiscard]] bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
+  [[nodiscard]] std::uint8_t opcode() const {
+    return static_cast<std::uint8_t>((flags & flag::opcode_mask) >> 11);
+  }
+};
+
+/// The one question of a message. `name` is in wire format and stands at octet 12 of the message.
+struct Question {
+  Bytes name;
+  std::uint16_t type = 0;
+  std::uint16_t klass = 0;
+
+  [[nodiscard]] std::size_t wire_size() const { return name.size() + 4; }
+};
+
+/// QNAME without case, QTYPE and QCLASS.
+bool same_question(const Question& left, const Question& right);
+
+/// A client's query, as far as it could be read: a query that is answered with an error still shows its question and
+/// OPT where they were sound, since the error answer repeats them.
+struct Query {
+  Header header;
+  std::optional<Question> question;
+  std::optional<Opt> opt;
+};
+
+/// What is to become of a message that arrived at a listener, in the order of checks that docs/manual.md lists.
+struct QueryVerdict {
+  enum class Kind : std::uint8_t {
+    relay,   ///< sound; `query.question` is there
+    answer,  ///< answer at once with `rcode`
+    ignore,  ///< not a query at all: silence
+  };
+  Kind kind = Kind::ignore;
+  Rcode rcode = Rcode::noerror;
+  Query query;
+};
+
+QueryVerdict parse_query(Bytes message);
+
+/// An upstream's answer.
+struct Response {
+  Header header;
+  std::optional<Question> question;  ///< absent in some errors (QDCOUNT 0)
+  std::optional<Opt> opt;
+  std::size_t size = 0;  ///< of the message up to its last record; octets behind it do not count
+
+  /// With the upper bits of the OPT record.
+  [[nodiscard]] Rcode rcode() const;
+
+  /// The INFO-CODE of the first Extended DNS Error, if any.
+  [[nodiscard]] std::optional<std::uint16_t> extended_error() const;
+};
+
+/// Nothing when the octets are not a well-formed answer with at most one question and at most one OPT.
+std::optional<Response> parse_response(Bytes message);
+
+}  // namespace dotrelay::dns

@@ -1,0 +1,53 @@
+// All TCP clients of one worker: their number is bounded, the least recently used idle one makes room for a new one, and
+// those that take too long are closed.
+#pragma once
+
+#include "base/slab.hpp"
+#include "config/config.hpp"
+#include "listener/tcp_session.hpp"
+#include "metrics/counters.hpp"
+#include "net/handles.hpp"
+#include "relay/forwarder.hpp"
+#include "relay/reply_channel.hpp"
+
+namespace dotrelay {
+
+class TcpClients final : public ReplyChannel {
+ public:
+  /// At most `limit` clients, which may be idle for `idle`. The references outlive this object.
+  TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, std::size_t limit, Duration idle);
+
+  /// Takes a connection on.
+  void add(UniqueFd fd, const IpAddress& source);
+
+  void deliver(ClientKey client, Bytes answer) noexcept override;
+
+  /// Reads what has arrived and then no more; every client leaves when it is owed nothing.
+  void drain();
+
+  [[nodiscard]] bool empty() const { return sessions_.empty(); }
+
+  // For the sessions.
+  Loop& loop() { return loop_; }
+  Accepted accept(Bytes message, const IpAddress& source, Handle<TcpSession> session, TimePoint now);
+  void touch(Handle<TcpSession> session);
+  void remove(Handle<TcpSession> session);
+
+ private:
+  bool make_room();
+  void close_expired();
+  void schedule_check();
+
+  Loop& loop_;
+  Forwarder& forwarder_;
+  Counters& counters_;
+  std::size_t limit_;
+  Duration idle_;
+  dns::Transport transport_;
+  Slab<TcpSession> sessions_;
+  LinkedList<TcpSession, &TcpSession::by_activity> by_activity_;
+  Timer check_;
+  bool check_scheduled_ = false;
+};
+
+}  // namespace dotrelay

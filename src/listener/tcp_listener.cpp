@@ -1,0 +1,71 @@
+// See tcp_listener.hpp.
+#include "listener/tcp_listener.hpp"
+
+#include "net/tcp_acceptor.hpp"
+
+#include <sys/socket.h>
+
+namespace dotrelay {
+namespace {
+
+constexpr int kMaxAcceptsPerTurn = 64;
+constexpr int kMaxAcceptsAtDrain = 65536;
+
+/// While descriptors are short. Long enough that trying costs nothing, short enough that recovery takes no second.
+constexpr Duration kPause = std::chrono::milliseconds(100);
+
+}  // namespace
+
+TcpListener::TcpListener(Loop& loop, int fd, TcpClients& clients, const AllowList& allow, Counters& counters, Log& log)
+    : fd_(fd),
+      clients_(clients),
+      allow_(allow),
+      counters_(counters),
+      log_(log),
+      poller_(loop, fd, *this),
+      resume_(loop, [this] { poller_.watch(true, false); }) {
+  poller_.watch(true, false);
+}
+
+void TcpListener::on_poll(bool, bool) noexcept {
+  for (int i = 0; i < kMaxAcceptsPerTurn && accept_one(); ++i) {
+  }
+}
+
+void TcpListener::drain() {
+  for (int i = 0; i < kMaxAcceptsAtDrain && accept_one(); ++i) {
+  }
+  resume_.set(kNever);
+  poller_.watch(false, false);
+}
+
+/// False when nobody waits, or nobody can be served now.
+bool TcpListener::accept_one() {
+  AcceptResult accepted = accept_connection(fd_);
+  switch (accepted.status) {
+    case AcceptResult::Status::nothing_yet:
+      return false;
+    case AcceptResult::Status::gone:
+      return true;
+    case AcceptResult::Status::no_descriptors:
+      counters_.add(Counter::accept_pauses);
+      if (!warned_) log_.warning("no descriptor is left for another TCP client; raise the limit of open files (nofile)");
+      warned_ = true;
+      poller_.watch(false, false);
+      resume_.set(Clock::now() + kPause);
+      return false;
+    case AcceptResult::Status::accepted:
+      break;
+  }
+  counters_.add(Counter::tcp_accepted);
+  if (!allow_.contains(accepted.peer.address)) {
+    counters_.add(Counter::denied);
+    const linger now{1, 0};
+    setsockopt(accepted.fd.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    return true;
+  }
+  clients_.add(std::move(accepted.fd), accepted.peer.address);
+  return true;
+}
+
+}  // namespace dotrelay

@@ -1,0 +1,35 @@
+// Accepts TCP clients on one listening socket. Sources that may not ask are reset without reading; when descriptors run
+// out, accepting pauses and clients wait in the kernel's queue.
+#pragma once
+
+#include "base/log.hpp"
+#include "config/config.hpp"
+#include "listener/tcp_clients.hpp"
+#include "metrics/counters.hpp"
+#include "net/handles.hpp"
+
+namespace dotrelay {
+
+class TcpListener final : private PollListener {
+ public:
+  /// `fd` listens and stays open as long as the listener lives, as do the references.
+  TcpListener(Loop& loop, int fd, TcpClients& clients, const AllowList& allow, Counters& counters, Log& log);
+
+  /// Accepts those who wait and then no more.
+  void drain();
+
+ private:
+  void on_poll(bool readable, bool writable) noexcept override;
+  bool accept_one();
+
+  int fd_;
+  TcpClients& clients_;
+  const AllowList& allow_;
+  Counters& counters_;
+  Log& log_;
+  Poller poller_;
+  Timer resume_;
+  bool warned_ = false;
+};
+
+}  // namespace dotrelay

@@ -1,0 +1,107 @@
+// See tcp_session.hpp.
+#include "listener/tcp_session.hpp"
+
+#include "dns/framing.hpp"
+#include "listener/tcp_clients.hpp"
+
+#include <utility>
+
+namespace dotrelay {
+
+TcpSession::TcpSession(TcpClients& clients, UniqueFd fd, const IpAddress& source)
+    : clients_(clients), stream_(clients.loop(), std::move(fd), *this), source_(source), last_activity_(Clock::now()) {}
+
+void TcpSession::start(Handle<TcpSession> handle) {
+  handle_ = handle;
+  watch();
+}
+
+void TcpSession::on_poll(bool readable, bool writable) noexcept {
+  if (readable && !read(Clock::now())) return clients_.remove(handle_);
+  if (writable) return flush();
+  watch();
+}
+
+/// False when the connection is broken.
+bool TcpSession::read(TimePoint now) {
+  const MutableBytes buffer = clients_.loop().scratch();
+  const TcpStream::ReadResult result = stream_.read(buffer);
+  switch (result.status) {
+    case TcpStream::ReadStatus::data:
+      if (input_.empty()) message_began_ = now;
+      input_.append(buffer.first(result.size));
+      take_queries(now);
+      return true;
+    case TcpStream::ReadStatus::nothing_yet:
+      return true;
+    case TcpStream::ReadStatus::end:
+      // A client may send its queries, close its side and still read (RFC 7766 6.2.3 speaks of the server only).
+      input_ended_ = true;
+      clients_.loop().flush_at_turn_end(*this);
+      return true;
+    case TcpStream::ReadStatus::error:
+      return false;
+  }
+  return false;
+}
+
+void TcpSession::take_queries(TimePoint now) {
+  while (may_take_queries()) {
+    const std::optional<Bytes> message = dns::first_frame(input_.bytes());
+    if (!message) break;
+    const Accepted accepted = clients_.accept(*message, source_, handle_, now);
+    input_.consume(dns::kFramePrefix + message->size());
+    if (accepted.kind == Accepted::Kind::waiting) ++owed_;
+    if (accepted.kind == Accepted::Kind::answered) append(accepted.answer);
+    last_activity_ = message_began_ = now;
+    clients_.touch(handle_);
+  }
+  if (input_.empty()) input_.shrink(0);
+}
+
+void TcpSession::answer(Bytes message) {
+  --owed_;
+  append(message);
+}
+
+void TcpSession::append(Bytes message) {
+  // The time to take answers runs from when there is something to take.
+  if (output_.empty()) last_activity_ = Clock::now();
+  output_.append(dns::frame_prefix(message.size()));
+  output_.append(message);
+  clients_.loop().flush_at_turn_end(*this);
+}
+
+void TcpSession::flush() noexcept {
+  if (!write()) return clients_.remove(handle_);
+  // Queries that waited because too much was owed.
+  const TimePoint now = Clock::now();
+  take_queries(now);
+  if ((input_ended_ || draining_) && owes_nothing()) return clients_.remove(handle_);
+  watch();
+}
+
+/// False when the connection is broken.
+bool TcpSession::write() {
+  const std::size_t before = output_.size();
+  if (stream_.write(output_) != 0) return false;
+  if (output_.size() < before) last_activity_ = Clock::now();
+  if (output_.empty()) output_.shrink(0);
+  return true;
+}
+
+void TcpSession::watch() { stream_.watch(!input_ended_ && !draining_ && may_take_queries(), !output_.empty()); }
+
+void TcpSession::drain(TimePoint now) {
+  if (!input_ended_ && !read(now)) return clients_.remove(handle_);
+  draining_ = true;
+  flush();
+}
+
+TimePoint TcpSession::expiry(Duration idle) const {
+  if (!output_.empty()) return last_activity_ + idle;
+  if (owed_ > 0) return kNever;
+  return (input_.empty() ? last_activity_ : message_began_) + idle;
+}
+
+}  // namespace dotrelay

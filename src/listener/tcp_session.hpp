@@ -1,0 +1,68 @@
+// One client's TCP connection (RFC 7766): pipelined queries in, answers out in the order in which they come.
+#pragma once
+
+#include "base/byte_queue.hpp"
+#include "base/linked_list.hpp"
+#include "net/handles.hpp"
+#include "net/tcp_stream.hpp"
+#include "relay/forwarder.hpp"
+
+namespace dotrelay {
+
+class TcpClients;
+
+class TcpSession final : private PollListener, private FlushTarget {
+ public:
+  /// Queries of one client in flight; beyond it the client waits in its own socket (RFC 7766 6.2.1: no limit is named;
+  /// Knot Resolver 100, Unbound 32).
+  static constexpr std::size_t kMaxInFlight = 256;
+  /// Octets of answers that a client has not taken before no more of its queries are read.
+  static constexpr std::size_t kMaxUnread = 256 * 1024;
+
+  TcpSession(TcpClients& clients, UniqueFd fd, const IpAddress& source);
+
+  /// To be called once, when the session is in its slab under `handle`.
+  void start(Handle<TcpSession> handle);
+
+  /// The answer to one of its queries.
+  void answer(Bytes message);
+
+  /// Reads what has arrived and then no more; closes when nothing is owed. May destroy the session.
+  void drain(TimePoint now);
+
+  [[nodiscard]] bool owes_nothing() const { return owed_ == 0 && output_.empty(); }
+
+  /// When the session is to be closed if nothing happens: idle, a query half-sent, an answer not taken. Never while an
+  /// answer is owed that can be sent.
+  [[nodiscard]] TimePoint expiry(Duration idle) const;
+
+  /// Lets the client see a reset instead of an orderly end.
+  void reset() { stream_.reset_on_close(); }
+
+  ListHook<TcpSession> by_activity;  ///< of TcpClients: least recently used first
+
+ private:
+  void on_poll(bool readable, bool writable) noexcept override;
+  void flush() noexcept override;
+
+  bool read(TimePoint now);
+  void take_queries(TimePoint now);
+  bool write();
+  void append(Bytes message);
+  [[nodiscard]] bool may_take_queries() const { return owed_ < kMaxInFlight && output_.size() < kMaxUnread; }
+  void watch();
+
+  TcpClients& clients_;
+  TcpStream stream_;
+  IpAddress source_;
+  Handle<TcpSession> handle_;
+  ByteQueue input_;
+  ByteQueue output_;
+  std::size_t owed_ = 0;
+  bool input_ended_ = false;
+  bool draining_ = false;
+  TimePoint last_activity_;     ///< the latest whole query, or progress in sending
+  TimePoint message_began_{};  ///< when the first octet of the query that is now half there came
+};
+
+}  // namespace dotrelay

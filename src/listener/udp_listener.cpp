@@ -1,0 +1,85 @@
+// See udp_listener.hpp.
+#include "listener/udp_listener.hpp"
+
+namespace dotrelay {
+namespace {
+
+/// Batches in one turn: a flood of queries must not keep upstream answers and TCP clients waiting.
+constexpr int kMaxBatchesPerTurn = 8;
+
+/// When draining: no more than the kernel's buffer can hold by far, so that a flood cannot prolong the end.
+constexpr int kMaxBatchesAtDrain = 1024;
+
+}  // namespace
+
+UdpListener::UdpListener(Loop& loop, int fd, Forwarder& forwarder, const AllowList& allow, Counters& counters)
+    : loop_(loop), fd_(fd), forwarder_(forwarder), allow_(allow), counters_(counters), poller_(loop, fd, *this) {
+  poller_.watch(true, false);
+}
+
+void UdpListener::on_poll(bool readable, bool writable) noexcept {
+  if (readable && !draining_) {
+    for (int i = 0; i < kMaxBatchesPerTurn && receive_batch(); ++i) {
+    }
+  }
+  if (writable) send_queued();
+  poller_.watch(!draining_, !sender_.empty());
+}
+
+void UdpListener::drain() {
+  draining_ = true;
+  for (int i = 0; i < kMaxBatchesAtDrain && receive_batch(); ++i) {
+  }
+  poller_.watch(false, !sender_.empty());
+}
+
+/// False when nothing more is there.
+bool UdpListener::receive_batch() {
+  const std::span<const Datagram> batch = receiver_.receive(fd_);
+  const TimePoint now = Clock::now();
+  for (const Datagram& datagram : batch) take(datagram, now);
+  return batch.size() == DatagramReceiver::kBatch;
+}
+
+void UdpListener::take(const Datagram& datagram, TimePoint now) {
+  const Endpoint& peer = datagram.route.peer;
+  if (peer.port == 0 || !allow_.contains(peer.address)) {
+    counters_.add(Counter::denied);
+    return;
+  }
+  const Handle<DatagramRoute> handle = waiting_.emplace(datagram.route);
+  const Accepted accepted = forwarder_.accept({.message = datagram.payload,
+                                               .source = peer.address,
+                                               .transport = {},
+                                               .channel = this,
+                                               .client = {handle.index, handle.generation}},
+                                              now);
+  if (accepted.kind == Accepted::Kind::waiting) return;
+  waiting_.erase(handle);
+  if (accepted.kind == Accepted::Kind::answered) answer(datagram.route, accepted.answer);
+}
+
+void UdpListener::deliver(ClientKey client, Bytes message) noexcept {
+  const Handle<DatagramRoute> handle{client.index, client.generation};
+  answer(waiting_.get(handle), message);
+  waiting_.erase(handle);
+}
+
+void UdpListener::answer(const DatagramRoute& route, Bytes message) {
+  if (sender_.full()) send_queued();
+  if (sender_.full()) {
+    counters_.add(Counter::udp_unsent);
+    return;
+  }
+  sender_.queue(route, message);
+  loop_.flush_at_turn_end(*this);
+}
+
+void UdpListener::flush() noexcept {
+  send_queued();
+  poller_.watch(!draining_, !sender_.empty());
+}
+
+void UdpListener::send_queued() { counters_.add(Counter::udp_unsent, sender_.send(fd_)); }
+
+}  // namespace dotrelay

@@ -1,0 +1,48 @@
+// Queries over UDP on one socket: read in batches, answered in batches, each from the address it was sent to.
+#pragma once
+
+#include "base/slab.hpp"
+#include "config/config.hpp"
+#include "metrics/counters.hpp"
+#include "net/datagrams.hpp"
+#include "net/handles.hpp"
+#include "relay/forwarder.hpp"
+#include "relay/reply_channel.hpp"
+
+namespace dotrelay {
+
+class UdpListener final : public ReplyChannel, private PollListener, private FlushTarget {
+ public:
+  /// `fd` is bound and stays open as long as the listener lives, as do the references.
+  UdpListener(Loop& loop, int fd, Forwarder& forwarder, const AllowList& allow, Counters& counters);
+
+  void deliver(ClientKey client, Bytes answer) noexcept override;
+
+  /// Reads what has arrived and then no more; answers still leave.
+  void drain();
+
+  /// No answer waits to be sent.
+  [[nodiscard]] bool flushed() const { return sender_.empty(); }
+
+ private:
+  void on_poll(bool readable, bool writable) noexcept override;
+  void flush() noexcept override;
+
+  bool receive_batch();
+  void take(const Datagram& datagram, TimePoint now);
+  void answer(const DatagramRoute& route, Bytes message);
+  void send_queued();
+
+  Loop& loop_;
+  int fd_;
+  Forwarder& forwarder_;
+  const AllowList& allow_;
+  Counters& counters_;
+  Poller poller_;
+  DatagramReceiver receiver_;
+  DatagramSender sender_;
+  Slab<DatagramRoute> waiting_;
+  bool draining_ = false;
+};
+
+}  // namespace dotrelay

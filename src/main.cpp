@@ -1,0 +1,48 @@
+// dotrelay: plain DNS in, DNS over TLS out. Everything is elsewhere; ARCHITECTURE.md says where.
+#include "cli/command_line.hpp"
+#include "cli/commands.hpp"
+#include "config/parser.hpp"
+#include "process/inheritance.hpp"
+#include "process/worker.hpp"
+
+#include <csignal>
+#include <cstdio>
+
+namespace {
+
+int usage_error(const std::string& message) {
+  std::fprintf(stderr, "dotrelay: %s; try dotrelay --help\n", message.c_str());
+  return 2;
+}
+
+int print(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  using namespace dotrelay;
+  std::signal(SIGPIPE, SIG_IGN);
+  const Result<CommandLine> line = parse_command_line({arguments + 1, static_cast<std::size_t>(count > 0 ? count - 1 : 0)});
+  if (!line) return usage_error(line.error().message);
+  switch (line->action) {
+    case CommandLine::Action::help:
+      return print(help_text());
+    case CommandLine::Action::version:
+      return print_version();
+    case CommandLine::Action::print_defaults:
+      return print(defaults_as_toml());
+    case CommandLine::Action::check:
+      return check_configuration(line->config_file);
+    case CommandLine::Action::worker: {
+      const auto inheritance = Inheritance::from_arguments(line->worker, line->descriptors);
+      if (!inheritance) return usage_error("--worker is for the supervisor only");
+      return run_worker(*inheritance, line->config_file);
+    }
+    case CommandLine::Action::relay:
+      return relay(line->config_file);
+  }
+  return 2;
+}

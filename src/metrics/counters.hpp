@@ -1,0 +1,77 @@
+// The catalogue of counters: each is one row that gives its name and help. A worker counts into its own slot of the
+// shared memory, where the supervisor reads; only the worker writes, so no counter needs a locked instruction.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+namespace dotrelay {
+
+// clang-format off
+#define DOTRELAY_COUNTERS(COUNT) \
+  COUNT(queries_udp, "Queries received over UDP") \
+  COUNT(queries_tcp, "Queries received over TCP") \
+  COUNT(answers, "Answers sent to clients, errors included") \
+  COUNT(ignored, "Messages that are no queries; answered with silence") \
+  COUNT(rejected, "Queries answered FORMERR, NOTIMP, BADVERS or REFUSED by the relay itself") \
+  COUNT(answered_locally, "Queries for special names, answered by the relay itself") \
+  COUNT(denied, "Datagrams and connections from sources that allow does not list") \
+  COUNT(shared, "Queries that joined one already in flight") \
+  COUNT(overloaded, "Queries refused because a limit was reached") \
+  COUNT(failed, "Queries answered SERVFAIL because no upstream answered in time") \
+  COUNT(upstream_queries, "Queries sent to upstreams") \
+  COUNT(upstream_answers, "Answers from upstreams that matched a query") \
+  COUNT(upstream_errors, "Answers from upstreams with an RCODE that makes the relay ask the next one") \
+  COUNT(upstream_mismatched, "Frames from upstreams that matched no query") \
+  COUNT(upstream_late, "Answers from upstreams to queries that nobody waited for any more") \
+  COUNT(upstream_dials, "Connections begun to upstreams") \
+  COUNT(upstream_handshakes, "TLS handshakes completed") \
+  COUNT(upstream_resumptions, "TLS handshakes that resumed a session") \
+  COUNT(upstream_dial_failures, "Connections to upstreams that failed before they were ready") \
+  COUNT(upstream_authentication_failures, "TLS handshakes that failed because of the certificate") \
+  COUNT(tcp_accepted, "Client connections accepted") \
+  COUNT(tcp_shed, "Client connections closed to stay within a limit") \
+  COUNT(tcp_timed_out, "Client connections closed for idleness or a half-sent query") \
+  COUNT(accept_pauses, "Times accepting paused for want of descriptors") \
+  COUNT(udp_unsent, "Answers over UDP that the kernel did not take")
+// clang-format on
+
+enum class Counter : std::uint8_t {
+#define DOTRELAY_COUNTER_NAME(name, help) name,
+  DOTRELAY_COUNTERS(DOTRELAY_COUNTER_NAME)
+#undef DOTRELAY_COUNTER_NAME
+      count_
+};
+
+inline constexpr std::size_t kCounterCount = static_cast<std::size_t>(Counter::count_);
+
+struct CounterRow {
+  std::string_view name;
+  std::string_view help;
+};
+
+inline constexpr std::array<CounterRow, kCounterCount> kCounterRows = {{
+#define DOTRELAY_COUNTER_ROW(name, help) {#name, help},
+    DOTRELAY_COUNTERS(DOTRELAY_COUNTER_ROW)
+#undef DOTRELAY_COUNTER_ROW
+}};
+
+/// One worker's counters. All zero octets is a valid beginning, as fresh shared memory is.
+class Counters {
+ public:
+  void add(Counter counter, std::uint64_t amount = 1) {
+    std::atomic<std::uint64_t>& value = values_[static_cast<std::size_t>(counter)];
+    value.store(value.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+
+  [[nodiscard]] std::uint64_t get(Counter counter) const {
+    return values_[static_cast<std::size_t>(counter)].load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, kCounterCount> values_{};
+};
+
+}  // namespace dotrelay

@@ -1,0 +1,140 @@
+// See sockets.hpp.
+#include "net/sockets.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+
+namespace dotrelay {
+namespace {
+
+/// The default holds some 256 small datagrams: less than arrives while a worker is being replaced.
+constexpr int kUdpBufferBytes = 1 << 21;
+constexpr int kListenBacklog = 4096;  // the kernel caps it at net.core.somaxconn
+
+/// A living path acknowledges within its round-trip time and the peer's delayed-acknowledgement timer (40 ms on Linux).
+constexpr std::uint32_t kAcknowledgementSlackMicroseconds = 60'000;
+
+bool set_option(int fd, int level, int name, int value) {
+  return setsockopt(fd, level, name, &value, sizeof value) == 0;
+}
+
+UniqueFd open_socket(const Endpoint& endpoint, Protocol protocol) {
+  const int type = protocol == Protocol::udp ? SOCK_DGRAM : SOCK_STREAM;
+  UniqueFd fd(socket(endpoint.address.is_v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd && endpoint.address.is_v6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  // On TCP it only means not to wait for TIME_WAIT; on UDP it would let another user steal the port.
+  if (fd && protocol == Protocol::tcp) set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  return fd;
+}
+
+}  // namespace
+
+SocketAddress to_socket_address(const Endpoint& endpoint) {
+  SocketAddress address;
+  if (endpoint.address.is_v6) {
+    auto& in6 = reinterpret_cast<sockaddr_in6&>(address.storage);
+    in6.sin6_family = AF_INET6;
+    in6.sin6_port = htons(endpoint.port);
+    std::memcpy(&in6.sin6_addr, endpoint.address.octets.data(), 16);
+    address.size = sizeof in6;
+  } else {
+    auto& in4 = reinterpret_cast<sockaddr_in&>(address.storage);
+    in4.sin_family = AF_INET;
+    in4.sin_port = htons(endpoint.port);
+    std::memcpy(&in4.sin_addr, endpoint.address.octets.data(), 4);
+    address.size = sizeof in4;
+  }
+  return address;
+}
+
+Endpoint to_endpoint(const SocketAddress& address) {
+  Endpoint endpoint;
+  if (address.storage.ss_family == AF_INET6) {
+    const auto& in6 = reinterpret_cast<const sockaddr_in6&>(address.storage);
+    endpoint.address.is_v6 = true;
+    endpoint.port = ntohs(in6.sin6_port);
+    std::memcpy(endpoint.address.octets.data(), &in6.sin6_addr, 16);
+  } else {
+    const auto& in4 = reinterpret_cast<const sockaddr_in&>(address.storage);
+    endpoint.port = ntohs(in4.sin_port);
+    std::memcpy(endpoint.address.octets.data(), &in4.sin_addr, 4);
+  }
+  return endpoint;
+}
+
+std::string errno_text(int error) {
+  switch (error) {
+    case EADDRINUSE:
+      return "address in use";
+    case EADDRNOTAVAIL:
+      return "this machine does not have that address";
+    case EAFNOSUPPORT:
+      return "this machine has no IPv6";
+    case ETIMEDOUT:
+      return "connection timed out";
+    default:
+      break;
+  }
+  std::string text = std::strerror(error);
+  if (text.size() > 1 && std::islower(static_cast<unsigned char>(text[1])) != 0) {
+    text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+  }
+  return text;
+}
+
+int probe_bind(const Endpoint& endpoint, Protocol protocol) {
+  const UniqueFd fd = open_socket(endpoint, protocol);
+  if (!fd) return errno;
+  const SocketAddress address = to_socket_address(endpoint);
+  return bind(fd.get(), address.raw(), address.size) == 0 ? 0 : errno;
+}
+
+UniqueFd open_listener(const Endpoint& endpoint, Protocol protocol, int& error) {
+  UniqueFd fd = open_socket(endpoint, protocol);
+  const SocketAddress address = to_socket_address(endpoint);
+  bool good = fd && set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  if (good && protocol == Protocol::udp) {
+    // Without them the kernel's smaller default stays in force, which is no reason not to serve.
+    set_option(fd.get(), SOL_SOCKET, SO_RCVBUF, kUdpBufferBytes);
+    set_option(fd.get(), SOL_SOCKET, SO_SNDBUF, kUdpBufferBytes);
+    good = endpoint.address.is_v6 ? set_option(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+                                  : set_option(fd.get(), IPPROTO_IP, IP_PKTINFO, 1);
+  }
+  good = good && bind(fd.get(), address.raw(), address.size) == 0;
+  if (good && protocol == Protocol::tcp) good = listen(fd.get(), kListenBacklog) == 0;
+  if (good) return fd;
+  error = errno;
+  return {};
+}
+
+UniqueFd begin_connect(const Endpoint& endpoint, int& error) {
+  UniqueFd fd(socket(endpoint.address.is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd) {
+    set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+    const SocketAddress address = to_socket_address(endpoint);
+    if (connect(fd.get(), address.raw(), address.size) == 0 || errno == EINPROGRESS) return fd;
+  }
+  error = errno;
+  return {};
+}
+
+int take_socket_error(int fd) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+bool path_is_silent(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_unacked == 0) return false;
+  const std::uint64_t limit = std::uint64_t{info.tcpi_rtt} + kAcknowledgementSlackMicroseconds;
+  // Since the last acknowledgement came and since the last octets left, both in milliseconds.
+  return std::min(info.tcpi_last_ack_recv, info.tcpi_last_data_sent) * std::uint64_t{1000} > limit;
+}
+
+}  // namespace dotrelay

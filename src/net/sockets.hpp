@@ -1,0 +1,47 @@
+// Sockets of the kinds the relay needs, opened with all their options, and endpoints to and from the kernel's form.
+#pragma once
+
+#include "base/address.hpp"
+#include "base/result.hpp"
+#include "net/unique_fd.hpp"
+
+#include <string>
+#include <sys/socket.h>
+
+namespace dotrelay {
+
+/// An endpoint in the kernel's form.
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof(sockaddr_storage);
+
+  [[nodiscard]] sockaddr* raw() { return reinterpret_cast<sockaddr*>(&storage); }
+  [[nodiscard]] const sockaddr* raw() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
+SocketAddress to_socket_address(const Endpoint& endpoint);
+Endpoint to_endpoint(const SocketAddress& address);
+
+/// "connection refused", "address in use": errno in lower-case words.
+std::string errno_text(int error);
+
+
+enum class Protocol : std::uint8_t { udp, tcp };
+
+/// Whether anybody listens on the endpoint: binds without SO_REUSEPORT and closes again. 0, or the errno.
+int probe_bind(const Endpoint& endpoint, Protocol protocol);
+
+/// A non-blocking, CLOEXEC socket bound with SO_REUSEPORT (and listening, for TCP). IPv6 sockets serve IPv6 only. UDP
+/// sockets report the destination address of each datagram. The errno in `error` when it fails.
+UniqueFd open_listener(const Endpoint& endpoint, Protocol protocol, int& error);
+
+/// Begins to connect; the socket is non-blocking and without Nagle's delay. The errno in `error` when that fails at once.
+UniqueFd begin_connect(const Endpoint& endpoint, int& error);
+
+/// The pending error of a socket, which is cleared by asking.
+int take_socket_error(int fd);
+
+/// Whether octets sent on the TCP socket have been waiting for an acknowledgement for longer than a living path takes.
+bool path_is_silent(int fd);
+
+}  // namespace dotrelay

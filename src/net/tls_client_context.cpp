@@ -1,0 +1,145 @@
+// See tls_client_context.hpp.
+#include "net/tls_client_context.hpp"
+
+#include "base/address.hpp"
+#include "net/tls_internal.hpp"
+#include "net/unique_fd.hpp"
+
+#include <cstring>
+#include <fcntl.h>
+#include <psa/crypto.h>
+#include <sys/stat.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
+namespace dotrelay {
+namespace {
+
+/// Larger than any bundle a system ships (Debian: 220 KB), small enough for any gateway.
+constexpr off_t kMaxBundleBytes = 4 * 1024 * 1024;
+
+bool has_aes_instructions() {
+#if defined(__x86_64__) || defined(__i386__)
+  return __builtin_cpu_supports("aes") != 0;
+#elif defined(__aarch64__)
+  return (getauxval(AT_HWCAP) & HWCAP_AES) != 0;
+#else
+  return false;
+#endif
+}
+
+// ECDHE and AEAD only; the same suites in two orders. A record costs half as much with AES instructions used, and without
+// them ChaCha20 is several times faster than AES in software.
+constexpr int kSuitesWithAes[] = {MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+                                  MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+                                  MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
+                                  MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+                                  MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+                                  MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+                                  MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+                                  MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+                                  MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+                                  0};
+constexpr int kSuitesWithoutAes[] = {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+                                     MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+                                     MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
+                                     MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+                                     MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+                                     MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+                                     MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+                                     MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+                                     MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+                                     0};
+
+// The first is the one a key share is sent for: X25519, which every public resolver takes.
+constexpr std::uint16_t kGroups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_X25519, MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
+                                     MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
+
+const char* kAlpn[] = {"dot", nullptr};  // RFC 7858, IANA "TLS ALPN Protocol IDs"
+
+int psa_random(void*, unsigned char* output, std::size_t size) {
+  return psa_generate_random(output, size) == PSA_SUCCESS ? 0 : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+}
+
+Result<std::string> read_file(const std::string& path) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat status {};
+  if (!fd || fstat(fd.get(), &status) != 0) return Error{std::string("cannot read ") + path + ": " + std::strerror(errno)};
+  if (!S_ISREG(status.st_mode)) return Error{"cannot read " + path + ": not a regular file"};
+  if (status.st_size > kMaxBundleBytes) return Error{"cannot read " + path + ": larger than 4 MiB"};
+  std::string content(static_cast<std::size_t>(status.st_size), '\0');
+  std::size_t size = 0;
+  while (size < content.size()) {
+    const ssize_t count = read(fd.get(), content.data() + size, content.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return Error{"cannot read " + path + ": " + std::strerror(errno)};
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+  content.resize(size);
+  return content;
+}
+
+}  // namespace
+
+bool start_tls_library() { return psa_crypto_init() == PSA_SUCCESS; }
+
+CaBundle::CaBundle() : state_(std::make_unique<State>()) { mbedtls_x509_crt_init(&state_->chain); }
+CaBundle::~CaBundle() { mbedtls_x509_crt_free(&state_->chain); }
+
+Result<std::unique_ptr<CaBundle>> CaBundle::load(const std::string& path) {
+  const Result<std::string> content = read_file(path);
+  if (!content) return content.error();
+  std::unique_ptr<CaBundle> bundle(new CaBundle);
+  // The library wants the terminating NUL counted. A positive result counts certificates it could not read.
+  mbedtls_x509_crt_parse(&bundle->state_->chain, reinterpret_cast<const unsigned char*>(content->c_str()),
+                         content->size() + 1);
+  if (bundle->state_->chain.raw.p == nullptr) return Error{path + " holds no certificate in PEM format"};
+  return bundle;
+}
+
+std::string find_system_ca_bundle() {
+  for (const char* path : {"/etc/ssl/certs/ca-certificates.crt",  // Debian, Alpine, Arch, OpenWrt
+                           "/etc/pki/tls/certs/ca-bundle.crt",    // Fedora, Red Hat
+                           "/etc/ssl/ca-bundle.pem",              // openSUSE
+                           "/etc/ssl/cert.pem"}) {                // Alpine without ca-certificates
+    if (access(path, R_OK) == 0) return path;
+  }
+  return {};
+}
+
+TlsClientContext::TlsClientContext(TlsClientSettings settings) : state_(std::make_unique<State>()) {
+  state_->settings = std::move(settings);
+  if (const Result<IpAddress> address = parse_ip_address(state_->settings.server_name)) {
+    const Bytes octets = address->bytes();
+    state_->ip_address.assign(octets.begin(), octets.end());
+  }
+  mbedtls_x509_crt_init(&state_->nobody);
+  mbedtls_ssl_config& config = state_->config;
+  mbedtls_ssl_config_init(&config);
+  mbedtls_ssl_config_defaults(&config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
+  mbedtls_ssl_conf_min_tls_version(&config, MBEDTLS_SSL_VERSION_TLS1_2);
+  mbedtls_ssl_conf_max_tls_version(&config, MBEDTLS_SSL_VERSION_TLS1_3);
+  mbedtls_ssl_conf_rng(&config, psa_random, nullptr);
+  mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_REQUIRED);
+  const CaBundle* const authorities = state_->settings.authorities;
+  mbedtls_ssl_conf_ca_chain(&config, authorities != nullptr ? &authorities->state_->chain : &state_->nobody, nullptr);
+  mbedtls_ssl_conf_ciphersuites(&config, has_aes_instructions() ? kSuitesWithAes : kSuitesWithoutAes);
+  mbedtls_ssl_conf_groups(&config, kGroups);
+  mbedtls_ssl_conf_alpn_protocols(&config, kAlpn);
+  // Pure PSK is offered by default even where it is not compiled in; it would also give up forward secrecy.
+  mbedtls_ssl_conf_tls13_key_exchange_modes(
+      &config, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL | MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL);
+  mbedtls_ssl_conf_session_tickets(&config, MBEDTLS_SSL_SESSION_TICKETS_ENABLED);
+  mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(&config,
+                                                           MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+}
+
+TlsClientContext::~TlsClientContext() {
+  mbedtls_ssl_config_free(&state_->config);
+  mbedtls_x509_crt_free(&state_->nobody);
+}
+
+}  // namespace dotrelay

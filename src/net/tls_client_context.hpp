@@ -1,0 +1,58 @@
+// What all TLS sessions to one upstream have in common: whom to trust, whom to expect, which ciphers to offer. RFC 7858
+// (DNS over TLS), RFC 8310 (strict privacy), RFC 9525 (names in certificates).
+#pragma once
+
+#include "base/result.hpp"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace dotrelay {
+
+/// Starts the TLS library for this process. Once, before any other use of TLS; false when the system gives no randomness.
+bool start_tls_library();
+
+/// Certification authorities, parsed once and shared.
+class CaBundle {
+ public:
+  /// Reads a PEM file. Certificates that the library cannot read are skipped as long as one is left.
+  static Result<std::unique_ptr<CaBundle>> load(const std::string& path);
+  ~CaBundle();
+
+ private:
+  friend class TlsClientContext;
+  CaBundle();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// The path of the system's bundle, or empty when there is none in any place that Linux distributions use.
+std::string find_system_ca_bundle();
+
+/// SHA-256 of a SubjectPublicKeyInfo.
+using PublicKeyPin = std::array<std::uint8_t, 32>;
+
+struct TlsClientSettings {
+  std::string server_name;     ///< host name, or an IP literal: then IP SANs are checked and no SNI is sent (RFC 6066 3)
+  const CaBundle* authorities = nullptr;  ///< nullptr: the pins alone authenticate. Outlives the context
+  std::vector<PublicKeyPin> pins;         ///< with authorities: both must hold
+};
+
+class TlsClientContext {
+ public:
+  explicit TlsClientContext(TlsClientSettings settings);
+  TlsClientContext(const TlsClientContext&) = delete;
+  TlsClientContext& operator=(const TlsClientContext&) = delete;
+  ~TlsClientContext();
+
+  struct State;  // the library's structures: net/tls_internal.hpp
+
+ private:
+  friend class TlsSession;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace dotrelay

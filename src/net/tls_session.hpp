@@ -1,0 +1,102 @@
+// One TLS client session without any I/O: records go in and out through two byte queues, plaintext through read() and
+// write(). So a client and a server can meet in memory in a test.
+#pragma once
+
+#include "base/byte_queue.hpp"
+#include "net/tls_client_context.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dotrelay {
+
+/// What a later session to the same server can resume from. Used once (RFC 8446 C.4). Only valid for the context that the
+/// session was made with: that is what binds it to the name, the authorities and the pins that were checked.
+class TlsTicket {
+ public:
+  struct State;
+  explicit TlsTicket(std::unique_ptr<State> state);
+  TlsTicket(TlsTicket&&) noexcept;
+  TlsTicket& operator=(TlsTicket&&) noexcept;
+  ~TlsTicket();
+
+  /// False once a certificate that was checked has expired: resumption skips that check. Seconds since 1970.
+  [[nodiscard]] bool usable_at(std::int64_t seconds) const;
+
+ private:
+  friend class TlsSession;
+  std::unique_ptr<State> state_;
+};
+
+class TlsSession {
+ public:
+  enum class State : std::uint8_t {
+    handshaking,
+    established,
+    closed,  ///< the peer has sent close_notify
+    failed,
+  };
+
+  enum class FailureKind : std::uint8_t { authentication, other };
+  struct Failure {
+    FailureKind kind = FailureKind::other;
+    std::string text;
+  };
+
+  /// `context` outlives the session.
+  TlsSession(const TlsClientContext& context, std::optional<TlsTicket> ticket);
+  TlsSession(const TlsSession&) = delete;
+  TlsSession& operator=(const TlsSession&) = delete;
+  ~TlsSession();
+
+  [[nodiscard]] State state() const { return state_; }
+
+  /// Records from the peer: append, then call advance().
+  ByteQueue& incoming() { return incoming_; }
+  /// Records for the peer: send and consume.
+  ByteQueue& outgoing() { return outgoing_; }
+
+  /// Goes as far as what has come in allows: the handshake, then decryption, which appends to plaintext().
+  void advance();
+
+  /// Decrypted octets: consume what was used.
+  ByteQueue& plaintext() { return plaintext_; }
+
+  /// Encrypts all of `octets` to outgoing(). Only when established.
+  void write(Bytes octets);
+
+  /// Says goodbye to the peer (close_notify) when established.
+  void close();
+
+  /// Only when failed.
+  [[nodiscard]] const Failure& failure() const { return failure_; }
+
+  /// The tickets that have come since the last call.
+  std::vector<TlsTicket> take_tickets();
+
+  /// Whether the handshake resumed an earlier session. Only when established.
+  [[nodiscard]] bool resumed() const;
+  /// "TLS 1.3, TLS1-3-AES-128-GCM-SHA256". Only when established.
+  [[nodiscard]] std::string description() const;
+
+ private:
+  struct Engine;
+
+  void handshake();
+  void decrypt();
+  void keep_ticket();
+  void fail(int error);
+
+  std::unique_ptr<Engine> engine_;
+  State state_ = State::handshaking;
+  Failure failure_;
+  ByteQueue incoming_;
+  ByteQueue outgoing_;
+  ByteQueue plaintext_;
+  std::vector<TlsTicket> tickets_;
+};
+
+}  // namespace dotrelay

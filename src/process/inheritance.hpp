@@ -1,0 +1,28 @@
+// What a worker gets from the supervisor across exec: its number, the descriptors it inherits, and nothing else.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace dotrelay {
+
+struct Inheritance {
+  unsigned worker = 0;  ///< counted from 1
+  int control = -1;     ///< socket to the supervisor: one octet means ready, end of file means drain and exit
+  int shared_state = -1;
+  int config = -1;      ///< a memfd with the configuration's text, so that all workers run the same one
+  std::vector<std::pair<int, int>> listeners;  ///< UDP and TCP descriptor of each address
+
+  /// "--worker=1" and "--descriptors=3,4,5,6,7".
+  [[nodiscard]] std::pair<std::string, std::string> to_arguments() const;
+
+  /// Nothing when the arguments are not such a pair.
+  static std::optional<Inheritance> from_arguments(std::string_view worker, std::string_view descriptors);
+
+  [[nodiscard]] std::vector<int> descriptors() const;
+};
+
+}  // namespace dotrelay

@@ -1,0 +1,14 @@
+// What the system allows this process: CPUs and descriptors.
+#pragma once
+
+#include <cstdint>
+
+namespace dotrelay {
+
+/// The CPUs of the affinity mask, bounded by the CPU quota of the cgroup (version 2 or 1); at least 1.
+std::uint32_t usable_cpus();
+
+/// Raises the soft limit of open files to the hard one. Returns the limit in force.
+std::uint64_t raise_descriptor_limit();
+
+}  // namespace dotrelay

@@ -1,0 +1,173 @@
+// See worker.hpp.
+#include "process/worker.hpp"
+
+#include "config/parser.hpp"
+#include "listener/tcp_clients.hpp"
+#include "listener/tcp_listener.hpp"
+#include "listener/udp_listener.hpp"
+#include "net/handles.hpp"
+#include "net/loop.hpp"
+#include "process/heartbeat.hpp"
+#include "process/shared_state.hpp"
+#include "process/system_limits.hpp"
+#include "relay/forwarder.hpp"
+#include "upstream/dot_dialer.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <fcntl.h>
+#include <list>
+#include <memory>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+namespace dotrelay {
+namespace {
+
+/// Descriptors that TCP clients may not use up: upstream connections, listeners, the loop's own.
+constexpr std::uint64_t kReservedDescriptors = 64;
+
+/// After the deadline of the youngest query, what is left at a drain is clients that do not read.
+constexpr Duration kDrainSlack = std::chrono::seconds(1);
+
+std::uint32_t share_of(std::uint32_t limit, std::uint32_t workers) { return (limit + workers - 1) / workers; }
+
+class Worker final : private PollListener {
+ public:
+  Worker(const Inheritance& inheritance, const Config& config, const Authorities& authorities, SharedState& shared,
+         Log& log)
+      : config_(config),
+        log_(log),
+        slot_(shared.slot(inheritance.worker - 1)),
+        dialer_(config, authorities, loop_, slot_.counters),
+        forwarder_(config, dialer_, slot_.counters, log, random_),
+        tcp_clients_(loop_, forwarder_, slot_.counters, client_limit(config, shared.workers()), config.limits.tcp_idle),
+        forwarder_timer_(loop_, [this] { forwarder_.on_timer(Clock::now()); }),
+        heartbeat_timer_(loop_, [this] { beat(); }),
+        drain_limit_(loop_, [this] { loop_.stop(); }),
+        terminate_(loop_, SIGTERM, [this] { drain(); }),
+        interrupt_(loop_, SIGINT, [this] { drain(); }),
+        control_fd_(inheritance.control),
+        control_(loop_, inheritance.control, *this) {
+    dialer_.report_to(forwarder_);
+    for (const auto& [udp, tcp] : inheritance.listeners) {
+      udp_listeners_.emplace_back(loop_, udp, forwarder_, config.listen.allow, slot_.counters);
+      tcp_listeners_.emplace_back(loop_, tcp, tcp_clients_, config.listen.allow, slot_.counters, log);
+    }
+    loop_.on_turn_end([this] { end_turn(); });
+    heartbeat_timer_.repeat(kHeartbeatInterval);
+    control_.watch(true, false);
+  }
+
+  void run() {
+    // The supervisor waits for this octet; if it has gone, end of file follows at once.
+    [[maybe_unused]] const ssize_t written = send(control_fd_, "r", 1, MSG_NOSIGNAL);
+    loop_.run();
+  }
+
+ private:
+  std::size_t client_limit(const Config& config, std::uint32_t workers) {
+    const std::uint32_t wanted = share_of(config.limits.tcp_clients, workers);
+    const std::uint64_t descriptors = raise_descriptor_limit();
+    const std::uint64_t reserved =
+        kReservedDescriptors + config.upstreams.size() * (UpstreamSet::kMaxConnections + UpstreamSet::kMaxDials);
+    const std::uint64_t possible = descriptors > reserved ? descriptors - reserved : 1;
+    if (possible >= wanted) return wanted;
+    log_.warning("serving at most " + std::to_string(possible) + " TCP clients instead of " + std::to_string(wanted) +
+                 ": the limit of open files (nofile) is " + std::to_string(descriptors));
+    return possible;
+  }
+
+  void beat() { slot_.heartbeat.fetch_add(1, std::memory_order_relaxed); }
+
+  void end_turn() {
+    if (draining_ && drained()) return loop_.stop();
+    forwarder_timer_.set(forwarder_.next_timeout(Clock::now()));
+  }
+
+  /// The control socket only ever says that the supervisor has gone.
+  void on_poll(bool, bool) noexcept override {
+    control_.watch(false, false);
+    drain();
+  }
+
+  void drain() {
+    if (draining_) return;
+    draining_ = true;
+    for (UdpListener& listener : udp_listeners_) listener.drain();
+    for (TcpListener& listener : tcp_listeners_) listener.drain();
+    tcp_clients_.drain();
+    drain_limit_.set(Clock::now() + config_.relay.deadline + kDrainSlack);
+  }
+
+  [[nodiscard]] bool drained() const {
+    return forwarder_.idle() && tcp_clients_.empty() &&
+           std::ranges::all_of(udp_listeners_, [](const UdpListener& listener) { return listener.flushed(); });
+  }
+
+  const Config& config_;
+  Log& log_;
+  WorkerSlot& slot_;
+  Random random_;
+  Loop loop_;
+  DotDialer dialer_;
+  Forwarder forwarder_;
+  TcpClients tcp_clients_;
+  std::list<UdpListener> udp_listeners_;
+  std::list<TcpListener> tcp_listeners_;
+  Timer forwarder_timer_;
+  Timer heartbeat_timer_;
+  Timer drain_limit_;
+  SignalWatch terminate_;
+  SignalWatch interrupt_;
+  int control_fd_;
+  Poller control_;
+  bool draining_ = false;
+};
+
+std::string read_all(int fd) {
+  struct stat status {};
+  if (fstat(fd, &status) != 0) return {};
+  std::string text(static_cast<std::size_t>(status.st_size), '\0');
+  const ssize_t size = pread(fd, text.data(), text.size(), 0);
+  text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, size)));
+  return text;
+}
+
+}  // namespace
+
+int run_worker(const Inheritance& inheritance, const std::string& config_file) {
+  for (const int fd : inheritance.descriptors()) {
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+      std::fputs("dotrelay: --worker is for the supervisor only\n", stderr);
+      return 2;
+    }
+  }
+  Log early(LogLevel::info, "worker " + std::to_string(inheritance.worker));
+  const Result<Config> config = parse_config(read_all(inheritance.config), config_file);
+  if (!config) {
+    early.error(config.error().message);
+    return 1;
+  }
+  Log log(config->log_level, "worker " + std::to_string(inheritance.worker));
+  Result<SharedState> shared = SharedState::map(UniqueFd(inheritance.shared_state));
+  if (!shared || inheritance.worker > shared->workers()) {
+    log.error(shared ? "the shared memory has no place for this worker" : shared.error().message);
+    return 1;
+  }
+  if (!start_tls_library()) {
+    log.error("the TLS library cannot start: the system gives no random numbers");
+    return 1;
+  }
+  const Result<Authorities> authorities = Authorities::load(*config, config_file);
+  if (!authorities) {
+    log.error(authorities.error().message);
+    return 1;
+  }
+  Worker worker(inheritance, *config, *authorities, *shared, log);
+  worker.run();
+  return 0;
+}
+
+}  // namespace dotrelay

@@ -1,0 +1,39 @@
+// Starting a worker as a process of its own, and hearing that it is ready.
+#pragma once
+
+#include "base/result.hpp"
+#include "net/handles.hpp"
+#include "net/unique_fd.hpp"
+#include "process/inheritance.hpp"
+
+#include <functional>
+#include <string>
+#include <sys/types.h>
+
+namespace dotrelay {
+
+struct StartedWorker {
+  pid_t pid = 0;
+  UniqueFd control;  ///< the supervisor's end; closing it makes the worker drain and exit
+};
+
+/// Executes this program again (/proc/self/exe) as the worker that `inheritance` describes. Only the descriptors named
+/// there survive; its control descriptor is made here. exec rather than fork alone: no state of a random number generator
+/// or of TLS is ever copied.
+Result<StartedWorker> start_worker(Inheritance inheritance, const std::string& config_file);
+
+/// Holds the supervisor's end of a worker's control socket.
+class ReadinessWatch final : private PollListener {
+ public:
+  /// `ready` is called once, when the worker says so.
+  ReadinessWatch(Loop& loop, UniqueFd control, std::function<void()> ready);
+
+ private:
+  void on_poll(bool readable, bool writable) noexcept override;
+
+  UniqueFd control_;
+  std::function<void()> ready_;
+  Poller poller_;
+};
+
+}  // namespace dotrelay

@@ -1,0 +1,79 @@
+// An upstream connection as the forwarder sees it: messages in, messages out, and why it ended. DotConnection implements
+// it over TLS; tests implement it over nothing.
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/clock.hpp"
+#include "base/slab.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace dotrelay {
+
+struct PooledConnection;
+using ConnectionHandle = Handle<PooledConnection>;
+
+/// Why a connection could not be made or ended. The kinds differ in what the relay does next.
+enum class CloseKind : std::uint8_t {
+  closed_by_peer,  ///< FIN, RST or close_notify after the handshake: normal when idle
+  unreachable,     ///< refused or reset before the handshake was done
+  no_route,        ///< this host has no way there: known at once, and cheap to try again
+  timed_out,       ///< silence
+  authentication,  ///< the certificate does not prove the upstream's identity
+  tls,             ///< the handshake failed for another reason, or a record was forged
+  protocol,        ///< what came was not DNS, or answers to questions nobody asked
+};
+
+struct CloseReason {
+  CloseKind kind = CloseKind::closed_by_peer;
+  std::string text;  ///< in the words of the log and of EDE texts: "certificate expired"
+};
+
+class Connection {
+ public:
+  enum class State : std::uint8_t { connecting, ready, closed };
+
+  /// Closes without ceremony.
+  virtual ~Connection() = default;
+
+  [[nodiscard]] virtual State state() const = 0;
+
+  /// Queues a message (no length prefix) to leave at the end of this loop iteration. False when too many octets wait
+  /// already. Only when ready.
+  virtual bool send(Bytes message) = 0;
+
+  /// The next message that has arrived, possibly empty, or nothing. Valid until the next call on this connection.
+  virtual std::optional<Bytes> next_message() = 0;
+
+  /// Only when closed.
+  [[nodiscard]] virtual const CloseReason& close_reason() const = 0;
+
+  /// Whether the peer's TCP has left octets unacknowledged for longer than a living path takes.
+  [[nodiscard]] virtual bool path_is_silent() const = 0;
+
+  /// For the log line when the connection becomes ready: "TLS 1.3, resumed". Only when ready.
+  [[nodiscard]] virtual std::string description() const = 0;
+};
+
+class ConnectionEvents {
+ public:
+  virtual ~ConnectionEvents() = default;
+
+  /// The connection became ready, has messages, or closed. The call may destroy the connection. Never made from inside
+  /// dial() or a call on the connection.
+  virtual void on_activity(ConnectionHandle connection, TimePoint now) noexcept = 0;
+};
+
+class Dialer {
+ public:
+  virtual ~Dialer() = default;
+
+  /// Begins a connection to address number `address` of upstream number `upstream`. Failure is reported through the
+  /// connection, later.
+  virtual std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) = 0;
+};
+
+}  // namespace dotrelay

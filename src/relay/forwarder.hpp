@@ -1,0 +1,127 @@
+// The conductor: every decision in a query's life is made here. Listeners hand queries in, connections report what
+// happened, a timer reports the time; in-flight table, upstream set and health are data that the forwarder asks. It
+// touches no socket and asks no clock.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "config/config.hpp"
+#include "metrics/counters.hpp"
+#include "relay/client_quota.hpp"
+#include "relay/connection.hpp"
+#include "relay/in_flight.hpp"
+#include "relay/query.hpp"
+#include "relay/reply_channel.hpp"
+#include "relay/upstream_set.hpp"
+
+#include <string>
+#include <vector>
+
+namespace dotrelay {
+
+/// A message from a client. The octets are only read during Forwarder::accept().
+struct Incoming {
+  Bytes message;
+  IpAddress source;
+  dns::Transport transport;
+  ReplyChannel* channel = nullptr;
+  ClientKey client;
+};
+
+/// What became of a message.
+struct Accepted {
+  enum class Kind : std::uint8_t {
+    ignored,   ///< there will be no answer
+    answered,  ///< `answer` is the answer; valid until the next call on the forwarder
+    waiting,   ///< the channel's deliver() will be called once
+  };
+  Kind kind = Kind::ignored;
+  Bytes answer;
+};
+
+class Forwarder final : public ConnectionEvents {
+ public:
+  /// Clients' queries waiting at once in one worker, and different questions among them.
+  static constexpr std::size_t kMaxWaiters = 65536;
+  static constexpr std::size_t kMaxQueries = 32768;
+  /// Clients that share one upstream query.
+  static constexpr std::size_t kMaxWaitersPerQuery = 10000;
+  /// Frames from an upstream that match no query before its connection is closed.
+  static constexpr int kMaxBadFrames = 8;
+
+  /// The references outlive the forwarder.
+  Forwarder(const Config& config, Dialer& dialer, Counters& counters, Log& log, Random& random);
+  ~Forwarder() override;
+
+  Accepted accept(const Incoming& incoming, TimePoint now);
+
+  void on_activity(ConnectionHandle connection, TimePoint now) noexcept override;
+
+  /// Does what is due. To be called at next_timeout() at the latest; earlier calls do no harm.
+  void on_timer(TimePoint now);
+  [[nodiscard]] TimePoint next_timeout(TimePoint now);
+
+  /// No client waits.
+  [[nodiscard]] bool idle() const { return waiters_.empty(); }
+
+ private:
+  // A query's way in.
+  Accepted answer_with_error(const dns::Asker& asker, const dns::Query& query, dns::Rcode rcode,
+                             std::string_view explanation = {});
+  QueryHandle join_or_begin(const QueryKey& key, TimePoint now);
+  void add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Asker& asker, std::uint32_t quota,
+                  TimePoint now);
+
+  // On its way.
+  void route(QueryHandle handle, TimePoint now);
+  bool send(QueryHandle handle, ConnectionHandle connection, TimePoint now);
+  bool wait_in_room(QueryHandle handle, TimePoint now);
+  void reroute_room(TimePoint now);
+  void dial(AddressIndex target, TimePoint now);
+  void start_trials(std::size_t before, bool urgent, TimePoint now);
+  void on_patience_over(QueryHandle handle, TimePoint now);
+
+  // What connections report.
+  void on_ready(ConnectionHandle handle, TimePoint now);
+  void on_message(ConnectionHandle handle, Bytes message, TimePoint now);
+  void on_bad_frame(ConnectionHandle handle, TimePoint now);
+  void on_answer(QueryHandle handle, const dns::Response& response, Bytes message, TimePoint now);
+  void close(ConnectionHandle handle, const CloseReason& reason, TimePoint now);
+  void note_failure(AddressIndex target, const CloseReason& reason, TimePoint now);
+  void retry_elsewhere(QueryHandle handle, std::size_t upstream, TimePoint now);
+  void check_connections(TimePoint now);
+
+  // Its end.
+  void finish(QueryHandle handle, const dns::Response& response, Bytes message);
+  void finish_with_error(QueryHandle handle, dns::Rcode rcode);
+  void fail(QueryHandle handle, TimePoint now);
+  void fail_waiter(WaiterHandle handle, TimePoint now);
+  void deliver(WaiterHandle handle, Bytes answer);
+  void drop(QueryHandle handle);
+  Bytes write_failure(const Query& query, const dns::Asker& asker, TimePoint now);
+  std::string cause(const Query& query);
+
+  const Config& config_;
+  Dialer& dialer_;
+  Counters& counters_;
+  Log& log_;
+  Random& random_;
+  const HashKey hash_key_;
+  const Duration patience_;
+
+  Slab<Waiter> waiters_;
+  Slab<Query> queries_;
+  InFlight in_flight_;
+  ClientQuota quota_;
+  UpstreamSet upstreams_;
+  LinkedList<Waiter, &Waiter::by_deadline> deadlines_;
+  LinkedList<Query, &Query::by_patience> patience_queue_;
+  LinkedList<Query, &Query::in_room> room_;  ///< queries that wait for a connection
+
+  bool urgent_ = false;  ///< queries wait and nothing is usable
+  std::optional<TimePoint> outage_since_;  ///< clients have been failed for want of any connection
+  std::vector<std::uint8_t> answer_buffer_;
+};
+
+}  // namespace dotrelay

@@ -1,0 +1,73 @@
+// The queries that one upstream connection owes an answer to, by message ID (RFC 7766 6.2.1: IDs of queries in flight on
+// one connection must differ). IDs are drawn at random from the free ones. The ID of a query that is given up stays
+// reserved until its answer comes or the connection closes, so a late answer can never be taken for another's.
+#pragma once
+
+#include "base/random.hpp"
+#include "base/slab.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace dotrelay {
+
+struct Query;
+using QueryHandle = Handle<Query>;
+
+class PendingQueries {
+ public:
+  /// Queries at once on one connection. Four connections of 8,192 carry all that a worker takes on.
+  static constexpr std::size_t kMaxLive = 8192;
+  /// A connection with this many given-up IDs takes no new queries and closes once the live ones are done.
+  static constexpr std::size_t kMaxAbandoned = 256;
+
+  explicit PendingQueries(Random& random);
+
+  [[nodiscard]] std::size_t live() const { return live_; }
+  [[nodiscard]] std::size_t abandoned() const { return abandoned_; }
+  [[nodiscard]] bool full() const { return live_ >= kMaxLive || abandoned_ >= kMaxAbandoned; }
+
+  /// Reserves an ID for the query. `question_hash` recognises its answer after abandon(). Only when not full().
+  std::uint16_t add(QueryHandle query, std::uint64_t question_hash);
+
+  struct Entry {
+    QueryHandle query;  ///< none when the query was given up
+    std::uint64_t question_hash = 0;
+  };
+
+  /// What `id` is reserved for, if anything.
+  [[nodiscard]] std::optional<Entry> find(std::uint16_t id) const;
+
+  /// Frees the ID, which must be reserved: its answer has come.
+  void remove(std::uint16_t id);
+
+  /// Gives the query of `id` up; the ID stays reserved.
+  void abandon(std::uint16_t id);
+
+  /// All live queries. Empties the table.
+  std::vector<QueryHandle> take_all();
+
+ private:
+  struct Slot {
+    Entry entry;
+    bool reserved = false;
+  };
+
+  // IDs are slot numbers spread over 16 bits by a random affine bijection: the table grows with the queries in flight
+  // instead of having 65,536 places for each connection.
+  [[nodiscard]] std::uint16_t id_of(std::size_t slot) const;
+  [[nodiscard]] std::size_t slot_of(std::uint16_t id) const;
+  void grow();
+
+  Random& random_;
+  std::uint16_t multiplier_;
+  std::uint16_t inverse_;
+  std::uint16_t offset_;
+  std::vector<Slot> slots_;
+  std::vector<std::uint16_t> free_;
+  std::size_t live_ = 0;
+  std::size_t abandoned_ = 0;
+};
+
+}  // namespace dotrelay

@@ -1,0 +1,23 @@
+// See query.hpp.
+#include "relay/query.hpp"
+
+namespace dotrelay {
+
+Query::Query(const QueryKey& key, std::uint64_t hash, TimePoint now, Slab<Waiter>& slab)
+    : name_size(static_cast<std::uint8_t>(key.question.name.size())),
+      dnssec_ok(key.dnssec_ok),
+      type(key.question.type),
+      klass(key.question.klass),
+      flags(key.flags),
+      options(key.options.begin(), key.options.end()),
+      question_hash(hash),
+      began_at(now),
+      waiters(slab) {
+  std::ranges::copy(key.question.name, name.begin());
+}
+
+QueryKey Query::key() const {
+  return {{Bytes(name).first(name_size), type, klass}, flags, dnssec_ok, options};
+}
+
+}  // namespace dotrelay

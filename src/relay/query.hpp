@@ -1,0 +1,98 @@
+// One question on its way through the relay, with everyone who waits for its answer. Plain data: Forwarder decides.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/linked_list.hpp"
+#include "dns/client_response.hpp"
+#include "relay/connection.hpp"
+#include "relay/pending_queries.hpp"
+#include "relay/reply_channel.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace dotrelay {
+
+struct Waiter;
+using WaiterHandle = Handle<Waiter>;
+
+/// A client that waits for the answer to a Query.
+struct Waiter {
+  QueryHandle query;
+  ReplyChannel* channel = nullptr;
+  ClientKey client;
+  dns::Asker asker;
+  TimePoint deadline{};
+  std::uint32_t quota = 0;  ///< what ClientQuota::take() gave
+  ListHook<Waiter> by_deadline;
+  ListHook<Waiter> by_query;
+};
+
+/// What makes two clients' questions one query upstream. The views live as long as what they were made from.
+struct QueryKey {
+  dns::Question question;
+  std::uint16_t flags = 0;  ///< RD, AD and CD
+  bool dnssec_ok = false;
+  Bytes options;  ///< those that are carried upstream
+
+  friend bool operator==(const QueryKey& left, const QueryKey& right) {
+    return left.flags == right.flags && left.dnssec_ok == right.dnssec_ok && equal(left.options, right.options) &&
+           dns::same_question(left.question, right.question);
+  }
+};
+
+/// One sending of a query on one connection.
+struct Attempt {
+  ConnectionHandle connection;
+  std::uint16_t id = 0;
+  std::uint8_t upstream = 0;
+  TimePoint sent_at{};
+};
+
+/// An error that an upstream answered with, kept while the next upstream is asked.
+struct ErrorAnswer {
+  dns::Rcode rcode = dns::Rcode::servfail;
+  std::vector<std::uint8_t> message;  ///< empty when it had no question section
+};
+
+/// A set of upstreams by their number.
+using UpstreamMask = std::uint32_t;
+
+struct Query {
+  /// Sendings of one query in all: an upstream that closes on a certain question is not asked for ever.
+  static constexpr std::size_t kMaxSendings = 8;
+
+  Query(const QueryKey& key, std::uint64_t question_hash, TimePoint now, Slab<Waiter>& slab);
+
+  /// Views of this object.
+  [[nodiscard]] QueryKey key() const;
+
+  std::array<std::uint8_t, dns::kMaxName> name{};  ///< as the first client spelled it
+  std::uint8_t name_size = 0;
+  bool dnssec_ok = false;
+  std::uint16_t type = 0;
+  std::uint16_t klass = 0;
+  std::uint16_t flags = 0;
+  std::vector<std::uint8_t> options;
+  std::uint64_t question_hash = 0;
+  TimePoint began_at{};
+
+  LinkedList<Waiter, &Waiter::by_query> waiters;
+
+  std::vector<Attempt> attempts;       ///< that may still be answered
+  std::uint8_t sendings = 0;
+  UpstreamMask asked = 0;              ///< upstreams not to be asked again
+  UpstreamMask stale = 0;              ///< upstreams whose connection closed on this query once
+  TimePoint fresh_since{};             ///< at those, only connections dialled from then on
+  TimePoint patience_until = kNever;
+  std::optional<ErrorAnswer> error;
+
+  ListHook<Query> in_room;      ///< of those that wait for a connection
+  ListHook<Query> by_patience;
+  QueryHandle next_in_bucket;   ///< of InFlight
+  bool listed = false;          ///< in InFlight
+};
+
+}  // namespace dotrelay

@@ -1,0 +1,173 @@
+// See dot_connection.hpp.
+#include "upstream/dot_connection.hpp"
+
+#include "dns/framing.hpp"
+#include "net/sockets.hpp"
+
+#include <cassert>
+#include <cerrno>
+#include <ctime>
+
+namespace dotrelay {
+namespace {
+
+/// Reads of 64 KiB in one turn: an upstream that sends without end must not starve the others.
+constexpr int kMaxReadsPerTurn = 8;
+
+/// Buffers that a burst has made larger than this are given back.
+constexpr std::size_t kKeptBufferBytes = 64 * 1024;
+
+bool means_no_route(int error) {
+  return error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == EADDRNOTAVAIL ||
+         error == EAFNOSUPPORT || error == EPERM || error == EACCES;
+}
+
+}  // namespace
+
+DotConnection::DotConnection(const Environment& environment, ConnectionHandle handle, const Endpoint& endpoint,
+                             const TlsClientContext& tls)
+    : environment_(environment), handle_(handle), session_(tls, environment.tickets.take(std::time(nullptr))) {
+  int error = 0;
+  UniqueFd fd = begin_connect(endpoint, error);
+  if (!fd) {
+    end_by_errno(error);
+    environment_.loop.flush_at_turn_end(*this);  // dial() reports nothing from inside the call
+    return;
+  }
+  stream_.emplace(environment_.loop, std::move(fd), static_cast<PollListener&>(*this));
+  stream_->watch(false, true);
+}
+
+DotConnection::~DotConnection() {
+  if (state_ != State::ready) return;
+  session_.close();
+  stream_->write(session_.outgoing());
+}
+
+bool DotConnection::send(Bytes message) {
+  assert(state_ == State::ready);
+  if (unencrypted_.size() + session_.outgoing().size() + message.size() > kMaxQueuedBytes) return false;
+  unencrypted_.append(dns::frame_prefix(message.size()));
+  unencrypted_.append(message);
+  environment_.loop.flush_at_turn_end(*this);
+  return true;
+}
+
+std::optional<Bytes> DotConnection::next_message() {
+  ByteQueue& plaintext = session_.plaintext();
+  plaintext.consume(frame_to_consume_);
+  frame_to_consume_ = 0;
+  const std::optional<Bytes> message = dns::first_frame(plaintext.bytes());
+  if (message) {
+    frame_to_consume_ = dns::kFramePrefix + message->size();
+  } else if (plaintext.empty()) {
+    plaintext.shrink(kKeptBufferBytes);
+  }
+  return message;
+}
+
+bool DotConnection::path_is_silent() const { return stream_ && dotrelay::path_is_silent(stream_->fd()); }
+
+void DotConnection::on_poll(bool readable, bool writable) noexcept {
+  if (state_ == State::closed) return;
+  if (!tcp_connected_) {
+    if (const int error = take_socket_error(stream_->fd())) {
+      end_by_errno(error);
+    } else {
+      on_connected();
+    }
+  } else {
+    if (readable) read();
+    if (writable && state_ != State::closed) write();
+  }
+  environment_.events.on_activity(handle_, Clock::now());  // may destroy this
+}
+
+void DotConnection::on_connected() {
+  tcp_connected_ = true;
+  advance_session();
+}
+
+void DotConnection::read() {
+  for (int i = 0; i < kMaxReadsPerTurn && state_ != State::closed; ++i) {
+    const MutableBytes buffer = environment_.loop.scratch();
+    const TcpStream::ReadResult result = stream_->read(buffer);
+    switch (result.status) {
+      case TcpStream::ReadStatus::data:
+        session_.incoming().append(buffer.first(result.size));
+        advance_session();
+        if (result.size < buffer.size()) return;  // the kernel has no more
+        break;
+      case TcpStream::ReadStatus::nothing_yet:
+        return;
+      case TcpStream::ReadStatus::end:
+        if (state_ == State::ready) return end(CloseKind::closed_by_peer, "closed by the server");
+        return end(CloseKind::unreachable, "connection closed during the TLS handshake");
+      case TcpStream::ReadStatus::error:
+        return end_by_errno(result.error);
+    }
+  }
+}
+
+void DotConnection::advance_session() {
+  session_.advance();
+  for (TlsTicket& ticket : session_.take_tickets()) environment_.tickets.add(std::move(ticket));
+  write();  // also the alert of a session that failed
+  switch (session_.state()) {
+    case TlsSession::State::handshaking:
+      return;
+    case TlsSession::State::established:
+      if (state_ != State::connecting) return;
+      state_ = State::ready;
+      environment_.counters.add(Counter::upstream_handshakes);
+      if (session_.resumed()) environment_.counters.add(Counter::upstream_resumptions);
+      return;
+    case TlsSession::State::closed:
+      return end(CloseKind::closed_by_peer, "closed by the server");
+    case TlsSession::State::failed:
+      return end(session_.failure().kind == TlsSession::FailureKind::authentication ? CloseKind::authentication
+                                                                                    : CloseKind::tls,
+                 session_.failure().text);
+  }
+}
+
+void DotConnection::write() {
+  if (state_ == State::closed) return;
+  const int error = stream_->write(session_.outgoing());
+  // A write that fails may leave the reason to be read (an alert): only a read ends the connection.
+  if (error != 0) session_.outgoing().clear();
+  stream_->watch(true, !session_.outgoing().empty());
+}
+
+// Everything that was sent in this turn leaves in as few records and in one write.
+void DotConnection::flush() noexcept {
+  if (state_ == State::ready) {
+    session_.write(unencrypted_.bytes());
+    unencrypted_.clear();
+    if (session_.state() == TlsSession::State::failed) {
+      end(CloseKind::tls, session_.failure().text);
+    } else {
+      write();
+    }
+    if (session_.outgoing().empty()) session_.outgoing().shrink(kKeptBufferBytes);
+    unencrypted_.shrink(kKeptBufferBytes);
+  }
+  if (state_ == State::closed) environment_.events.on_activity(handle_, Clock::now());  // may destroy this
+}
+
+void DotConnection::end(CloseKind kind, std::string text) {
+  if (state_ == State::closed) return;
+  state_ = State::closed;
+  close_reason_ = {kind, std::move(text)};
+  if (stream_) stream_->watch(false, false);
+}
+
+void DotConnection::end_by_errno(int error) {
+  if (state_ == State::ready) {
+    return end(error == ETIMEDOUT ? CloseKind::timed_out : CloseKind::closed_by_peer, errno_text(error));
+  }
+  if (error == ETIMEDOUT) return end(CloseKind::timed_out, errno_text(error));
+  end(means_no_route(error) ? CloseKind::no_route : CloseKind::unreachable, errno_text(error));
+}
+
+}  // namespace dotrelay

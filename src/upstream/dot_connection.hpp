@@ -1,0 +1,65 @@
+// One connection to an upstream: TCP, TLS and the framing of messages (RFC 7858, RFC 7766). It carries octets and reports
+// what happened; which query goes where is the forwarder's business.
+#pragma once
+
+#include "base/address.hpp"
+#include "base/byte_queue.hpp"
+#include "metrics/counters.hpp"
+#include "net/handles.hpp"
+#include "net/loop.hpp"
+#include "net/tcp_stream.hpp"
+#include "net/tls_session.hpp"
+#include "relay/connection.hpp"
+#include "upstream/ticket_store.hpp"
+
+#include <optional>
+
+namespace dotrelay {
+
+class DotConnection final : public Connection, private PollListener, private FlushTarget {
+ public:
+  /// Octets that may wait to be sent: some 8,000 padded queries, all that one connection may have in flight.
+  static constexpr std::size_t kMaxQueuedBytes = 1 << 20;
+
+  struct Environment {
+    Loop& loop;
+    ConnectionEvents& events;
+    Counters& counters;
+    TicketStore& tickets;
+  };
+
+  /// Begins to connect. What the environment refers to and `tls` outlive the connection.
+  DotConnection(const Environment& environment, ConnectionHandle handle, const Endpoint& endpoint,
+                const TlsClientContext& tls);
+  ~DotConnection() override;
+
+  [[nodiscard]] State state() const override { return state_; }
+  bool send(Bytes message) override;
+  std::optional<Bytes> next_message() override;
+  [[nodiscard]] const CloseReason& close_reason() const override { return close_reason_; }
+  [[nodiscard]] bool path_is_silent() const override;
+  [[nodiscard]] std::string description() const override { return session_.description(); }
+
+ private:
+  void on_poll(bool readable, bool writable) noexcept override;
+  void flush() noexcept override;
+
+  void on_connected();
+  void read();
+  void advance_session();
+  void write();
+  void end(CloseKind kind, std::string text);
+  void end_by_errno(int error);
+
+  Environment environment_;
+  ConnectionHandle handle_;
+  std::optional<TcpStream> stream_;
+  TlsSession session_;
+  State state_ = State::connecting;
+  bool tcp_connected_ = false;
+  CloseReason close_reason_;
+  ByteQueue unencrypted_;            ///< frames to send at the end of this turn
+  std::size_t frame_to_consume_ = 0;  ///< what next_message() returned last
+};
+
+}  // namespace dotrelay

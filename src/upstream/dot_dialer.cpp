@@ -1,0 +1,28 @@
+// See dot_dialer.hpp.
+#include "upstream/dot_dialer.hpp"
+
+#include "upstream/dot_connection.hpp"
+
+#include <cassert>
+
+namespace dotrelay {
+
+DotDialer::DotDialer(const Config& config, const Authorities& authorities, Loop& loop, Counters& counters)
+    : config_(config), loop_(loop), counters_(counters) {
+  for (const UpstreamConfig& upstream : config.upstreams) {
+    Target& target = targets_.emplace_back();
+    target.tls = std::make_unique<TlsClientContext>(TlsClientSettings{
+        .server_name = upstream.tls_name, .authorities = authorities.of(upstream), .pins = upstream.pins});
+    target.tickets.resize(upstream.addresses.size());
+  }
+}
+
+std::unique_ptr<Connection> DotDialer::dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) {
+  assert(events_ != nullptr);
+  Target& target = targets_[upstream];
+  return std::make_unique<DotConnection>(
+      DotConnection::Environment{loop_, *events_, counters_, target.tickets[address]}, handle,
+      config_.upstreams[upstream].addresses[address], *target.tls);
+}
+
+}  // namespace dotrelay

@@ -1,0 +1,40 @@
+// Makes the connections that the forwarder asks for: knows each upstream's addresses, TLS context and tickets.
+#pragma once
+
+#include "config/config.hpp"
+#include "metrics/counters.hpp"
+#include "net/loop.hpp"
+#include "net/tls_client_context.hpp"
+#include "relay/connection.hpp"
+#include "upstream/authorities.hpp"
+#include "upstream/ticket_store.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace dotrelay {
+
+class DotDialer final : public Dialer {
+ public:
+  /// The references outlive the dialer.
+  DotDialer(const Config& config, const Authorities& authorities, Loop& loop, Counters& counters);
+
+  /// Who hears from the connections. Once, before the first dial().
+  void report_to(ConnectionEvents& events) { events_ = &events; }
+
+  std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) override;
+
+ private:
+  struct Target {
+    std::unique_ptr<TlsClientContext> tls;
+    std::vector<TicketStore> tickets;  ///< by address; the context binds them to name, authorities and pins
+  };
+
+  const Config& config_;
+  Loop& loop_;
+  Counters& counters_;
+  ConnectionEvents* events_ = nullptr;
+  std::vector<Target> targets_;
+};
+
+}  // namespace dotrelay

@@ -1,0 +1,88 @@
+"""Dead is not slow: an established path that loses every packet, made with a packet filter in a network namespace of its own.
+
+New connections pass; only the old flow is dropped. TCP shows it at once (unacknowledged octets), and the relay must not wait for the
+deadline.
+"""
+import shutil
+import time
+
+import pytest
+
+from support.clients import assert_failed, assert_right
+from support.dot_upstream import DotUpstream
+from support.namespaces import can_make_namespaces, firewall, run_in_network_namespace
+from support.relay import Relay, upstream_table
+
+pytestmark = pytest.mark.skipif(not can_make_namespaces() or not shutil.which("iptables", path="/usr/sbin:/sbin"),
+                                reason="needs root and iptables")
+
+
+def drop_flow(connection, target="DROP"):
+    """Loses every packet of this connection, both ways."""
+    far_port = str(connection.transport.get_extra_info("peername")[1])
+    extra = ["--reject-with", "tcp-reset"] if target == "REJECT" else []
+    firewall("-A", "INPUT", "-p", "tcp", "--sport", far_port, "-j", target, *extra)
+    firewall("-A", "INPUT", "-p", "tcp", "--dport", far_port, "-j", target, *extra)
+
+
+def scenario(certificates, tmp_path, body, count=1, **arguments):
+    def run():
+        upstreams = [DotUpstream(certificates.good).start() for _ in range(count)]
+        tables = [upstream_table(upstream, certificates, f"upstream-{number}") for number, upstream in enumerate(upstreams)]
+        with Relay(tmp_path, tables, **arguments) as relay:
+            body(relay, *upstreams)
+        for upstream in upstreams:
+            upstream.stop(reset=True)
+    run_in_network_namespace(run)
+
+
+def test_established_flow_dies_and_a_fresh_one_answers(certificates, tmp_path):
+    def body(relay, upstream):
+        for number in range(3):   # a few round trips, so that TCP knows its path
+            assert_right(relay.ask(f"before-{number}.example"), f"before-{number}.example")
+        for connection in upstream.live_connections():
+            drop_flow(connection)
+        begin = time.monotonic()
+        assert_right(relay.ask("after.example"), "after.example")
+        assert time.monotonic() - begin < 0.7, "the dead connection was given up by TCP's evidence, not by the deadline"
+    scenario(certificates, tmp_path, body)
+
+
+def test_dead_host_fails_over(certificates, tmp_path):
+    def body(relay, first, second):
+        assert_right(relay.ask("before.example"), "before.example")
+        firewall("-A", "INPUT", "-p", "tcp", "--dport", str(first.port), "-j", "DROP")
+        firewall("-A", "INPUT", "-p", "tcp", "--sport", str(first.port), "-j", "DROP")
+        begin = time.monotonic()
+        assert_right(relay.ask("after.example"), "after.example")
+        assert time.monotonic() - begin < 0.8
+        assert second.queries
+        begin = time.monotonic()
+        for number in range(10):
+            assert_right(relay.ask(f"later-{number}.example"), f"later-{number}.example")
+        assert time.monotonic() - begin < 1.0, "later questions do not each discover the dead host again"
+    scenario(certificates, tmp_path, body, count=2)
+
+
+def test_all_paths_dead_and_back(certificates, tmp_path):
+    def body(relay, upstream):
+        assert_right(relay.ask("before.example"), "before.example")
+        for flag in ("--dport", "--sport"):
+            firewall("-A", "INPUT", "-p", "tcp", flag, str(upstream.port), "-j", "DROP")
+        begin = time.monotonic()
+        assert_failed(relay.ask("during.example"))
+        assert time.monotonic() - begin < 1.4
+        firewall("-F", "INPUT")
+        assert_right(relay.ask("back.example"), "back.example")
+    scenario(certificates, tmp_path, body, relay={"deadline": "1s"})
+
+
+def test_slow_is_not_dead(certificates, tmp_path):
+    """Acknowledged but late: the connection stays, and the late answer counts."""
+    def body(relay, upstream):
+        assert_right(relay.ask("before.example"), "before.example")
+        assert_right(relay.ask("delay-900.example"), "delay-900.example")
+        assert_right(relay.ask("behind.example"), "behind.example")
+        used = {query.connection for query in upstream.queries}
+        assert len(used) == 1 and len(upstream.seen("delay-900.example")) == 1
+    scenario(certificates, tmp_path, body)

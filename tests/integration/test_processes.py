@@ -1,0 +1,210 @@
+"""Supervisor and workers: replacement of dead and stuck workers, drain on SIGTERM, no orphans, PID 1."""
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from support import behaviours, clients
+from support.clients import TcpClient, UdpClient, assert_right, parse, raw_query
+from support.event_loop import wait_until
+from support.namespaces import can_make_namespaces
+from support.relay import Relay, alive, upstream_table
+
+
+@pytest.fixture
+def two_workers(make_upstream, make_relay):
+    relay = make_relay(make_upstream(), listen={"workers": 2})
+    wait_until(lambda: len(relay.workers()) == 2)
+    return relay
+
+
+class Callers:
+    """Threads that open a TCP connection for every question, and note what was refused or not answered."""
+
+    def __init__(self, relay, count=2):
+        self.relay, self.refused, self.answered, self.stop = relay, [], 0, threading.Event()
+        self.threads = [threading.Thread(target=self._call) for _ in range(count)]
+
+    def _call(self):
+        number = 0
+        while not self.stop.is_set():
+            number += 1
+            try:
+                with TcpClient(self.relay.port, timeout=1) as client:
+                    client.send(raw_query(f"call-{number}.example"))
+                    self.answered += client.receive() is not None
+            except ConnectionRefusedError as error:
+                self.refused.append(error)
+            except OSError:
+                pass   # a client of the worker that died: its connection goes with it
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def test_as_many_workers_as_asked_for(two_workers):
+    assert two_workers.has_logged(r"supervisor: ready: 2 workers")
+    names = [open(f"/proc/{pid}/cmdline", "rb").read().split(b"\0")[1] for pid in two_workers.workers()]
+    assert len(set(names)) == 2 and all(name.startswith(b"--worker=") for name in names)
+
+
+def test_both_workers_serve_both_transports(two_workers):
+    """Forty sockets each: the kernel spreads them over the workers."""
+    for transport in ("udp", "tcp"):
+        before = {pid: sum_of_ticks(pid) for pid in two_workers.workers()}
+        for number in range(40):
+            assert_right(two_workers.ask(f"{transport}-{number}.example", transport=transport), f"{transport}-{number}.example")
+        assert all(sum_of_ticks(pid) > ticks for pid, ticks in before.items())
+
+
+def sum_of_ticks(pid):
+    """Nanoseconds on a CPU."""
+    return int(open(f"/proc/{pid}/schedstat").read().split()[0])
+
+
+def test_killed_worker_is_replaced(two_workers):
+    victims = two_workers.workers()
+    with Callers(two_workers) as callers:
+        for victim in victims:
+            os.kill(victim, signal.SIGKILL)
+            wait_until(lambda: len(two_workers.workers()) == 2 and victim not in two_workers.workers(), 5, "a new worker")
+        wait_until(lambda: callers.answered > 20)
+        answered = callers.answered
+        wait_until(lambda: callers.answered > answered + 20, what="answers after the replacement")
+    assert not callers.refused
+    for number in range(20):
+        assert_right(two_workers.ask(f"after-{number}.example"), f"after-{number}.example")
+
+
+def test_queries_that_arrive_while_a_worker_restarts_wait_in_its_socket(make_upstream, make_relay):
+    relay = make_relay(make_upstream())
+    with UdpClient(relay.port) as client:
+        worker = relay.workers()[0]
+        os.kill(worker, signal.SIGSTOP)
+        for number in range(50):
+            client.send(raw_query(f"queued-{number}.example", message_id=number))
+        os.kill(worker, signal.SIGKILL)
+        received = {parse(client.receive()).id for _ in range(50)}
+    assert received == set(range(50))
+
+
+def test_stopped_worker_is_replaced(two_workers):
+    victim = two_workers.workers()[0]
+    os.kill(victim, signal.SIGSTOP)
+    with Callers(two_workers) as callers:
+        wait_until(lambda: not alive(victim), 20, "the stuck worker is killed")
+        wait_until(lambda: len(two_workers.workers()) == 2, 5, "a new worker")
+    assert not callers.refused
+    for number in range(20):
+        assert_right(two_workers.ask(f"after-{number}.example"), f"after-{number}.example")
+
+
+@pytest.mark.parametrize("sent_signal", [signal.SIGTERM, signal.SIGINT])
+def test_drain_answers_what_was_read(make_upstream, make_relay, sent_signal):
+    upstream = make_upstream(behaviour=behaviours.delayed(0.3))
+    relay = make_relay(upstream, listen={"workers": 2})
+    with UdpClient(relay.port) as udp, TcpClient(relay.port) as tcp:
+        for number in range(20):
+            udp.send(raw_query(f"drain-udp-{number}.example", message_id=number))
+        tcp.send(*(raw_query(f"drain-tcp-{number}.example", message_id=number) for number in range(20)))
+        upstream.wait_for_queries(40)
+        workers = relay.workers()
+        os.kill(relay.supervisor, sent_signal)
+        for _ in range(20):
+            for session, transport in ((udp, "udp"), (tcp, "tcp")):
+                response = parse(session.receive())
+                assert_right(response, f"drain-{transport}-{response.id}.example")
+        assert tcp.receive() is None, "the connection ends after the last answer"
+    assert relay.wait() == 0 and not any(alive(worker) for worker in workers)
+    relay.assert_clean_log()
+    relay.process = None
+    with pytest.raises(ConnectionRefusedError):
+        TcpClient(relay.port)
+
+
+def test_drain_does_not_wait_for_idle_clients(make_upstream, make_relay):
+    relay = make_relay(make_upstream())
+    with TcpClient(relay.port) as idle:
+        idle.send(raw_query("idle.example"))
+        assert idle.receive()
+        begin = time.monotonic()
+        relay.stop()
+        assert time.monotonic() - begin < 2
+        assert idle.receive() is None
+
+
+def test_drain_is_bounded_by_the_deadline(make_upstream, make_relay):
+    upstream = make_upstream(behaviour=behaviours.drop)
+    relay = make_relay(upstream, relay={"deadline": "800ms"})
+    with UdpClient(relay.port) as client:
+        client.send(raw_query("never.example"))
+        upstream.wait_for_queries(1)
+        begin = time.monotonic()
+        relay.stop()
+        assert time.monotonic() - begin < 2
+        assert parse(client.receive()).rcode() == 2
+
+
+def test_workers_follow_a_killed_supervisor(make_upstream, make_relay):
+    upstream = make_upstream(behaviour=behaviours.delayed(0.3))
+    relay = make_relay(upstream, listen={"workers": 2})
+    workers = relay.workers()
+    with UdpClient(relay.port) as client:
+        client.send(raw_query("orphan.example"))
+        upstream.wait_for_queries(1)
+        os.kill(relay.supervisor, signal.SIGKILL)
+        assert_right(parse(client.receive()), "orphan.example")
+    wait_until(lambda: not any(alive(worker) for worker in workers), 6, "the workers go")
+    relay.wait()
+    relay.assert_clean_log()
+    relay.process = None
+    with pytest.raises(ConnectionRefusedError):
+        TcpClient(relay.port)
+
+
+def test_restart_on_the_same_port_at_once(make_upstream, make_relay):
+    relay = make_relay(make_upstream())
+    for number in range(3):
+        with TcpClient(relay.port) as client:
+            client.send(raw_query(f"before-{number}.example"))
+            assert client.receive()
+            relay.stop()
+        relay.lines.clear()
+        relay.start()
+        assert_right(relay.ask(f"again-{number}.example"), f"again-{number}.example")
+
+
+def test_worker_ended_by_sigterm_is_replaced(make_upstream, make_relay):
+    """Only the supervisor's signal ends the relay."""
+    relay = make_relay(make_upstream())
+    worker = relay.workers()[0]
+    os.kill(worker, signal.SIGTERM)
+    wait_until(lambda: relay.workers() and relay.workers() != [worker], 6, "a new worker")
+    assert_right(relay.ask("replaced.example"), "replaced.example")
+
+
+@pytest.mark.skipif(not can_make_namespaces() or not shutil.which("nsenter"), reason="needs root and namespaces")
+def test_as_pid_1(make_upstream, certificates, tmp_path):
+    """In a PID namespace of its own it serves, reaps orphans that are not its workers, and ends on SIGTERM."""
+    prefix = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    with Relay(tmp_path, upstream_table(make_upstream(), certificates), prefix=prefix) as relay:
+        assert_right(relay.ask("one.example"), "one.example")
+        subprocess.run(["nsenter", "-t", str(relay.supervisor), "-p", "sh", "-c", "(sleep 0.05 &) ; (true &)"], check=True)
+
+        def zombies():
+            children = [pid for pid in Relay._children(relay.supervisor) if pid not in relay.workers()]
+            return children
+        wait_until(lambda: not zombies(), 3, "orphans are reaped")
+        assert len(relay.workers()) == 1
+        assert clients.rcode(relay.ask("x.onion")) == "NXDOMAIN"

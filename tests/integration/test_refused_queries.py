@@ -1,0 +1,111 @@
+"""Well-formed queries that the relay answers itself: opcodes, EDNS versions, transfers, classes, TSIG and special names."""
+import struct
+
+import dns.rcode
+import pytest
+
+from support import clients, dns_answers
+from support.clients import ask, make_query, raw_query, rcode
+
+OPT = dns_answers.opt_record()
+NOTIMP, REFUSED, BADVERS = 4, 5, 16
+TSIG_RDATA = b"\x08hmac-md5\x07sig-alg\x03reg\x03int\0" + b"\0\0\x66\0\0\0" + struct.pack("!HH", 300, 16) + bytes(16) + b"\x12\x34\0\0\0\0"
+TSIG = b"\x03key\0" + struct.pack("!HHIH", 250, 255, 0, len(TSIG_RDATA)) + TSIG_RDATA
+
+
+@pytest.fixture(params=["udp", "tcp"])
+def answer_of(request, shared_relay, shared_upstream):
+    """Sends octets and gives the raw answer; nothing of it may have gone upstream."""
+    seen = len(shared_upstream.queries)
+
+    def run(query):
+        response = clients.exchange(query, shared_relay.port, request.param)
+        assert response is not None and response[:2] == query[:2] and response[2] & 0x80
+        return response
+    yield run
+    assert len(shared_upstream.queries) == seen
+
+
+@pytest.mark.parametrize("opcode", [1, 2, 3, 4, 5, 6, 15])
+@pytest.mark.parametrize("edns", [True, False])
+def test_other_opcodes(answer_of, opcode, edns):
+    query = raw_query("opcode.example", flags=0x0100 | opcode << 11, additional=OPT if edns else b"", additional_count=int(edns))
+    response = answer_of(query)
+    assert response[3] & 15 == NOTIMP and response[2] >> 3 & 15 == opcode
+    assert response[11] == int(edns), "an OPT answers an OPT"
+    assert not edns or response.endswith(response[-11:]) and response[-11:-8] == b"\0\0\x29"
+
+
+def test_opcode_is_checked_before_the_question(answer_of):
+    response = answer_of(struct.pack("!HHHHHH", 7, 0x2000, 0, 0, 0, 0))
+    assert response[3] & 15 == NOTIMP
+    response = answer_of(raw_query("broken.example", flags=0x2000) + b"trailing")
+    assert response[3] & 15 == NOTIMP
+
+
+@pytest.mark.parametrize("version", [1, 2, 255])
+def test_later_edns_versions(answer_of, version):
+    response = clients.parse(answer_of(raw_query("version.example", additional=dns_answers.opt_record(version=version), additional_count=1)))
+    assert response.rcode() == dns.rcode.BADVERS and response.edns == 0 and not response.answer
+
+
+def test_version_is_checked_before_the_type(answer_of):
+    response = answer_of(raw_query("version.example", 252, additional=dns_answers.opt_record(version=1), additional_count=1))
+    assert clients.parse(response).rcode() == dns.rcode.BADVERS
+
+
+@pytest.mark.parametrize("rrtype", [252, 251, 249], ids=["AXFR", "IXFR", "TKEY"])
+@pytest.mark.parametrize("edns", [True, False])
+def test_transfers_and_key_exchange(answer_of, rrtype, edns):
+    response = answer_of(raw_query("transfer.example", rrtype, additional=OPT if edns else b"", additional_count=int(edns)))
+    parsed = clients.parse(response)
+    assert rcode(parsed) == "REFUSED" and parsed.edns == (0 if edns else -1) and not parsed.answer
+    assert parsed.question[0].rdtype == rrtype
+
+
+@pytest.mark.parametrize("rrclass", [0, 2, 3, 4, 254, 65280])
+def test_other_classes(answer_of, rrclass):
+    assert rcode(clients.parse(answer_of(raw_query("version.bind", 16, rrclass=rrclass)))) == "REFUSED"
+
+
+def test_class_any_is_relayed(shared_relay, shared_upstream):
+    response = clients.parse(clients.exchange(raw_query("any-class.example", rrclass=255), shared_relay.port))
+    assert rcode(response) == "NOERROR" and len(shared_upstream.seen("any-class.example")) == 1
+
+
+@pytest.mark.parametrize("edns", [True, False])
+def test_signed_queries(answer_of, edns):
+    records = (OPT if edns else b"") + TSIG
+    response = answer_of(raw_query("signed.example", additional=records, additional_count=1 + edns))
+    assert response[3] & 15 == NOTIMP and response[11] == int(edns)
+
+
+@pytest.mark.parametrize("name", ["resolver.arpa", "_dns.resolver.arpa", "RESOLVER.Arpa", "a.b.resolver.arpa", "onion", "x.onion", "deep.X.ONION"])
+@pytest.mark.parametrize("rrtype", ["A", "SVCB", "TXT"])
+def test_names_that_must_not_leave(answer_of, name, rrtype):
+    response = clients.parse(answer_of(make_query(name, rrtype).to_wire()))
+    assert rcode(response) == "NXDOMAIN" and not response.answer and response.edns == 0
+    assert response.question[0].name.to_text() == name + ".", "the question keeps its letter case"
+
+
+@pytest.mark.parametrize("name", ["localhost", "LocalHost", "www.localhost"])
+def test_localhost(answer_of, name):
+    for rrtype, address in (("A", "127.0.0.1"), ("AAAA", "::1")):
+        response = clients.parse(answer_of(make_query(name, rrtype).to_wire()))
+        assert rcode(response) == "NOERROR" and clients.addresses(response) == [address]
+        assert response.answer[0].name == response.question[0].name
+    response = clients.parse(answer_of(make_query(name, "MX").to_wire()))
+    assert rcode(response) == "NOERROR" and not response.answer
+
+
+@pytest.mark.parametrize("name", ["notresolver.arpa", "resolver.arpa.example", "myonion", "onion.example", "mylocalhost", "localhost.example"])
+def test_names_that_only_look_special(shared_relay, name):
+    clients.assert_right(ask(shared_relay.port, name), name)
+
+
+def test_refusals_do_not_need_an_upstream(make_relay, make_upstream):
+    """They come at once although the only upstream is down."""
+    relay = make_relay(make_upstream(start=False))
+    assert rcode(relay.ask("x.onion")) == "NXDOMAIN"
+    response = relay.ask("localhost")
+    assert clients.addresses(response) == ["127.0.0.1"]

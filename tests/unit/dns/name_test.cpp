@@ -1,0 +1,126 @@
+// Names on the wire: bounds of labels and names, comparison without case, printing, and each client's own spelling.
+#include "dns/name.hpp"
+
+#include "message_builder.hpp"
+
+#include <doctest/doctest.h>
+
+namespace dotrelay::dns {
+namespace {
+
+using namespace dotrelay::test;
+
+/// What read_plain_name() makes of the octets, and where it leaves the reader.
+std::string read_plain(const Octets& octets) {
+  ByteReader reader(octets);
+  const Bytes read = read_plain_name(reader);
+  if (read.empty()) return "malformed";
+  CHECK(reader.offset() == read.size());
+  return to_text(read);
+}
+
+/// How many octets skip_name() passes, or -1.
+int skipped(const Octets& octets) {
+  ByteReader reader(octets);
+  return skip_name(reader) ? static_cast<int>(reader.offset()) : -1;
+}
+
+TEST_CASE("a plain name is read up to its root label") {
+  CHECK(read_plain(name("www.example.com") + hex("ff ff")) == "www.example.com.");
+  CHECK(read_plain(name(".")) == ".");
+  CHECK(read_plain(name(std::string(63, 'a'))) == std::string(63, 'a') + ".");
+  CHECK(read_plain(name_of_size(255)) != "malformed");
+}
+
+TEST_CASE("what is no plain name is malformed") {
+  CHECK(read_plain({}) == "malformed");
+  CHECK(read_plain(hex("03 777777")) == "malformed");                       // no root label
+  CHECK(read_plain(hex("03 7777")) == "malformed");                         // a label past the end
+  CHECK(read_plain(hex("03 777777 c00c")) == "malformed");                  // a pointer has nothing to point to
+  CHECK(read_plain(u8(64) + Octets(64, 'a') + u8(0)) == "malformed");       // 01: reserved (RFC 1035 4.1.4)
+  CHECK(read_plain(u8(0x80) + Octets(128, 'a') + u8(0)) == "malformed");    // 10: reserved
+  CHECK(name_of_size(256).size() == 256);
+  CHECK(read_plain(name_of_size(256)) == "malformed");
+}
+
+TEST_CASE("a name that may be compressed is passed, its pointer is not followed") {
+  CHECK(skipped(name("www.example.com")) == 17);
+  CHECK(skipped(name(".")) == 1);
+  CHECK(skipped(hex("c00c")) == 2);
+  CHECK(skipped(hex("03 777777 c00c 00")) == 6);
+  CHECK(skipped(hex("ffff")) == 2);  // points nowhere: not ours to judge
+  CHECK(skipped(name_of_size(255)) == 255);
+}
+
+TEST_CASE("a compressed name that does not end is malformed") {
+  CHECK(skipped({}) == -1);
+  CHECK(skipped(hex("c0")) == -1);
+  CHECK(skipped(hex("03 777777")) == -1);
+  CHECK(skipped(hex("03 777777 c0")) == -1);
+  CHECK(skipped(hex("40 00")) == -1);
+  CHECK(skipped(hex("bf 00")) == -1);
+  CHECK(skipped(name_of_size(256)) == -1);
+}
+
+TEST_CASE("names compare without case, octet by octet") {
+  CHECK(same_name(name("www.Example.COM"), name("WWW.eXample.com")));
+  CHECK_FALSE(same_name(name("www.example.com"), name("www.example.org")));
+  CHECK_FALSE(same_name(name("example.com"), name("www.example.com")));
+  // The labels count, not only the letters: "a.b" is not the one label of three octets 'a' 01 'b'.
+  CHECK_FALSE(same_name(name("a.b"), hex("03 61 01 62 00")));
+  // Only ASCII letters have case (RFC 4343 2.1): '@' and '`', '[' and '{', and octets above 127 do not.
+  CHECK_FALSE(same_name(hex("01 40 00"), hex("01 60 00")));
+  CHECK_FALSE(same_name(hex("01 5b 00"), hex("01 7b 00")));
+  CHECK_FALSE(same_name(hex("01 c1 00"), hex("01 e1 00")));
+}
+
+TEST_CASE("a name is at or below a suffix only at a label's edge") {
+  CHECK(is_at_or_below(name("localhost"), name("localhost")));
+  CHECK(is_at_or_below(name("A.b.LocalHost"), name("localhost")));
+  CHECK(is_at_or_below(name("anything"), name(".")));
+  CHECK(is_at_or_below(name("."), name(".")));
+  CHECK_FALSE(is_at_or_below(name("."), name("localhost")));
+  CHECK_FALSE(is_at_or_below(name("xlocalhost"), name("localhost")));
+  CHECK_FALSE(is_at_or_below(name("localhost.com"), name("localhost")));
+  CHECK_FALSE(is_at_or_below(name("host"), name("localhost")));
+  // A label whose octets look like the suffix on the wire is not the suffix.
+  CHECK_FALSE(is_at_or_below(hex("0b 78 09 6c6f63616c686f7374 00"), name("localhost")));
+  CHECK(is_at_or_below(name_of_size(255), name(".")));
+}
+
+TEST_CASE("presentation format escapes what would be misread (RFC 1035 5.1)") {
+  CHECK(to_text(name(".")) == ".");
+  CHECK(to_text(name("www.Example.com")) == "www.Example.com.");
+  CHECK(to_text(hex("03 61 2e 62 01 5c 00")) == "a\\.b.\\\\.");
+  CHECK(to_text(hex("04 00 20 7f ff 00")) == "\\000\\032\\127\\255.");
+}
+
+TEST_CASE("a spelling gives a name its capitals back") {
+  const Octets asked = name("wWw.Ex4mple-.COM");
+  Octets answered = name("WwW.eX4MPLE-.com");
+  Spelling(asked).apply(answered);
+  CHECK(answered == asked);
+}
+
+TEST_CASE("a spelling keeps what has no case, at every length") {
+  for (std::size_t size = 3; size <= 255; ++size) {
+    Octets upper = name_of_size(size);
+    for (std::size_t i = 0; i < size; i += 3) {
+      if (upper[i] == 'n') upper[i] = 'N';
+    }
+    Octets lower = name_of_size(size);
+    Spelling(upper).apply(lower);
+    REQUIRE(lower == upper);
+  }
+  Octets odd = hex("05 00 40 5b 7b c1 00");
+  Spelling(odd).apply(odd);
+  CHECK(odd == hex("05 00 40 5b 7b c1 00"));
+}
+
+TEST_CASE("spellings compare by their capitals") {
+  CHECK(Spelling(name("a.com")) == Spelling(name("b.org")));
+  CHECK_FALSE(Spelling(name("A.com")) == Spelling(name("a.com")));
+}
+
+}  // namespace
+}  // namespace dotrelay::dns
