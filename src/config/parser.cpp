@@ -230,7 +230,8 @@ MaybeProblem find_unreadable(std::string_view text) {
   int dots_in_line = 0;
   bool comment = false;
   std::string_view quote;  // that the string at hand ends with; empty outside of strings
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  const bool byte_order_mark = text.starts_with("\xef\xbb\xbf");
+  for (std::size_t i = byte_order_mark ? 3 : 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c == '\n') {
       position = {position.line + 1, 0};
@@ -257,12 +258,12 @@ MaybeProblem find_unreadable(std::string_view text) {
       quote = rest.substr(0, rest.starts_with(c == '"' ? R"(""")" : "'''") ? 3 : 1);
       i += quote.size() - 1;
       position.column += static_cast<std::uint32_t>(quote.size() - 1);
-    } else if (static_cast<unsigned char>(c) >= 0x80 && !(position.line == 1 && position.column <= 3)) {
+    } else if (static_cast<unsigned char>(c) >= 0x80) {
       return Problem{position, "a character that is not ASCII stands outside of quotes"};
     } else if (c == '.' && ++dots_in_line > kMaxDotsInLine) {
       return Problem{position, "too many dots in one line"};
     }
-    ++position.column;
+    if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) ++position.column;  // columns count characters
   }
   return std::nullopt;
 }

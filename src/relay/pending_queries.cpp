@@ -7,6 +7,9 @@
 namespace dotrelay {
 namespace {
 
+/// Enough that an ID seldom comes twice in a row of a few queries.
+constexpr std::size_t kFirstSlots = 256;
+
 /// The inverse of an odd number modulo 65,536, by Newton's iteration: each step doubles the bits that are right, and an
 /// odd number is its own inverse in the lowest three.
 std::uint16_t inverse_of(std::uint16_t odd) {
@@ -34,7 +37,7 @@ std::size_t PendingQueries::slot_of(std::uint16_t id) const {
 // Doubling keeps at least half of the slots free after each growth, so that a drawn ID was hardly ever used just before.
 void PendingQueries::grow() {
   const std::size_t old_size = slots_.size();
-  const std::size_t new_size = std::max<std::size_t>(64, old_size * 2);
+  const std::size_t new_size = std::max<std::size_t>(kFirstSlots, old_size * 2);
   assert(new_size <= 65536);
   slots_.resize(new_size);
   for (std::size_t slot = old_size; slot < new_size; ++slot) free_.push_back(static_cast<std::uint16_t>(slot));

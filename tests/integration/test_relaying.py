@@ -102,7 +102,8 @@ def test_upstream_ids_are_the_relays_own(make_upstream, make_relay):
             client.send(raw_query(f"id-{number}.example", message_id=number))
             assert client.receive()[:2] == struct.pack("!H", number)
     upstream_ids = [struct.unpack("!H", query.message[:2])[0] for query in upstream.queries]
-    assert len(set(upstream_ids)) == 20 and upstream_ids != list(range(20))
+    # Drawn at random from the free ones: one may come again once its answer has come.
+    assert len(set(upstream_ids)) >= 10 and upstream_ids != list(range(20))
     assert sorted(upstream_ids) != upstream_ids, "identifiers are drawn at random"
 
 

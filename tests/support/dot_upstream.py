@@ -1,7 +1,8 @@
 """A DNS-over-TLS server (RFC 7858) that does what a test tells it to, and remembers everything it saw.
 
 Without a script it answers by the name (see dns_answers). A script is a function `behaviour(query)` that replies, waits, lies or
-breaks the connection through the SeenQuery it gets; behaviours.py holds the common ones.  `python3 -m support.dot_upstream --help` runs it as a process.
+breaks the connection through the SeenQuery it gets; behaviours.py holds the common ones, dot_connection.py what
+a script can do. `python3 -m support.dot_upstream --help` runs it as a process.
 """
 import argparse
 import asyncio
