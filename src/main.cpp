@@ -25,7 +25,8 @@ int print(std::string_view text) {
 int main(int count, char** arguments) {
   using namespace dotrelay;
   std::signal(SIGPIPE, SIG_IGN);
-  const Result<CommandLine> line = parse_command_line({arguments + 1, static_cast<std::size_t>(count > 0 ? count - 1 : 0)});
+  const Result<CommandLine> line =
+      parse_command_line({arguments + 1, static_cast<std::size_t>(count > 0 ? count - 1 : 0)});
   if (!line) return usage_error(line.error().message);
   switch (line->action) {
     case CommandLine::Action::help:

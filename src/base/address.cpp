@@ -53,8 +53,9 @@ std::string Endpoint::to_text() const {
 }
 
 Result<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_port) {
-  const std::string_view wanted = default_port == 0 ? "an IP address with a port (\"127.0.0.1:12555\", \"[::1]:12555\")"
-                                                    : "an IP address with an optional port (\"1.1.1.1\", \"[::1]:853\")";
+  const std::string_view wanted = default_port == 0
+                                      ? "an IP address with a port (\"127.0.0.1:12555\", \"[::1]:12555\")"
+                                      : "an IP address with an optional port (\"1.1.1.1\", \"[::1]:853\")";
   std::string_view host = text;
   std::optional<std::string_view> port_text;
   if (text.starts_with('[')) {

@@ -31,6 +31,8 @@ void ByteQueue::consume(std::size_t count) {
 
 void ByteQueue::shrink(std::size_t kept_bytes) {
   assert(empty());
+  begin_ = 0;  // trim() may have met a consumed front
+  storage_.clear();
   if (storage_.capacity() > kept_bytes) std::vector<std::uint8_t>().swap(storage_);
 }
 

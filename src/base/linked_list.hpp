@@ -16,7 +16,7 @@ struct ListHook {
   bool linked = false;
 };
 
-template <class T, ListHook<T> T::* kHook>
+template <class T, ListHook<T> T::*kHook>
 class LinkedList {
  public:
   explicit LinkedList(Slab<T>& slab) : slab_(slab) {}

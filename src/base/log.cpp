@@ -51,7 +51,8 @@ void Log::emit(LogLevel level, std::string_view text) const {
   line.append(" ").append(kLevelText[static_cast<std::size_t>(level)]).append(" ");
   line.append(who_).append(": ").append(text);
   // A text may quote what others chose; no octet of it may start a line or steer a terminal.
-  std::ranges::replace_if(line, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
+  std::ranges::replace_if(
+      line, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
   line += '\n';
   // A full or closed standard error must not stop the relay.
   [[maybe_unused]] const ssize_t written = ::write(descriptor_, line.data(), line.size());

@@ -16,7 +16,7 @@ struct CommandLine {
   enum class Action : std::uint8_t { relay, check, help, version, print_defaults, worker };
   Action action = Action::relay;
   std::string config_file{kDefaultConfigFile};
-  std::string worker;       ///< the supervisor's own options, see Inheritance
+  std::string worker;  ///< the supervisor's own options, see Inheritance
   std::string descriptors;
 };
 

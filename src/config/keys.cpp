@@ -16,7 +16,8 @@ constexpr std::uint32_t kMaxTcpClients = 1'000'000;
 KeyProblem take_endpoint(std::vector<Endpoint>& endpoints, std::string_view text, std::uint16_t default_port) {
   const Result<Endpoint> endpoint = parse_endpoint(text, default_port);
   if (!endpoint) return endpoint.error().message;
-  if (std::ranges::find(endpoints, *endpoint) != endpoints.end()) return "\"" + std::string(text) + "\" is listed twice";
+  if (std::ranges::find(endpoints, *endpoint) != endpoints.end())
+    return "\"" + std::string(text) + "\" is listed twice";
   endpoints.push_back(*endpoint);
   return std::nullopt;
 }
@@ -75,15 +76,16 @@ KeyProblem take_upstream_name(const KeyTarget& target, std::string_view text) {
   return std::nullopt;
 }
 
-/// A host name as a certificate can carry it (RFC 9525 6.3): letters, digits, hyphens, underscores, dots. Its last label
-/// is no number: that would be a mistyped IPv4 address.
+/// A host name as a certificate can carry it (RFC 9525 6.3): letters, digits, hyphens, underscores, dots. Its last
+/// label is no number: that would be a mistyped IPv4 address.
 bool is_host_name(std::string_view text) {
   if (text.empty() || text.size() > 253 || text.starts_with('.') || text.ends_with('.')) return false;
   if (text.find("..") != std::string_view::npos) return false;
   const std::string_view last = text.substr(text.rfind('.') + 1);
   if (std::ranges::all_of(last, [](char c) { return c >= '0' && c <= '9'; })) return false;
   return std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
   });
 }
 
@@ -158,13 +160,15 @@ const KeyRow kKeys[] = {
                        1, kMaxListenAddresses},
         .default_value = R"(["127.0.0.1:12555", "[::1]:12555"])",
         .allowed = "1 to 64 IP addresses, each with a port",
-        .help = "Where clients ask, each over UDP and TCP. 0.0.0.0 and [::] mean every address of the machine. "
-                "A default address that this machine does not have is skipped with a warning; one written here must work.",
+        .help =
+            "Where clients ask, each over UDP and TCP. 0.0.0.0 and [::] mean every address of the machine. "
+            "A default address that this machine does not have is skipped with a warning; one written here must work.",
     },
     {
         .table = "listen",
         .name = "allow",
-        .set = SetList{[](const KeyTarget& target) { target.config.listen.allow.ranges.clear(); }, take_allowed, 1, 1024},
+        .set =
+            SetList{[](const KeyTarget& target) { target.config.listen.allow.ranges.clear(); }, take_allowed, 1, 1024},
         .default_value = R"(["loopback", "private"])",
         .allowed = "\"loopback\", \"private\" or address ranges such as \"192.0.2.0/24\"",
         .help = "Who may ask. Others get no answer over UDP and a reset over TCP. \"loopback\" is 127.0.0.0/8 and ::1; "
@@ -178,7 +182,8 @@ const KeyRow kKeys[] = {
         }},
         .default_value = "0",
         .allowed = "0 to 256",
-        .help = "Worker processes. 0 starts one per CPU that this process may use (its affinity and its cgroup's quota).",
+        .help =
+            "Worker processes. 0 starts one per CPU that this process may use (its affinity and its cgroup's quota).",
     },
     {
         .table = "listen",
@@ -189,8 +194,9 @@ const KeyRow kKeys[] = {
         }},
         .default_value = "false",
         .allowed = "true or false",
-        .help = "Allow a second relay of the same user to listen on the same addresses, as a rollout that starts the new "
-                "one before it stops the old one needs. Otherwise a second start fails with \"address in use\".",
+        .help =
+            "Allow a second relay of the same user to listen on the same addresses, as a rollout that starts the new "
+            "one before it stops the old one needs. Otherwise a second start fails with \"address in use\".",
     },
     {
         .table = "upstream",
@@ -210,8 +216,9 @@ const KeyRow kKeys[] = {
                        1, kMaxUpstreamAddresses},
         .required = true,
         .allowed = "1 to 16 IP addresses, each with or without a port",
-        .help = "Where the resolver answers DNS over TLS, port 853 unless written (\"127.0.0.1:8853\", \"[::1]:8853\"). "
-                "Tried in this order.",
+        .help =
+            "Where the resolver answers DNS over TLS, port 853 unless written (\"127.0.0.1:8853\", \"[::1]:8853\"). "
+            "Tried in this order.",
     },
     {
         .table = "upstream",
@@ -219,7 +226,8 @@ const KeyRow kKeys[] = {
         .set = SetText{take_tls_name},
         .required = true,
         .allowed = "a host name or an IP address",
-        .help = "The name that the resolver's certificate must carry (subjectAltName). A host name is also sent as SNI.",
+        .help =
+            "The name that the resolver's certificate must carry (subjectAltName). A host name is also sent as SNI.",
     },
     {
         .table = "upstream",
@@ -244,8 +252,9 @@ const KeyRow kKeys[] = {
         }},
         .default_value = R"("4s")",
         .allowed = "a duration from 100ms to 60s",
-        .help = "How long a client waits at most: all attempts at all upstreams together. Then it gets SERVFAIL with the "
-                "cause. The default is below the 5 s after which most clients give up.",
+        .help =
+            "How long a client waits at most: all attempts at all upstreams together. Then it gets SERVFAIL with the "
+            "cause. The default is below the 5 s after which most clients give up.",
     },
     {
         .table = "limits",
@@ -255,8 +264,9 @@ const KeyRow kKeys[] = {
         }},
         .default_value = "10000",
         .allowed = "1 to 1000000",
-        .help = "Client connections of the whole relay, shared out to the workers. One more closes the one that has been "
-                "idle longest.",
+        .help =
+            "Client connections of the whole relay, shared out to the workers. One more closes the one that has been "
+            "idle longest.",
     },
     {
         .table = "limits",

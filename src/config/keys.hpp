@@ -1,5 +1,5 @@
-// Every configuration key, declared once: the row feeds the parser, the error texts, `--print-defaults` and, through it,
-// the manual.
+// Every configuration key, declared once: the row feeds the parser, the error texts, `--print-defaults` and, through
+// it, the manual.
 #pragma once
 
 #include "config/config.hpp"

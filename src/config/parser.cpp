@@ -69,7 +69,8 @@ std::vector<std::string_view> key_names(std::string_view table) {
 
 const KeyRow* find_row(std::string_view table, std::string_view name) {
   const auto rows = all_keys();
-  const auto row = std::ranges::find_if(rows, [&](const KeyRow& row) { return row.table == table && row.name == name; });
+  const auto row =
+      std::ranges::find_if(rows, [&](const KeyRow& row) { return row.table == table && row.name == name; });
   return row == rows.end() ? nullptr : &*row;
 }
 
@@ -121,13 +122,12 @@ class TableReader {
 
   static MaybeProblem check(const KeyRow& row, const toml::node& node, const KeyProblem& problem) {
     if (!problem) return std::nullopt;
-    return Problem{position_of(node.source()),
-                   label(row) + ": " + *problem + "; allowed: " + std::string(row.allowed)};
+    return Problem{position_of(node.source()), label(row) + ": " + *problem + "; allowed: " + std::string(row.allowed)};
   }
 
   static MaybeProblem wrong_type(const KeyRow& row, const toml::node& node) {
-    return Problem{position_of(node.source()), label(row) + " must be " + std::string(type_name(row)) +
-                                                   "; allowed: " + std::string(row.allowed)};
+    return Problem{position_of(node.source()),
+                   label(row) + " must be " + std::string(type_name(row)) + "; allowed: " + std::string(row.allowed)};
   }
 
   MaybeProblem apply_list(const KeyRow& row, const SetList& set, const toml::node& node) {
@@ -168,8 +168,8 @@ MaybeProblem read_upstream(const toml::table& values, Config& config) {
   if (MaybeProblem problem = TableReader("upstream", config, &upstream).read(values)) return problem;
   for (const KeyRow& row : all_keys()) {
     if (row.required && !values.contains(row.name)) {
-      return Problem{position_of(values.source()), "[[upstream]] needs the key \"" + std::string(row.name) +
-                                                       "\": " + std::string(row.allowed)};
+      return Problem{position_of(values.source()),
+                     "[[upstream]] needs the key \"" + std::string(row.name) + "\": " + std::string(row.allowed)};
     }
   }
   const auto same_name = [&](const UpstreamConfig& other) { return other.name == upstream.name; };
@@ -211,8 +211,8 @@ MaybeProblem read_root(const toml::table& root, Config& config) {
     } else if (const toml::table* const table = node.as_table()) {
       problem = TableReader(name, config, nullptr).read(*table);
     } else {
-      problem = Problem{position_of(node.source()), std::string(name) + " must be written as a [" + std::string(name) +
-                                                        "] table"};
+      problem = Problem{position_of(node.source()),
+                        std::string(name) + " must be written as a [" + std::string(name) + "] table"};
     }
     if (problem) return problem;
   }
@@ -222,8 +222,8 @@ MaybeProblem read_root(const toml::table& root, Config& config) {
   return std::nullopt;
 }
 
-/// What toml++ (3.3) must not be shown: octets beyond ASCII outside of strings and comments, where TOML allows none, run
-/// into undefined behaviour there; a dotted key of very many parts exhausts the stack.
+/// What toml++ (3.3) must not be shown: octets beyond ASCII outside of strings and comments, where TOML allows none,
+/// run into undefined behaviour there; a dotted key of very many parts exhausts the stack.
 MaybeProblem find_unreadable(std::string_view text) {
   constexpr int kMaxDotsInLine = 64;
   SourcePosition position{1, 1};
@@ -258,8 +258,8 @@ MaybeProblem find_unreadable(std::string_view text) {
       quote = rest.substr(0, rest.starts_with(c == '"' ? R"(""")" : "'''") ? 3 : 1);
       i += quote.size() - 1;
       position.column += static_cast<std::uint32_t>(quote.size() - 1);
-    } else if (static_cast<unsigned char>(c) >= 0x80) {
-      return Problem{position, "a character that is not ASCII stands outside of quotes"};
+    } else if (static_cast<unsigned char>(c) >= 0x7f || (c < ' ' && c != '\t' && c != '\r')) {
+      return Problem{position, "a character that is not printable ASCII stands outside of quotes"};
     } else if (c == '.' && ++dots_in_line > kMaxDotsInLine) {
       return Problem{position, "too many dots in one line"};
     }

@@ -153,7 +153,8 @@ Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& r
 Bytes write_error_answer(MutableBytes buffer, const Asker& asker, const std::optional<Question>& question, Rcode rcode,
                          const std::optional<Explanation>& explanation) {
   rcode = rcode_for(asker, rcode);
-  const auto flags = static_cast<std::uint16_t>(flag::qr | flag::ra | (asker.flags & kRepeatedFlags) | low_rcode(rcode));
+  const auto flags =
+      static_cast<std::uint16_t>(flag::qr | flag::ra | (asker.flags & kRepeatedFlags) | low_rcode(rcode));
   ByteWriter writer(buffer);
   write_header(writer, asker.id, flags,
                {static_cast<std::uint16_t>(question ? 1 : 0), 0, 0, static_cast<std::uint16_t>(asker.edns ? 1 : 0)});
@@ -178,8 +179,8 @@ Bytes write_error_answer(MutableBytes buffer, const Asker& asker, const std::opt
 }
 
 Bytes write_local_answer(MutableBytes buffer, const Asker& asker, const Question& question, const LocalAnswer& answer) {
-  const auto flags = static_cast<std::uint16_t>(flag::qr | flag::ra | (asker.flags & kRepeatedFlags) |
-                                                low_rcode(answer.rcode));
+  const auto flags =
+      static_cast<std::uint16_t>(flag::qr | flag::ra | (asker.flags & kRepeatedFlags) | low_rcode(answer.rcode));
   ByteWriter writer(buffer);
   write_header(writer, asker.id, flags,
                {1, static_cast<std::uint16_t>(answer.address.empty() ? 0 : 1), 0,

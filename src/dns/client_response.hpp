@@ -43,8 +43,8 @@ struct Explanation {
 inline constexpr std::size_t kResponseBuffer = kMaxMessage;
 
 /// Fits `message`, parsed as `response`, to `asker`. Returns the answer's octets, in `buffer`. When they would exceed
-/// the asker's limit the answer has TC set and empty sections (RFC 2181 9). The question of `response` must be there and
-/// be the asker's.
+/// the asker's limit the answer has TC set and empty sections (RFC 2181 9). The question of `response` must be there
+/// and be the asker's.
 Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& response, const Asker& asker);
 
 /// An answer without records: an error, or the empty answer. `question` is repeated when it is there.

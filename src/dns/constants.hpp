@@ -7,11 +7,11 @@
 
 namespace dotrelay::dns {
 
-inline constexpr std::size_t kHeaderSize = 12;      // RFC 1035 4.1.1
-inline constexpr std::size_t kMaxMessage = 65535;   // the two-octet length of RFC 1035 4.2.2
-inline constexpr std::size_t kMaxName = 255;        // RFC 1035 2.3.4
-inline constexpr std::size_t kMaxLabel = 63;        // RFC 1035 2.3.4
-inline constexpr std::uint16_t kPlainUdpSize = 512; // RFC 1035 2.3.4
+inline constexpr std::size_t kHeaderSize = 12;       // RFC 1035 4.1.1
+inline constexpr std::size_t kMaxMessage = 65535;    // the two-octet length of RFC 1035 4.2.2
+inline constexpr std::size_t kMaxName = 255;         // RFC 1035 2.3.4
+inline constexpr std::size_t kMaxLabel = 63;         // RFC 1035 2.3.4
+inline constexpr std::uint16_t kPlainUdpSize = 512;  // RFC 1035 2.3.4
 /// The largest UDP answer ever sent, fits one IPv6 packet on any path (DNS flag day 2020; BIND, Unbound, Knot: same).
 inline constexpr std::uint16_t kMaxUdpAnswer = 1232;
 
@@ -58,15 +58,15 @@ inline constexpr std::uint16_t rcode_mask = 0x000f;
 
 /// EDNS option codes (RFC 6891 9).
 namespace option {
-inline constexpr std::uint16_t nsid = 3;          // RFC 5001
-inline constexpr std::uint16_t dau = 5;           // RFC 6975
-inline constexpr std::uint16_t dhu = 6;           // RFC 6975
-inline constexpr std::uint16_t n3u = 7;           // RFC 6975
-inline constexpr std::uint16_t tcp_keepalive = 11;  // RFC 7828
-inline constexpr std::uint16_t padding = 12;      // RFC 7830
-inline constexpr std::uint16_t chain = 13;        // RFC 7901
+inline constexpr std::uint16_t nsid = 3;             // RFC 5001
+inline constexpr std::uint16_t dau = 5;              // RFC 6975
+inline constexpr std::uint16_t dhu = 6;              // RFC 6975
+inline constexpr std::uint16_t n3u = 7;              // RFC 6975
+inline constexpr std::uint16_t tcp_keepalive = 11;   // RFC 7828
+inline constexpr std::uint16_t padding = 12;         // RFC 7830
+inline constexpr std::uint16_t chain = 13;           // RFC 7901
 inline constexpr std::uint16_t extended_error = 15;  // RFC 8914
-inline constexpr std::uint16_t zoneversion = 19;  // RFC 9660
+inline constexpr std::uint16_t zoneversion = 19;     // RFC 9660
 }  // namespace option
 
 /// Extended DNS Errors that the relay itself says (RFC 8914 4).

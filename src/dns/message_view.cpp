@@ -90,9 +90,7 @@ Records read_records(ByteReader& reader, const Counts& counts) {
   return records;
 }
 
-bool refused_type(std::uint16_t type) {
-  return type == type::axfr || type == type::ixfr || type == type::tkey;
-}
+bool refused_type(std::uint16_t type) { return type == type::axfr || type == type::ixfr || type == type::tkey; }
 
 }  // namespace
 

@@ -16,9 +16,7 @@ struct Header {
   std::uint16_t flags = 0;
 
   [[nodiscard]] bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
-  [[nodiscard]] std::uint8_t opcode() const {
-    return static_cast<std::uint8_t>((flags & flag::opcode_mask) >> 11);
-  }
+  [[nodiscard]] std::uint8_t opcode() const { return static_cast<std::uint8_t>((flags & flag::opcode_mask) >> 11); }
 };
 
 /// The one question of a message. `name` is in wire format and stands at octet 12 of the message.

@@ -36,9 +36,7 @@ bool skip_name(ByteReader& reader) {
   }
 }
 
-bool same_name(Bytes left, Bytes right) {
-  return std::ranges::equal(left, right, {}, fold_case, fold_case);
-}
+bool same_name(Bytes left, Bytes right) { return std::ranges::equal(left, right, {}, fold_case, fold_case); }
 
 bool is_at_or_below(Bytes name, Bytes suffix) {
   while (name.size() > suffix.size()) name = name.subspan(1U + name[0]);

@@ -8,8 +8,9 @@
 namespace dotrelay::dns {
 namespace {
 
-constexpr std::uint8_t kResolverArpa[] = "\x08resolver\x04"
-                                         "arpa";
+constexpr std::uint8_t kResolverArpa[] =
+    "\x08resolver\x04"
+    "arpa";
 constexpr std::uint8_t kOnion[] = "\x05onion";
 constexpr std::uint8_t kLocalhost[] = "\x09localhost";
 constexpr std::array<std::uint8_t, 4> kLoopback4 = {127, 0, 0, 1};

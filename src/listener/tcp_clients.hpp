@@ -1,5 +1,5 @@
-// All TCP clients of one worker: their number is bounded, the least recently used idle one makes room for a new one, and
-// those that take too long are closed.
+// All TCP clients of one worker: their number is bounded, the least recently used idle one makes room for a new one,
+// and those that take too long are closed.
 #pragma once
 
 #include "base/slab.hpp"

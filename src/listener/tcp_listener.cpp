@@ -49,7 +49,8 @@ bool TcpListener::accept_one() {
       return true;
     case AcceptResult::Status::no_descriptors:
       counters_.add(Counter::accept_pauses);
-      if (!warned_) log_.warning("no descriptor is left for another TCP client; raise the limit of open files (nofile)");
+      if (!warned_)
+        log_.warning("no descriptor is left for another TCP client; raise the limit of open files (nofile)");
       warned_ = true;
       poller_.watch(false, false);
       resume_.set(Clock::now() + kPause);

@@ -61,7 +61,7 @@ class TcpSession final : private PollListener, private FlushTarget {
   std::size_t owed_ = 0;
   bool input_ended_ = false;
   bool draining_ = false;
-  TimePoint last_activity_;     ///< the latest whole query, or progress in sending
+  TimePoint last_activity_;    ///< the latest whole query, or progress in sending
   TimePoint message_began_{};  ///< when the first octet of the query that is now half there came
 };
 

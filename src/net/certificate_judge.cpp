@@ -85,8 +85,8 @@ void CertificateJudge::see(const mbedtls_x509_crt& certificate, bool is_server, 
   findings_ = pins_alone ? flags : findings_ | flags;
 }
 
-/// Without authorities: the server's own pinned key is proof enough, whatever else its certificate says (RFC 7858 4.2). A
-/// pinned key further up only vouches for certificates that it signed: there the name and the dates must hold, too.
+/// Without authorities: the server's own pinned key is proof enough, whatever else its certificate says (RFC 7858 4.2).
+/// A pinned key further up only vouches for certificates that it signed: there the name and the dates must hold, too.
 std::uint32_t CertificateJudge::verdict(std::uint32_t server_flags) const {
   if (server_pinned_) return 0;
   if (!chain_pinned_) return kNoPinMatches;

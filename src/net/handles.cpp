@@ -58,8 +58,7 @@ void Timer::set(TimePoint when) {
 }
 
 void Timer::repeat(Duration interval) {
-  const auto milliseconds =
-      static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(interval).count());
+  const auto milliseconds = static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(interval).count());
   uv_timer_start(&block_->handle, Block::fire, milliseconds, milliseconds);
 }
 

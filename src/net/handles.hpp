@@ -44,7 +44,8 @@ class PollListener {
  public:
   virtual ~PollListener() = default;
 
-  /// The descriptor is ready. An error on it reads as ready for both; the next system call tells. May destroy the poller.
+  /// The descriptor is ready. An error on it reads as ready for both; the next system call tells. May destroy the
+  /// poller.
   virtual void on_poll(bool readable, bool writable) noexcept = 0;
 };
 

@@ -25,7 +25,6 @@ Endpoint to_endpoint(const SocketAddress& address);
 /// "connection refused", "address in use": errno in lower-case words.
 std::string errno_text(int error);
 
-
 enum class Protocol : std::uint8_t { udp, tcp };
 
 /// Whether anybody listens on the endpoint: binds without SO_REUSEPORT and closes again. 0, or the errno.
@@ -35,7 +34,8 @@ int probe_bind(const Endpoint& endpoint, Protocol protocol);
 /// sockets report the destination address of each datagram. The errno in `error` when it fails.
 UniqueFd open_listener(const Endpoint& endpoint, Protocol protocol, int& error);
 
-/// Begins to connect; the socket is non-blocking and without Nagle's delay. The errno in `error` when that fails at once.
+/// Begins to connect; the socket is non-blocking and without Nagle's delay. The errno in `error` when that fails at
+/// once.
 UniqueFd begin_connect(const Endpoint& endpoint, int& error);
 
 /// The pending error of a socket, which is cleared by asking.

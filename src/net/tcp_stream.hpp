@@ -11,8 +11,7 @@ namespace dotrelay {
 class TcpStream {
  public:
   /// `listener` hears when the stream can be read or written, as asked for with watch().
-  TcpStream(Loop& loop, UniqueFd fd, PollListener& listener)
-      : fd_(std::move(fd)), poller_(loop, fd_.get(), listener) {}
+  TcpStream(Loop& loop, UniqueFd fd, PollListener& listener) : fd_(std::move(fd)), poller_(loop, fd_.get(), listener) {}
 
   [[nodiscard]] int fd() const { return fd_.get(); }
 

@@ -30,8 +30,8 @@ bool has_aes_instructions() {
 #endif
 }
 
-// ECDHE and AEAD only; the same suites in two orders. A record costs half as much with AES instructions used, and without
-// them ChaCha20 is several times faster than AES in software.
+// ECDHE and AEAD only; the same suites in two orders. A record costs half as much with AES instructions used, and
+// without them ChaCha20 is several times faster than AES in software.
 constexpr int kSuitesWithAes[] = {MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
                                   MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
                                   MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
@@ -66,7 +66,8 @@ int psa_random(void*, unsigned char* output, std::size_t size) {
 Result<std::string> read_file(const std::string& path) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status {};
-  if (!fd || fstat(fd.get(), &status) != 0) return Error{std::string("cannot read ") + path + ": " + std::strerror(errno)};
+  if (!fd || fstat(fd.get(), &status) != 0)
+    return Error{std::string("cannot read ") + path + ": " + std::strerror(errno)};
   if (!S_ISREG(status.st_mode)) return Error{"cannot read " + path + ": not a regular file"};
   if (status.st_size > kMaxBundleBytes) return Error{"cannot read " + path + ": larger than 4 MiB"};
   std::string content(static_cast<std::size_t>(status.st_size), '\0');

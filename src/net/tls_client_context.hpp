@@ -12,7 +12,8 @@
 
 namespace dotrelay {
 
-/// Starts the TLS library for this process. Once, before any other use of TLS; false when the system gives no randomness.
+/// Starts the TLS library for this process. Once, before any other use of TLS; false when the system gives no
+/// randomness.
 bool start_tls_library();
 
 /// Certification authorities, parsed once and shared.
@@ -36,7 +37,7 @@ std::string find_system_ca_bundle();
 using PublicKeyPin = std::array<std::uint8_t, 32>;
 
 struct TlsClientSettings {
-  std::string server_name;     ///< host name, or an IP literal: then IP SANs are checked and no SNI is sent (RFC 6066 3)
+  std::string server_name;  ///< host name, or an IP literal: then IP SANs are checked and no SNI is sent (RFC 6066 3)
   const CaBundle* authorities = nullptr;  ///< nullptr: the pins alone authenticate. Outlives the context
   std::vector<PublicKeyPin> pins;         ///< with authorities: both must hold
 };

@@ -1,5 +1,5 @@
-// See tls_session.hpp. The order of calls on the library follows its documented return codes: every error but WANT_READ,
-// WANT_WRITE and RECEIVED_NEW_SESSION_TICKET is final.
+// See tls_session.hpp. The order of calls on the library follows its documented return codes: every error but
+// WANT_READ, WANT_WRITE and RECEIVED_NEW_SESSION_TICKET is final.
 #include "net/tls_session.hpp"
 
 #include "net/tls_internal.hpp"
@@ -15,9 +15,7 @@ constexpr std::size_t kMaxRecord = 16384;
 }  // namespace
 
 struct TlsSession::Engine {
-  explicit Engine(const TlsClientContext::State& context) : judge(context) {
-    mbedtls_ssl_init(&ssl);
-  }
+  explicit Engine(const TlsClientContext::State& context) : judge(context) { mbedtls_ssl_init(&ssl); }
   ~Engine() { mbedtls_ssl_free(&ssl); }
 
   static int send(void* session, const unsigned char* octets, std::size_t size) {
@@ -36,7 +34,7 @@ struct TlsSession::Engine {
 
   mbedtls_ssl_context ssl;
   CertificateJudge judge;
-  bool verified = false;  ///< the certificates were looked at: not a resumption
+  bool verified = false;    ///< the certificates were looked at: not a resumption
   std::int64_t expiry = 0;  ///< of what was verified, now or in the session that was resumed
 };
 

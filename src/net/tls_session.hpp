@@ -13,8 +13,8 @@
 
 namespace dotrelay {
 
-/// What a later session to the same server can resume from. Used once (RFC 8446 C.4). Only valid for the context that the
-/// session was made with: that is what binds it to the name, the authorities and the pins that were checked.
+/// What a later session to the same server can resume from. Used once (RFC 8446 C.4). Only valid for the context that
+/// the session was made with: that is what binds it to the name, the authorities and the pins that were checked.
 class TlsTicket {
  public:
   struct State;

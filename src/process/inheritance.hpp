@@ -13,7 +13,7 @@ struct Inheritance {
   unsigned worker = 0;  ///< counted from 1
   int control = -1;     ///< socket to the supervisor: one octet means ready, end of file means drain and exit
   int shared_state = -1;
-  int config = -1;      ///< a memfd with the configuration's text, so that all workers run the same one
+  int config = -1;  ///< a memfd with the configuration's text, so that all workers run the same one
   std::vector<std::pair<int, int>> listeners;  ///< UDP and TCP descriptor of each address
 
   /// "--worker=1" and "--descriptors=3,4,5,6,7".

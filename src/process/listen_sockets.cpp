@@ -11,7 +11,8 @@ namespace {
 Error cannot_listen(const Endpoint& endpoint, Protocol protocol, int error) {
   std::string text = "cannot listen on " + endpoint.to_text() + (protocol == Protocol::udp ? " (UDP): " : " (TCP): ") +
                      errno_text(error);
-  if (error == EADDRINUSE) text += "; another program, or another dotrelay, serves it (listen.share_port = true allows a second dotrelay)";
+  if (error == EADDRINUSE)
+    text += "; another program, or another dotrelay, serves it (listen.share_port = true allows a second dotrelay)";
   if (error == EACCES) text += "; ports below 1024 need CAP_NET_BIND_SERVICE";
   return Error{text};
 }

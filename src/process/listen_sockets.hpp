@@ -1,5 +1,5 @@
-// The listening sockets, bound by the supervisor: one SO_REUSEPORT pair of UDP and TCP for each address and each worker.
-// The supervisor holds them for good, so what clients send while a worker is replaced waits in them.
+// The listening sockets, bound by the supervisor: one SO_REUSEPORT pair of UDP and TCP for each address and each
+// worker. The supervisor holds them for good, so what clients send while a worker is replaced waits in them.
 #pragma once
 
 #include "base/log.hpp"

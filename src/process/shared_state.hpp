@@ -1,5 +1,5 @@
-// The memory that supervisor and workers share: each worker has a slot that only it writes. It is a sealed-size memfd, so
-// nothing stays behind when the processes end, and its header lets a worker refuse memory of another version.
+// The memory that supervisor and workers share: each worker has a slot that only it writes. It is a sealed-size memfd,
+// so nothing stays behind when the processes end, and its header lets a worker refuse memory of another version.
 #pragma once
 
 #include "base/result.hpp"
@@ -12,8 +12,8 @@
 namespace dotrelay {
 
 struct alignas(64) WorkerSlot {
-  /// Grows while the worker's loop turns. Compared by the supervisor with what it saw before, never with a clock: then a
-  /// machine that slept as a whole accuses nobody.
+  /// Grows while the worker's loop turns. Compared by the supervisor with what it saw before, never with a clock: then
+  /// a machine that slept as a whole accuses nobody.
   std::atomic<std::uint32_t> heartbeat;
   Counters counters;
 };

@@ -12,8 +12,8 @@
 
 #include <algorithm>
 #include <csignal>
-#include <fcntl.h>
 #include <cstdio>
+#include <fcntl.h>
 #include <list>
 #include <memory>
 #include <optional>
@@ -103,7 +103,8 @@ class Supervisor {
     };
     log_.info("stopped: " + total(Counter::answers) + " answers to clients, " + total(Counter::failed) +
               " of them failures; " + total(Counter::upstream_queries) + " queries to upstreams over " +
-              total(Counter::upstream_handshakes) + " connections, " + total(Counter::upstream_resumptions) + " resumed");
+              total(Counter::upstream_handshakes) + " connections, " + total(Counter::upstream_resumptions) +
+              " resumed");
     for (std::size_t i = 0; i < kCounterCount && log_.enabled(LogLevel::debug); ++i) {
       log_.debug(std::string(kCounterRows[i].name) + " " + total(static_cast<Counter>(i)));
     }
@@ -123,7 +124,8 @@ class Supervisor {
     worker.pid = started->pid;
     worker.ready = false;
     worker.missed_heartbeats = 0;
-    worker.readiness = std::make_unique<ReadinessWatch>(loop_, std::move(started->control), [this, &worker] { became_ready(worker); });
+    worker.readiness =
+        std::make_unique<ReadinessWatch>(loop_, std::move(started->control), [this, &worker] { became_ready(worker); });
   }
 
   void became_ready(WorkerEntry& worker) {
@@ -146,7 +148,8 @@ class Supervisor {
       const auto worker = std::ranges::find(workers_, pid, &WorkerEntry::pid);
       if (worker != workers_.end()) ended(*worker, status);
     }
-    if (stopping_ && std::ranges::all_of(workers_, [](const WorkerEntry& entry) { return entry.pid == 0; })) loop_.stop();
+    if (stopping_ && std::ranges::all_of(workers_, [](const WorkerEntry& entry) { return entry.pid == 0; }))
+      loop_.stop();
   }
 
   void ended(WorkerEntry& worker, int status) {
@@ -243,7 +246,8 @@ int run_supervisor(const Config& config, const std::string& config_text, const s
   std::signal(SIGPIPE, SIG_IGN);
   Log log(config.log_level, "supervisor");
   raise_descriptor_limit();
-  const std::uint32_t workers = config.listen.workers == 0 ? std::min(usable_cpus(), kMaxWorkers) : config.listen.workers;
+  const std::uint32_t workers =
+      config.listen.workers == 0 ? std::min(usable_cpus(), kMaxWorkers) : config.listen.workers;
   Result<ListenSockets> sockets = open_listen_sockets(config.listen, workers, log);
   if (!sockets) return refuse(sockets.error());
   Result<SharedState> shared = SharedState::create(workers);

@@ -35,8 +35,8 @@ Result<StartedWorker> start_worker(Inheritance inheritance, const std::string& c
   std::string program = "dotrelay";
   std::string config_option = "--config";
   std::string file = config_file;
-  std::array<char*, 6> arguments = {program.data(), worker.data(), descriptors.data(), config_option.data(), file.data(),
-                                    nullptr};
+  std::array<char*, 6> arguments = {program.data(),       worker.data(), descriptors.data(),
+                                    config_option.data(), file.data(),   nullptr};
   const std::vector<int> inherited = inheritance.descriptors();
 
   started.pid = fork();

@@ -18,8 +18,8 @@ struct StartedWorker {
 };
 
 /// Executes this program again (/proc/self/exe) as the worker that `inheritance` describes. Only the descriptors named
-/// there survive; its control descriptor is made here. exec rather than fork alone: no state of a random number generator
-/// or of TLS is ever copied.
+/// there survive; its control descriptor is made here. exec rather than fork alone: no state of a random number
+/// generator or of TLS is ever copied.
 Result<StartedWorker> start_worker(Inheritance inheritance, const std::string& config_file);
 
 /// Holds the supervisor's end of a worker's control socket.

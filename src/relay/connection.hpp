@@ -1,5 +1,5 @@
-// An upstream connection as the forwarder sees it: messages in, messages out, and why it ended. DotConnection implements
-// it over TLS; tests implement it over nothing.
+// An upstream connection as the forwarder sees it: messages in, messages out, and why it ended. DotConnection
+// implements it over TLS; tests implement it over nothing.
 #pragma once
 
 #include "base/bytes.hpp"

@@ -11,8 +11,8 @@ namespace dotrelay {
 namespace {
 
 /// An answer that settles the question, for the RCODE policy of docs/manual.md: other errors may be the upstream's own
-/// trouble, so the next one is asked. SERVFAIL with a DNSSEC error (RFC 8914 4.2, 4.3, 4.6 to 4.13) is the truth about the
-/// domain and would be bypassed by asking a resolver that does not validate.
+/// trouble, so the next one is asked. SERVFAIL with a DNSSEC error (RFC 8914 4.2, 4.3, 4.6 to 4.13) is the truth about
+/// the domain and would be bypassed by asking a resolver that does not validate.
 bool is_final(const dns::Response& response) {
   switch (response.rcode()) {
     case dns::Rcode::refused:
@@ -79,8 +79,8 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
   if (waiters_.size() >= kMaxWaiters) return answer_with_error(asker, query, dns::Rcode::servfail, "too many queries");
   const std::optional<std::uint32_t> quota = quota_.take(incoming.source);
   if (!quota) return answer_with_error(asker, query, dns::Rcode::servfail, "too many queries from this address");
-  const QueryKey key{*query.question, static_cast<std::uint16_t>(query.header.flags & dns::kQueryFlags), asker.dnssec_ok,
-                     *options};
+  const QueryKey key{*query.question, static_cast<std::uint16_t>(query.header.flags & dns::kQueryFlags),
+                     asker.dnssec_ok, *options};
   const QueryHandle handle = join_or_begin(key, now);
   if (!handle) {
     quota_.give_back(*quota);
@@ -99,8 +99,7 @@ Accepted Forwarder::answer_with_error(const dns::Asker& asker, const dns::Query&
     told = dns::Explanation{dns::ExtendedError::other, explanation};
   }
   counters_.add(Counter::answers);
-  return {Accepted::Kind::answered,
-          dns::write_error_answer(answer_buffer_, asker, query.question, rcode, told)};
+  return {Accepted::Kind::answered, dns::write_error_answer(answer_buffer_, asker, query.question, rcode, told)};
 }
 
 /// The query that the client shares, or a new one that still has to be routed; none when a limit is reached.
@@ -144,7 +143,7 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
   for (;;) {
     Query& query = queries_.get(handle);
     room_.remove(handle);
-    const UpstreamSet::Choice choice = query.sendings < Query::kMaxSendings
+    const UpstreamSet::Choice choice = query.may_be_sent()
                                            ? upstreams_.choose(query.asked, query.stale, query.fresh_since, now)
                                            : UpstreamSet::Choice{};
     start_trials(choice.target.upstream, false, now);
@@ -174,7 +173,7 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
     finish_with_error(handle, query.error->rcode);
     return true;
   }
-  if (query.sendings >= Query::kMaxSendings) {
+  if (!query.may_be_sent()) {
     fail(handle, now);
     return true;
   }
@@ -202,7 +201,8 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, Tim
   std::array<std::uint8_t, dns::kMaxUpstreamQuery> message;
   const QueryKey key = query.key();
   const std::size_t size = dns::write_upstream_query(
-      message, {.id = id, .flags = key.flags, .question = key.question, .dnssec_ok = key.dnssec_ok, .options = key.options});
+      message,
+      {.id = id, .flags = key.flags, .question = key.question, .dnssec_ok = key.dnssec_ok, .options = key.options});
   if (!pooled.connection->send(Bytes(message).first(size))) {
     pooled.pending.remove(id);
     query.asked |= UpstreamMask{1} << upstream;
@@ -242,7 +242,8 @@ void Forwarder::on_patience_over(QueryHandle handle, TimePoint now) {
   std::vector<ConnectionHandle> dead;
   for (const Attempt& attempt : queries_.get(handle).attempts) {
     const PooledConnection& pooled = upstreams_.connections().get(attempt.connection);
-    if (pooled.last_received <= attempt.sent_at && pooled.connection->path_is_silent()) dead.push_back(attempt.connection);
+    if (pooled.last_received <= attempt.sent_at && pooled.connection->path_is_silent())
+      dead.push_back(attempt.connection);
   }
   for (const ConnectionHandle connection : dead) {
     if (upstreams_.connections().find(connection) == nullptr) continue;
@@ -353,6 +354,7 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
   const AddressIndex index{pooled.upstream, pooled.address};
   const bool was_ready = pooled.ready;
   const bool owed = pooled.pending.live() > 0;
+  const bool answered = pooled.answered;
   CloseReason told = reason;
   if (was_ready && reason.kind == CloseKind::closed_by_peer) told.text = "connection closed before the answer";
   if (!was_ready) counters_.add(Counter::upstream_dial_failures);
@@ -360,7 +362,7 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
 
   // Servers close idle connections, and some close after so many queries: that is no failure. One that closes on its
   // first queries without a single answer is.
-  const bool is_failure = !was_ready || reason.kind != CloseKind::closed_by_peer || (owed && !pooled.answered);
+  const bool is_failure = !was_ready || reason.kind != CloseKind::closed_by_peer || (owed && !answered);
   const std::vector<QueryHandle> unanswered = pooled.pending.take_all();
   for (const QueryHandle query : unanswered) {
     std::erase_if(queries_.get(query).attempts, [&](const Attempt& attempt) { return attempt.connection == handle; });
@@ -372,7 +374,10 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
     log_.debug("upstream " + upstreams_.label(index) + ": closed (" + reason.text + ")");
   }
   for (const QueryHandle query : unanswered) {
-    if (queries_.find(query) != nullptr) retry_elsewhere(query, index.upstream, now);
+    if (Query* const left = queries_.find(query)) {
+      if (!answered) ++left->fruitless_sendings;
+      retry_elsewhere(query, index.upstream, now);
+    }
   }
   if (!was_ready) reroute_room(now);
 }
@@ -524,8 +529,10 @@ std::string Forwarder::cause(const Query& query) {
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     Upstream& upstream = upstreams_[i];
     const auto attempt = std::ranges::find(query.attempts, i, &Attempt::upstream);
-    const auto failing = std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.health.failing(); });
-    const auto dialled = std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.dials > 0; });
+    const auto failing =
+        std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.health.failing(); });
+    const auto dialled =
+        std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.dials > 0; });
     const auto label = [&](auto address) {
       return upstreams_.label({i, static_cast<std::size_t>(address - upstream.addresses.begin())});
     };

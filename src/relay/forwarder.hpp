@@ -119,7 +119,7 @@ class Forwarder final : public ConnectionEvents {
   LinkedList<Query, &Query::by_patience> patience_queue_;
   LinkedList<Query, &Query::in_room> room_;  ///< queries that wait for a connection
 
-  bool urgent_ = false;  ///< queries wait and nothing is usable
+  bool urgent_ = false;                    ///< queries wait and nothing is usable
   std::optional<TimePoint> outage_since_;  ///< clients have been failed for want of any connection
   std::vector<std::uint8_t> answer_buffer_;
 };

@@ -34,7 +34,8 @@ std::size_t PendingQueries::slot_of(std::uint16_t id) const {
   return static_cast<std::uint16_t>(std::uint32_t{static_cast<std::uint16_t>(id - offset_)} * inverse_);
 }
 
-// Doubling keeps at least half of the slots free after each growth, so that a drawn ID was hardly ever used just before.
+// Doubling keeps at least half of the slots free after each growth, so that a drawn ID was hardly ever used just
+// before.
 void PendingQueries::grow() {
   const std::size_t old_size = slots_.size();
   const std::size_t new_size = std::max<std::size_t>(kFirstSlots, old_size * 2);

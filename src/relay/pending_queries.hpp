@@ -1,5 +1,5 @@
-// The queries that one upstream connection owes an answer to, by message ID (RFC 7766 6.2.1: IDs of queries in flight on
-// one connection must differ). IDs are drawn at random from the free ones. The ID of a query that is given up stays
+// The queries that one upstream connection owes an answer to, by message ID (RFC 7766 6.2.1: IDs of queries in flight
+// on one connection must differ). IDs are drawn at random from the free ones. The ID of a query that is given up stays
 // reserved until its answer comes or the connection closes, so a late answer can never be taken for another's.
 #pragma once
 

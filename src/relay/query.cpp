@@ -16,8 +16,6 @@ Query::Query(const QueryKey& key, std::uint64_t hash, TimePoint now, Slab<Waiter
   std::ranges::copy(key.question.name, name.begin());
 }
 
-QueryKey Query::key() const {
-  return {{Bytes(name).first(name_size), type, klass}, flags, dnssec_ok, options};
-}
+QueryKey Query::key() const { return {{Bytes(name).first(name_size), type, klass}, flags, dnssec_ok, options}; }
 
 }  // namespace dotrelay

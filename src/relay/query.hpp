@@ -61,10 +61,16 @@ struct ErrorAnswer {
 using UpstreamMask = std::uint32_t;
 
 struct Query {
-  /// Sendings of one query in all: an upstream that closes on a certain question is not asked for ever.
-  static constexpr std::size_t kMaxSendings = 8;
+  /// Sendings of one query that ended with a connection that brought no answer at all, and sendings in all: an upstream
+  /// that closes on a certain question is not asked for ever, one that closes after each answer still serves everybody.
+  static constexpr std::size_t kMaxFruitlessSendings = 8;
+  static constexpr std::size_t kMaxSendings = 64;
 
   Query(const QueryKey& key, std::uint64_t question_hash, TimePoint now, Slab<Waiter>& slab);
+
+  [[nodiscard]] bool may_be_sent() const {
+    return sendings < kMaxSendings && fruitless_sendings < kMaxFruitlessSendings;
+  }
 
   /// Views of this object.
   [[nodiscard]] QueryKey key() const;
@@ -81,18 +87,19 @@ struct Query {
 
   LinkedList<Waiter, &Waiter::by_query> waiters;
 
-  std::vector<Attempt> attempts;       ///< that may still be answered
+  std::vector<Attempt> attempts;  ///< that may still be answered
   std::uint8_t sendings = 0;
-  UpstreamMask asked = 0;              ///< upstreams not to be asked again
-  UpstreamMask stale = 0;              ///< upstreams whose connection closed on this query once
-  TimePoint fresh_since{};             ///< at those, only connections dialled from then on
+  std::uint8_t fruitless_sendings = 0;
+  UpstreamMask asked = 0;   ///< upstreams not to be asked again
+  UpstreamMask stale = 0;   ///< upstreams whose connection closed on this query once
+  TimePoint fresh_since{};  ///< at those, only connections dialled from then on
   TimePoint patience_until = kNever;
   std::optional<ErrorAnswer> error;
 
-  ListHook<Query> in_room;      ///< of those that wait for a connection
+  ListHook<Query> in_room;  ///< of those that wait for a connection
   ListHook<Query> by_patience;
-  QueryHandle next_in_bucket;   ///< of InFlight
-  bool listed = false;          ///< in InFlight
+  QueryHandle next_in_bucket;  ///< of InFlight
+  bool listed = false;         ///< in InFlight
 };
 
 }  // namespace dotrelay

@@ -10,7 +10,8 @@ UpstreamSet::UpstreamSet(const std::vector<UpstreamConfig>& configs, Random& ran
   for (const UpstreamConfig& config : configs) {
     Upstream& upstream = upstreams_.emplace_back();
     upstream.config = &config;
-    for (const Endpoint& endpoint : config.addresses) upstream.addresses.push_back({.endpoint = endpoint, .health = {}});
+    for (const Endpoint& endpoint : config.addresses)
+      upstream.addresses.push_back({.endpoint = endpoint, .health = {}});
   }
 }
 
@@ -30,8 +31,9 @@ UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stal
     if (has_prompt_dial(upstream, now)) return {Choice::Kind::wait, {}, {i, 0}};
     if (count_ready(upstream) >= kMaxConnections) continue;
     // A slow dial makes the next address of the same upstream the next candidate.
-    const auto candidate = std::ranges::find_if(
-        upstream.addresses, [](const UpstreamAddress& address) { return !address.health.failing() && address.dials == 0; });
+    const auto candidate = std::ranges::find_if(upstream.addresses, [](const UpstreamAddress& address) {
+      return !address.health.failing() && address.dials == 0;
+    });
     if (candidate == upstream.addresses.end()) continue;
     return {Choice::Kind::dial, {}, {i, static_cast<std::size_t>(candidate - upstream.addresses.begin())}};
   }

@@ -34,7 +34,7 @@ struct PooledConnection {
   std::uint8_t address;
   std::uint8_t bad_frames = 0;
   bool ready = false;
-  bool slow = false;  ///< not ready after UpstreamSet::kSlowDial
+  bool slow = false;      ///< not ready after UpstreamSet::kSlowDial
   bool answered = false;  ///< has brought an answer
   TimePoint dialled_at;
   TimePoint last_received;
@@ -53,7 +53,8 @@ struct Upstream {
   const UpstreamConfig* config = nullptr;
   std::vector<UpstreamAddress> addresses;
   std::vector<ConnectionHandle> connections;
-  std::string last_problem;  ///< "NAME (ADDRESS): cause" of the latest connection that failed or left queries unanswered
+  std::string
+      last_problem;  ///< "NAME (ADDRESS): cause" of the latest connection that failed or left queries unanswered
 };
 
 /// One address of one upstream.
@@ -119,8 +120,8 @@ class UpstreamSet {
   /// Where another connection to a loaded upstream should go, if it should.
   [[nodiscard]] std::optional<AddressIndex> wants_more(std::size_t upstream) const;
 
-  /// Whether waiting can help a query that may not use `excluded`: some other upstream is being dialled or may come back
-  /// within seconds.
+  /// Whether waiting can help a query that may not use `excluded`: some other upstream is being dialled or may come
+  /// back within seconds.
   [[nodiscard]] bool worth_waiting(UpstreamMask excluded) const;
 
   /// Creates the entry of a new connection; the caller dials.

@@ -23,8 +23,8 @@ Result<Authorities> Authorities::load(const Config& config, std::string_view con
     if (authorities.by_path_.contains(path)) continue;
     Result<std::unique_ptr<CaBundle>> bundle = CaBundle::load(path);
     if (!bundle) {
-      return Error{position_prefix(config_file, upstream.ca_file_position) + "upstream.ca_file: " +
-                   bundle.error().message};
+      return Error{position_prefix(config_file, upstream.ca_file_position) +
+                   "upstream.ca_file: " + bundle.error().message};
     }
     authorities.by_path_[path] = std::move(*bundle);
   }

@@ -1,5 +1,5 @@
-// One connection to an upstream: TCP, TLS and the framing of messages (RFC 7858, RFC 7766). It carries octets and reports
-// what happened; which query goes where is the forwarder's business.
+// One connection to an upstream: TCP, TLS and the framing of messages (RFC 7858, RFC 7766). It carries octets and
+// reports what happened; which query goes where is the forwarder's business.
 #pragma once
 
 #include "base/address.hpp"
@@ -58,7 +58,7 @@ class DotConnection final : public Connection, private PollListener, private Flu
   State state_ = State::connecting;
   bool tcp_connected_ = false;
   CloseReason close_reason_;
-  ByteQueue unencrypted_;            ///< frames to send at the end of this turn
+  ByteQueue unencrypted_;             ///< frames to send at the end of this turn
   std::size_t frame_to_consume_ = 0;  ///< what next_message() returned last
 };
 

@@ -1,5 +1,5 @@
-// The session tickets of one upstream address. Each is used once, so that two connections cannot be linked by it (RFC 8446
-// C.4), and none after a certificate that was checked for it has expired.
+// The session tickets of one upstream address. Each is used once, so that two connections cannot be linked by it (RFC
+// 8446 C.4), and none after a certificate that was checked for it has expired.
 #pragma once
 
 #include "net/tls_session.hpp"

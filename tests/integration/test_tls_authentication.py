@@ -33,7 +33,7 @@ def test_refused_certificates(make_upstream, make_relay, certificate, version):
     for transport in ("udp", "tcp"):
         assert_failed(relay.ask("refused.example", transport=transport), f"one ({upstream.address}): {CAUSES[certificate]}")
     assert upstream.connections and not upstream.queries
-    assert relay.has_logged(CAUSES[certificate]), "the operator reads the reason too"
+    wait_until(lambda: relay.has_logged(CAUSES[certificate]), what="the operator reads the reason too")
 
 
 @pytest.mark.parametrize("certificate", CAUSES)

@@ -136,7 +136,7 @@ def build(message, question, *, rcode=0, answers=b"", answer_count=0, authority=
     return header + message[12:question.end] + answers + authority + extra + opt
 
 
-def default_answer(message, question=None, ttl=TTL, options=b"", pad_to=0):
+def default_answer(message, question=None, ttl=TTL, options=b"", pad_to=0, edns=None):
     """The response that the question's name implies."""
     question = question or Question(message)
     rcode, nodata = 0, False
@@ -152,7 +152,7 @@ def default_answer(message, question=None, ttl=TTL, options=b"", pad_to=0):
     answers = b"".join(record(rdata, rrtype, ttl=ttl) for rrtype, rdata in rdatas)
     negative = not rdatas and rcode in (0, NXDOMAIN)
     parts = dict(rcode=rcode, answers=answers, answer_count=len(rdatas), authority=soa_record() if negative else b"",
-                 authority_count=int(negative))
+                 authority_count=int(negative), edns=edns)
     if pad_to:
         bare = len(build(message, question, options=options + option(PADDING), **parts))
         options += option(PADDING, bytes(-bare % pad_to))

@@ -41,6 +41,7 @@ class SeenQuery:
         return dns_answers.edns_options(self.message)
 
     def answer(self, **parts):
+        """The right answer; `parts` go to dns_answers.default_answer."""
         upstream = self.connection.upstream
         return dns_answers.default_answer(self.message, self.question, ttl=upstream.ttl, pad_to=upstream.pad_to, **parts)
 
@@ -58,7 +59,7 @@ class Connection(asyncio.Protocol):
         self.tls = upstream.context.wrap_bio(self.incoming, self.outgoing, server_side=True)
         self.hello = self.version = self.alpn = self.error = self.transport = None
         self.resumed = self.established = self.closed = self.close_notify = self.ended_by_us = self.flush_due = False
-        self.first_octets, self.plain, self.unparsed, self.queries, self.segments = b"", b"", b"", 0, []
+        self.first_octets, self.plain, self.unparsed, self.queries, self.segments = b"", [], b"", 0, []
         self.opened_at, self.closed_at = time.monotonic(), None
 
     def connection_made(self, transport):
@@ -157,14 +158,14 @@ class Connection(asyncio.Protocol):
         if delay > 0:
             self.upstream.loop.call_later(delay, self.send_plain, octets)
         elif not self.ended_by_us and not self.closed:
-            self.plain += octets
+            self.plain.append(octets)
             if not self.flush_due:
                 self.flush_due = True
                 self.upstream.loop.call_soon(self.flush)
 
     def flush(self):
         self.flush_due = False
-        plain, self.plain = self.plain, b""
+        plain, self.plain = b"".join(self.plain), []
         if plain and not self.closed and self.established:
             step = 1 if self.upstream.octets == "records" else 16384
             for start in range(0, len(plain), step):

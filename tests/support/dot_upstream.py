@@ -9,6 +9,7 @@ import asyncio
 import random
 import socket
 import ssl
+import warnings
 
 from . import dns_answers
 from .dot_connection import Connection, SeenQuery
@@ -26,7 +27,7 @@ class DotUpstream:
         self.host, self.port = host, port or free_port()
         self.behaviour, self.handshake, self.octets, self.idle_close = behaviour, handshake, octets, idle_close
         self.ttl, self.pad_to, self.record = ttl, pad_to, record
-        self.queries, self.connections, self.query_count = [], [], 0
+        self.queries, self.connections, self.query_count, self.script_errors = [], [], 0, []
         self.end_idle = Connection.close
         self.loop, self.server = None, None
         self.context = self._make_context(certificate, version, tickets, alpn)
@@ -35,10 +36,11 @@ class DotUpstream:
     def _make_context(certificate, version, tickets, alpn):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate.chain_file, certificate.key_file)
-        if version == "1.1":
-            context.set_ciphers("ALL:@SECLEVEL=0")
         if version:
-            context.minimum_version = context.maximum_version = TLS_VERSIONS[version]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)   # offering TLS 1.1 is what such a test is about
+                context.set_ciphers("ALL:@SECLEVEL=0" if version == "1.1" else "DEFAULT")
+                context.minimum_version = context.maximum_version = TLS_VERSIONS[version]
         if not tickets:
             context.options |= ssl.OP_NO_TICKET
             context.num_tickets = 0
@@ -80,6 +82,8 @@ class DotUpstream:
                     connection.reset() if reset else connection.close()
         shared_loop().run(end())
         wait_until(lambda: all(connection.closed for connection in self.connections), what="upstream connections closed")
+        if self.script_errors:
+            raise self.script_errors[0]   # the script itself is broken: the test proved nothing
 
     def call(self, function, *arguments):
         """Runs `function` on the server's thread, for instance to break a connection."""
@@ -100,9 +104,13 @@ class DotUpstream:
         query = SeenQuery(message, connection, connection.queries, self.query_count)
         if self.record:
             self.queries.append(query)
-        if self.behaviour is not None:
-            return self.behaviour(query)
-        query.reply(delay=(query.question.number(b"delay-") or 0) / 1000)
+        try:
+            if self.behaviour is not None:
+                self.behaviour(query)
+            else:
+                query.reply(delay=(query.question.number(b"delay-") or 0) / 1000)
+        except Exception as error:   # pylint: disable=broad-except
+            self.script_errors.append(error)
 
     def wait_for_queries(self, count, timeout=5.0):
         wait_until(lambda: len(self.queries) >= count, timeout, lambda: f"{count} queries at the upstream, there are {len(self.queries)}")

@@ -37,8 +37,9 @@ TEST_CASE("the unspecified address, of either family") {
 }
 
 TEST_CASE("what is no IP literal is refused and named") {
-  for (const std::string_view text : {"", "localhost", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.04", " 1.2.3.4", "1.2.3.4 ",
-                                      "0x7f.1", ":", ":::", "1::2::3", "[::1]", "fe80::1%eth0", "12345::", "1.2.3.4/8"}) {
+  for (const std::string_view text :
+       {"", "localhost", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.04", " 1.2.3.4", "1.2.3.4 ", "0x7f.1", ":",
+        ":::", "1::2::3", "[::1]", "fe80::1%eth0", "12345::", "1.2.3.4/8"}) {
     CAPTURE(text);
     const Result<IpAddress> address = parse_ip_address(text);
     REQUIRE_FALSE(address);
@@ -67,11 +68,31 @@ TEST_CASE("endpoints with and without a port") {
 }
 
 TEST_CASE("what is no endpoint is refused, whole or in part") {
-  for (const std::string_view text :
-       {"", ":", ":53", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:4294967349", "127.0.0.1:99999999999999",
-        "127.0.0.1:+53", "127.0.0.1:-1", "127.0.0.1: 53", "127.0.0.1:53 ", "127.0.0.1:0x35", "127.0.0.1:53:53",
-        "[127.0.0.1]:53", "[::1]53", "[::1]:", "[::1", "::1]:53", "[]:53", "[", "[]", "[[::1]]:53", "example.com:53",
-        "localhost"}) {
+  for (const std::string_view text : {"",
+                                      ":",
+                                      ":53",
+                                      "127.0.0.1:",
+                                      "127.0.0.1:0",
+                                      "127.0.0.1:65536",
+                                      "127.0.0.1:4294967349",
+                                      "127.0.0.1:99999999999999",
+                                      "127.0.0.1:+53",
+                                      "127.0.0.1:-1",
+                                      "127.0.0.1: 53",
+                                      "127.0.0.1:53 ",
+                                      "127.0.0.1:0x35",
+                                      "127.0.0.1:53:53",
+                                      "[127.0.0.1]:53",
+                                      "[::1]53",
+                                      "[::1]:",
+                                      "[::1",
+                                      "::1]:53",
+                                      "[]:53",
+                                      "[",
+                                      "[]",
+                                      "[[::1]]:53",
+                                      "example.com:53",
+                                      "localhost"}) {
     CAPTURE(text);
     const Result<Endpoint> endpoint = parse_endpoint(text, 853);
     REQUIRE_FALSE(endpoint);
@@ -108,9 +129,9 @@ TEST_CASE("everything of one family, never of the other") {
 }
 
 TEST_CASE("what is no range is refused") {
-  for (const std::string_view text : {"", "/", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/8/8",
-                                      "10.0.0.0/ 8", "10.0.0.0/255.0.0.0", "::/129", "10/8", "private", "[::1]/128",
-                                      "10.0.0.0/4294967304"}) {
+  for (const std::string_view text :
+       {"", "/", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/8/8", "10.0.0.0/ 8",
+        "10.0.0.0/255.0.0.0", "::/129", "10/8", "private", "[::1]/128", "10.0.0.0/4294967304"}) {
     CAPTURE(text);
     const Result<AddressRange> parsed = parse_address_range(text);
     REQUIRE_FALSE(parsed);

@@ -42,7 +42,7 @@ TEST_CASE("extend gives room at the end, trim takes back what was not filled") {
   CHECK(queue.empty());
 }
 
-TEST_CASE("a queue emptied by trim behind a consumed front can be released and used again") {
+TEST_CASE("a queue emptied by trim behind a consumed front can be shrunk and used again") {
   ByteQueue queue;
   queue.append(Octets{1, 2});
   queue.extend(3);

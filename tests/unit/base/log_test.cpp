@@ -35,7 +35,8 @@ class Pipe {
 };
 
 std::string digits_as_nines(std::string text) {
-  std::ranges::replace_if(text, [](char c) { return c >= '0' && c <= '9'; }, '9');
+  std::ranges::replace_if(
+      text, [](char c) { return c >= '0' && c <= '9'; }, '9');
   return text;
 }
 

@@ -58,7 +58,8 @@ TEST_CASE("--print-defaults shows every key with its help") {
   const std::string defaults = defaults_as_toml();
   for (const KeyRow& row : all_keys()) {
     CAPTURE(row.name);
-    CHECK(defaults.find("\n" + std::string(row.default_value.empty() ? "# " : "") + std::string(row.name) + " =") != std::string::npos);
+    CHECK(defaults.find("\n" + std::string(row.default_value.empty() ? "# " : "") + std::string(row.name) + " =") !=
+          std::string::npos);
     CHECK(defaults.find(row.help.substr(0, 20)) != std::string::npos);
   }
 }

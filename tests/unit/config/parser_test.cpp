@@ -1,4 +1,5 @@
-// Configuration files as their writers see them: what is read, and for each class of mistake the one line that is printed.
+// Configuration files as their writers see them: what is read, and for each class of mistake the one line that is
+// printed.
 #include "config/parser.hpp"
 
 #include <algorithm>
@@ -67,13 +68,15 @@ TEST_CASE("one upstream is enough; the rest are defaults") {
 
 TEST_CASE("the default allow list is loopback and private, and nothing else") {
   const AllowList allow = parse(kUpstream).listen.allow;
-  for (const std::string_view inside : {"127.0.0.1", "127.255.255.255", "::1", "10.1.2.3", "172.16.0.1", "172.31.255.255",
-                                        "192.168.1.1", "100.64.0.1", "169.254.1.1", "fc00::1", "fdff::1", "fe80::1"}) {
+  for (const std::string_view inside :
+       {"127.0.0.1", "127.255.255.255", "::1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1",
+        "169.254.1.1", "fc00::1", "fdff::1", "fe80::1"}) {
     CAPTURE(inside);
     CHECK(allow.contains(ip(inside)));
   }
-  for (const std::string_view outside : {"126.255.255.255", "128.0.0.1", "::2", "::", "0.0.0.0", "11.0.0.1", "172.32.0.1",
-                                         "192.169.0.1", "100.128.0.1", "1.1.1.1", "2001:db8::1", "fec0::1", "255.255.255.255"}) {
+  for (const std::string_view outside :
+       {"126.255.255.255", "128.0.0.1", "::2", "::", "0.0.0.0", "11.0.0.1", "172.32.0.1", "192.169.0.1", "100.128.0.1",
+        "1.1.1.1", "2001:db8::1", "fec0::1", "255.255.255.255"}) {
     CAPTURE(outside);
     CHECK_FALSE(allow.contains(ip(outside)));
   }
@@ -140,8 +143,10 @@ TEST_CASE("the same in other spellings of TOML") {
   CHECK(parse("listen = { workers = 3 }\n" + kUpstream).listen.workers == 3);
   CHECK(parse("[listen]\nworkers = 0x10\n" + kUpstream).listen.workers == 16);
   CHECK(parse("upstream = [{ name = 'x', addresses = ['192.0.2.1'], tls_name = 'y' }]\n").upstreams.size() == 1);
-  CHECK(parse("\xef\xbb\xbf# a byte order mark\r\n[log]\r\nlevel = \"error\"\r\n" + kUpstream).log_level == LogLevel::error);
-  CHECK(parse("# Grüße aus Köln\n" + kUpstream + "ca_file = \"/etc/Ämter.pem\"\n").upstreams[0].ca_file == "/etc/Ämter.pem");
+  CHECK(parse("\xef\xbb\xbf# a byte order mark\r\n[log]\r\nlevel = \"error\"\r\n" + kUpstream).log_level ==
+        LogLevel::error);
+  CHECK(parse("# Grüße aus Köln\n" + kUpstream + "ca_file = \"/etc/Ämter.pem\"\n").upstreams[0].ca_file ==
+        "/etc/Ämter.pem");
 }
 
 TEST_CASE("no upstream") {
@@ -153,13 +158,17 @@ TEST_CASE("no upstream") {
 TEST_CASE("an upstream that lacks a key") {
   CHECK(error_of("\n[[upstream]]\nname = \"a\"\n") ==
         "2:1: [[upstream]] needs the key \"addresses\": 1 to 16 IP addresses, each with or without a port");
-  CHECK(error_of("[[upstream]]\naddresses = [\"192.0.2.1\"]\ntls_name = \"a\"\n").starts_with("1:1: [[upstream]] needs the key \"name\""));
-  CHECK(error_of("[[upstream]]\nname = \"a\"\naddresses = [\"192.0.2.1\"]\n").starts_with("1:1: [[upstream]] needs the key \"tls_name\""));
+  CHECK(error_of("[[upstream]]\naddresses = [\"192.0.2.1\"]\ntls_name = \"a\"\n")
+            .starts_with("1:1: [[upstream]] needs the key \"name\""));
+  CHECK(error_of("[[upstream]]\nname = \"a\"\naddresses = [\"192.0.2.1\"]\n")
+            .starts_with("1:1: [[upstream]] needs the key \"tls_name\""));
 }
 
 TEST_CASE("unknown keys and tables, with the nearest known one") {
-  CHECK(error_in("[listen]\n  adresses = [\"127.0.0.1:53\"]") == "2:3: unknown key \"adresses\" in [listen]; did you mean \"addresses\"?");
-  CHECK(error_in_upstream("tlsname = \"a\"") == "5:1: unknown key \"tlsname\" in [[upstream]]; did you mean \"tls_name\"?");
+  CHECK(error_in("[listen]\n  adresses = [\"127.0.0.1:53\"]") ==
+        "2:3: unknown key \"adresses\" in [listen]; did you mean \"addresses\"?");
+  CHECK(error_in_upstream("tlsname = \"a\"") ==
+        "5:1: unknown key \"tlsname\" in [[upstream]]; did you mean \"tls_name\"?");
   CHECK(error_in("\n[listne]") == "2:2: unknown table \"listne\"; did you mean \"listen\"?");
   CHECK(error_in("[[upstreams]]") == "1:3: unknown table \"upstreams\"; did you mean \"upstream\"?");
   CHECK(error_in("[cache]\nsize = 1") == "1:2: unknown table \"cache\"; there is: listen upstream relay limits log");
@@ -180,8 +189,10 @@ TEST_CASE("wrong types") {
   CHECK(error_in("[listen]\nworkers = \"2\"") == "2:11: listen.workers must be an integer; allowed: 0 to 256");
   CHECK(error_in("[listen]\nworkers = 2.0") == "2:11: listen.workers must be an integer; allowed: 0 to 256");
   CHECK(error_in("[listen]\nshare_port = 1").starts_with("2:14: listen.share_port must be true or false"));
-  CHECK(error_in("[listen]\naddresses = \"127.0.0.1:53\"").starts_with("2:13: listen.addresses must be a list of strings"));
-  CHECK(error_in("[listen]\naddresses = [\n  \"127.0.0.1:53\",\n  53]").starts_with("4:3: listen.addresses must be a list of strings"));
+  CHECK(error_in("[listen]\naddresses = \"127.0.0.1:53\"")
+            .starts_with("2:13: listen.addresses must be a list of strings"));
+  CHECK(error_in("[listen]\naddresses = [\n  \"127.0.0.1:53\",\n  53]")
+            .starts_with("4:3: listen.addresses must be a list of strings"));
   CHECK(error_in("[relay]\ndeadline = 4").starts_with("2:12: relay.deadline must be a string; allowed: a duration"));
   CHECK(error_in("[relay]\ndeadline = 1979-05-27").starts_with("2:12: relay.deadline must be a string"));
   CHECK(error_in("[log]\nlevel = true").starts_with("2:9: log.level must be a string"));
@@ -194,7 +205,8 @@ TEST_CASE("numbers out of range") {
   CHECK(error_in("[listen]\nworkers = -1") == "2:11: listen.workers: -1 is out of range; allowed: 0 to 256");
   CHECK(error_in("[listen]\nworkers = 4294967296").starts_with("2:11: listen.workers: 4294967296 is out of range"));
   CHECK(error_in("[listen]\nworkers = 99999999999999999999").starts_with("2:"));
-  CHECK(error_in("[limits]\ntcp_clients = 0").starts_with("2:15: limits.tcp_clients: 0 is out of range; allowed: 1 to"));
+  CHECK(
+      error_in("[limits]\ntcp_clients = 0").starts_with("2:15: limits.tcp_clients: 0 is out of range; allowed: 1 to"));
   CHECK(error_in("[limits]\ntcp_clients = 1000001").starts_with("2:15: limits.tcp_clients: 1000001 is out of range"));
 }
 
@@ -206,46 +218,56 @@ TEST_CASE("durations") {
   CHECK(parse("[limits]\ntcp_idle = \"1h\"\n" + kUpstream).limits.tcp_idle == 3600s);
   for (const std::string text : {"99ms", "0s", "61s", "60001ms", "2m", "1h", "4294967295h"}) {
     CAPTURE(text);
-    CHECK(error_of(deadline(text)) == "2:12: relay.deadline: \"" + text + "\" is out of range; allowed: a duration from 100ms to 60s");
+    CHECK(error_of(deadline(text)) ==
+          "2:12: relay.deadline: \"" + text + "\" is out of range; allowed: a duration from 100ms to 60s");
   }
   // So many hours that 64 bits of nanoseconds would come round to 0.1 s, 1 s or 50 s.
   for (const std::string text : {"5124096h", "15372287h", "4000000000h"}) {
     CAPTURE(text);
     CHECK(error_of(deadline(text)).find("is out of range") != std::string::npos);
   }
-  for (const std::string text : {"", "4", "s", "4 s", " 4s", "4s ", "-4s", "+4s", "4S", "4sec", "1.5s", "4294967296s", "1m30s", "0x4s"}) {
+  for (const std::string text :
+       {"", "4", "s", "4 s", " 4s", "4s ", "-4s", "+4s", "4S", "4sec", "1.5s", "4294967296s", "1m30s", "0x4s"}) {
     CAPTURE(text);
     CHECK(error_of(deadline(text)).starts_with("2:12: relay.deadline: \"" + text + "\" is not a duration"));
   }
 }
 
 TEST_CASE("addresses") {
-  CHECK(error_in("[listen]\naddresses = [\"127.0.0.1\"]") ==
-        "2:14: listen.addresses: \"127.0.0.1\" is not an IP address with a port (\"127.0.0.1:12555\", \"[::1]:12555\"); "
-        "allowed: 1 to 64 IP addresses, each with a port");
-  CHECK(error_in("[listen]\naddresses = [\"127.0.0.1:53\", \"localhost:53\"]").starts_with("2:30: listen.addresses: \"localhost:53\" is not"));
+  CHECK(
+      error_in("[listen]\naddresses = [\"127.0.0.1\"]") ==
+      "2:14: listen.addresses: \"127.0.0.1\" is not an IP address with a port (\"127.0.0.1:12555\", \"[::1]:12555\"); "
+      "allowed: 1 to 64 IP addresses, each with a port");
+  CHECK(error_in("[listen]\naddresses = [\"127.0.0.1:53\", \"localhost:53\"]")
+            .starts_with("2:30: listen.addresses: \"localhost:53\" is not"));
   CHECK(error_in("[listen]\naddresses = []").starts_with("2:13: listen.addresses: 0 entries; allowed: 1 to 64"));
-  CHECK(error_in("[listen]\naddresses = [\"[::1]:53\", \"[0::1]:53\"]").starts_with("2:26: listen.addresses: \"[0::1]:53\" is listed twice"));
+  CHECK(error_in("[listen]\naddresses = [\"[::1]:53\", \"[0::1]:53\"]")
+            .starts_with("2:26: listen.addresses: \"[0::1]:53\" is listed twice"));
   CHECK(error_of("[[upstream]]\naddresses = [\"one.one.one.one\"]\n")
             .starts_with("2:14: upstream.addresses: \"one.one.one.one\" is not an IP address with an optional port"));
   CHECK(error_of("[[upstream]]\naddresses = []\n").starts_with("2:13: upstream.addresses: 0 entries"));
-  CHECK(error_of("[[upstream]]\naddresses = [\"1.1.1.1\", \"1.1.1.1:853\"]\n").find("is listed twice") != std::string::npos);
+  CHECK(error_of("[[upstream]]\naddresses = [\"1.1.1.1\", \"1.1.1.1:853\"]\n").find("is listed twice") !=
+        std::string::npos);
 
   std::string many;
   for (int i = 0; i <= 16; ++i) many += "\"192.0.2." + std::to_string(i) + "\", ";
-  CHECK(error_of("[[upstream]]\naddresses = [" + many + "]\n").starts_with("2:13: upstream.addresses: 17 entries; allowed: 1 to 16"));
+  CHECK(error_of("[[upstream]]\naddresses = [" + many + "]\n")
+            .starts_with("2:13: upstream.addresses: 17 entries; allowed: 1 to 16"));
 }
 
 TEST_CASE("allow lists") {
-  CHECK(error_in("[listen]\nallow = [\"everyone\"]").starts_with("2:10: listen.allow: \"everyone\" is not an address range"));
-  CHECK(error_in("[listen]\nallow = [\"10.0.0.1/8\"]").starts_with("2:10: listen.allow: \"10.0.0.1/8\" has bits set behind its prefix length"));
+  CHECK(error_in("[listen]\nallow = [\"everyone\"]")
+            .starts_with("2:10: listen.allow: \"everyone\" is not an address range"));
+  CHECK(error_in("[listen]\nallow = [\"10.0.0.1/8\"]")
+            .starts_with("2:10: listen.allow: \"10.0.0.1/8\" has bits set behind its prefix length"));
   CHECK(error_in("[listen]\nallow = []").starts_with("2:9: listen.allow: 0 entries"));
   CHECK(parse("[listen]\nallow = [\"0.0.0.0/0\", \"::/0\"]\n" + kUpstream).listen.allow.contains(ip("203.0.113.7")));
 }
 
 TEST_CASE("upstream names") {
   CHECK(error_of(kUpstream + kUpstream) == "6:8: upstream.name: another upstream is called \"one\" already");
-  CHECK(error_of("[[upstream]]\nname = \"\"\n").starts_with("2:8: upstream.name: \"\" is not such a name; allowed: 1 to 64 printable"));
+  CHECK(error_of("[[upstream]]\nname = \"\"\n")
+            .starts_with("2:8: upstream.name: \"\" is not such a name; allowed: 1 to 64 printable"));
   CHECK(error_of("[[upstream]]\nname = \"a b\"\n").starts_with("2:8: upstream.name"));
   CHECK(error_of("[[upstream]]\nname = \"" + std::string(65, 'x') + "\"\n").starts_with("2:8: upstream.name"));
   CHECK(error_of("[[upstream]]\nname = \"Zürich\"\n").starts_with("2:8: upstream.name"));
@@ -254,7 +276,8 @@ TEST_CASE("upstream names") {
 TEST_CASE("more upstreams than there may be") {
   std::string text;
   for (int i = 0; i < 17; ++i) {
-    text += "[[upstream]]\nname = \"u" + std::to_string(i) + "\"\naddresses = [\"192.0.2.1\"]\ntls_name = \"a.example\"\n";
+    text +=
+        "[[upstream]]\nname = \"u" + std::to_string(i) + "\"\naddresses = [\"192.0.2.1\"]\ntls_name = \"a.example\"\n";
   }
   CHECK(error_of(text) == "65:1: more than 16 [[upstream]] tables");
   CHECK(parse(text.substr(0, text.rfind("[["))).upstreams.size() == 16);
@@ -264,10 +287,12 @@ TEST_CASE("names that no certificate can carry") {
   const auto with = [](const std::string& name) {
     return "[[upstream]]\nname = \"a\"\naddresses = [\"192.0.2.1\"]\ntls_name = \"" + name + "\"\n";
   };
-  for (const std::string name : {"", ".", "..", "a..b", ".a", "a..", "a b", "*.example", "[::1]", "1.2.3.256", "1.2.3", "dns.example:853",
-                                 "https://dns.example", "dns.exämple"}) {
+  for (const std::string name : {"", ".", "..", "a..b", ".a", "a..", "a b", "*.example", "[::1]", "1.2.3.256", "1.2.3",
+                                 "dns.example:853", "https://dns.example", "dns.exämple"}) {
     CAPTURE(name);
-    CHECK(error_of(with(name)) == "4:12: upstream.tls_name: \"" + name + "\" is neither a host name nor an IP address; allowed: a host name or an IP address");
+    CHECK(error_of(with(name)) ==
+          "4:12: upstream.tls_name: \"" + name +
+              "\" is neither a host name nor an IP address; allowed: a host name or an IP address");
   }
   CHECK(error_of(with(std::string(254, 'a'))).starts_with("4:12: upstream.tls_name"));
   CHECK(parse(with("dns_1.ex-ample.")).upstreams[0].tls_name == "dns_1.ex-ample");
@@ -276,16 +301,19 @@ TEST_CASE("names that no certificate can carry") {
 }
 
 TEST_CASE("files and pins") {
-  CHECK(error_in_upstream("ca_file = \"\"") == "5:11: upstream.ca_file: the path is empty; allowed: the path of a PEM file");
+  CHECK(error_in_upstream("ca_file = \"\"") ==
+        "5:11: upstream.ca_file: the path is empty; allowed: the path of a PEM file");
   CHECK(error_in_upstream("ca_file = \"/a\\u0000b\"").starts_with("5:11: upstream.ca_file: the path has a NUL in it"));
   const std::string hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
   CHECK(error_in_upstream("pins = [\"sha256/" + hash + "\"]") == "fine");
   CHECK(error_in_upstream("pins = []").starts_with("5:8: upstream.pins: 0 entries"));
-  for (const std::string& pin : {std::string("sha256/"), hash, "sha1/" + hash, "SHA256/" + hash, "sha256/" + hash.substr(0, 43),
-                                 "sha256/" + hash + "=", "sha256/" + hash.substr(0, 42) + "V=",  // bits left over
-                                 "sha256/" + hash.substr(0, 42) + "==", "sha256/-" + hash.substr(1), "sha256/ " + hash.substr(1)}) {
+  for (const std::string& pin :
+       {std::string("sha256/"), hash, "sha1/" + hash, "SHA256/" + hash, "sha256/" + hash.substr(0, 43),
+        "sha256/" + hash + "=", "sha256/" + hash.substr(0, 42) + "V=",  // bits left over
+        "sha256/" + hash.substr(0, 42) + "==", "sha256/-" + hash.substr(1), "sha256/ " + hash.substr(1)}) {
     CAPTURE(pin);
-    CHECK(error_in_upstream("pins = [\"" + pin + "\"]").starts_with("5:9: upstream.pins: \"" + pin + "\" is not a pin"));
+    CHECK(
+        error_in_upstream("pins = [\"" + pin + "\"]").starts_with("5:9: upstream.pins: \"" + pin + "\" is not a pin"));
   }
 }
 
@@ -306,13 +334,16 @@ TEST_CASE("what is no TOML") {
   CHECK(error_of("a = \"\xc3\x28\"").starts_with("1:5: "));
 }
 
-TEST_CASE("octets beyond ASCII outside of strings and comments") {
-  CHECK(error_in("[listen]\nwörkers = 1") == "2:2: a character that is not ASCII stands outside of quotes");
-  CHECK(error_in("[log]\nlevel = “info”") == "2:9: a character that is not ASCII stands outside of quotes");
-  CHECK(error_in("[log]\n\xc2\xa0level = \"info\"").starts_with("2:1: a character that is not ASCII"));
-  CHECK(error_of("\xff\xfe") == "1:1: a character that is not ASCII stands outside of quotes");
-  CHECK(error_in("x = '''\né'''\n # é\n y = \"é\\\"é\" \n z = '\\' é").starts_with("5:10: a character that is not ASCII"));
-  CHECK(error_in("x = \"\"\"é\\\"\"\"\"\" é").starts_with("1:16: a character that is not ASCII"));
+TEST_CASE("octets beyond printable ASCII outside of strings and comments") {
+  CHECK(error_of("[\x01x]").starts_with("1:2: a character that is not printable ASCII"));
+  CHECK(error_of("a = 1 \x7f\n").starts_with("1:7: a character that is not printable ASCII"));
+  CHECK(error_in("[listen]\nwörkers = 1") == "2:2: a character that is not printable ASCII stands outside of quotes");
+  CHECK(error_in("[log]\nlevel = “info”") == "2:9: a character that is not printable ASCII stands outside of quotes");
+  CHECK(error_in("[log]\n\xc2\xa0level = \"info\"").starts_with("2:1: a character that is not printable ASCII"));
+  CHECK(error_of("\xff\xfe") == "1:1: a character that is not printable ASCII stands outside of quotes");
+  CHECK(error_in("x = '''\né'''\n # é\n y = \"é\\\"é\" \n z = '\\' é")
+            .starts_with("5:10: a character that is not printable ASCII"));
+  CHECK(error_in("x = \"\"\"é\\\"\"\"\"\" é").starts_with("1:16: a character that is not printable ASCII"));
 }
 
 TEST_CASE("keys of very many parts end in an error, not in a crash") {
@@ -323,7 +354,8 @@ TEST_CASE("keys of very many parts end in an error, not in a crash") {
 }
 
 TEST_CASE("an error is one line of bounded length, whatever the file says") {
-  CHECK(error_in("[log]\nlevel = \"a\\nb\\u001b[2J\"").starts_with("2:9: log.level: \"a\\x0ab\\x1b[2J\" is not a log level"));
+  CHECK(error_in("[log]\nlevel = \"a\\nb\\u001b[2J\"")
+            .starts_with("2:9: log.level: \"a\\x0ab\\x1b[2J\" is not a log level"));
   CHECK(error_in("\"a\\nb\" = 1").starts_with("1:1: unknown key \"a\\x0ab\""));
   CHECK(error_in("[log]\nlevel = \"" + std::string(100'000, 'x') + "\"").size() < 1100);
   CHECK(error_in(std::string(100'000, 'x') + " = 1").size() < 1100);

@@ -1,5 +1,5 @@
-// Answers as clients get them, as transcripts: the same upstream octets fitted to askers that differ in ID, spelling, EDNS,
-// transport and size, and the answers of the relay's own.
+// Answers as clients get them, as transcripts: the same upstream octets fitted to askers that differ in ID, spelling,
+// EDNS, transport and size, and the answers of the relay's own.
 #include "dns/client_response.hpp"
 
 #include "dns/upstream_query.hpp"
@@ -33,7 +33,8 @@ std::string relayed_text(const Octets& message, const Octets& query, Transport t
 }
 
 /// What a listener does with octets that came in, up to the point where the upstream would be asked.
-std::string at_once(const Octets& query, Transport transport = kUdp, const std::optional<Explanation>& explanation = {}) {
+std::string at_once(const Octets& query, Transport transport = kUdp,
+                    const std::optional<Explanation>& explanation = {}) {
   const QueryVerdict verdict = parse_query(query);
   if (verdict.kind == QueryVerdict::Kind::ignore) return "silence";
   const Asker asker = asker_of(verdict.query, transport);
@@ -101,8 +102,8 @@ TEST_CASE("the upstream's OPT stays on its hop: the client gets one of the relay
   const Octets upstream = answering().opt(
       {.udp_size = 4096, .dnssec_ok = true},
       edns_option(3, characters("gpdns")) + edns_option(10, Octets(16, 7)) + edns_option(11, hex("0064")) +
-          edns_option(15, hex("0003 7374616c65")) + edns_option(19, hex("0200 00000007")) + edns_option(8, hex("0001 18 00 c00002")) +
-          edns_option(65001, hex("01")) + edns_option(12, Octets(300, 0)));
+          edns_option(15, hex("0003 7374616c65")) + edns_option(19, hex("0200 00000007")) +
+          edns_option(8, hex("0001 18 00 c00002")) + edns_option(65001, hex("01")) + edns_option(12, Octets(300, 0)));
   CHECK(relayed_text(upstream, asking().opt()) ==
         "1234 response rd ra NOERROR\n"
         "question www.example.com. A IN\n"
@@ -131,15 +132,18 @@ TEST_CASE("a client without EDNS gets no OPT") {
 TEST_CASE("several waiters on one answer each get their own fit of it") {
   const Octets upstream = answering().opt({}, edns_option(15, hex("0003")));
   CHECK(relayed_text(upstream, MessageBuilder(1, 0).question("WWW.example.com").opt()) ==
-        "0001 response rd ra NOERROR\nquestion WWW.example.com. A IN\nanswer WWW.example.com. 300 A IN c0000201\nopt 1232\noption 15 0003\n");
+        "0001 response rd ra NOERROR\nquestion WWW.example.com. A IN\nanswer WWW.example.com. 300 A IN c0000201\nopt "
+        "1232\noption 15 0003\n");
   CHECK(relayed_text(upstream, MessageBuilder(2, 0).question("www.EXAMPLE.com"), kTcp) ==
         "0002 response rd ra NOERROR\nquestion www.EXAMPLE.com. A IN\nanswer www.EXAMPLE.com. 300 A IN c0000201\n");
   CHECK(relayed_text(upstream, MessageBuilder(3, 0).question("www.example.COM").opt({}, edns_option(11)), kTcp) ==
-        "0003 response rd ra NOERROR\nquestion www.example.COM. A IN\nanswer www.example.COM. 300 A IN c0000201\nopt 1232\noption 11 012c\noption 15 0003\n");
+        "0003 response rd ra NOERROR\nquestion www.example.COM. A IN\nanswer www.example.COM. 300 A IN c0000201\nopt "
+        "1232\noption 11 012c\noption 15 0003\n");
 }
 
 TEST_CASE("an extended RCODE reaches an EDNS client and is SERVFAIL for others") {
-  const Octets upstream = MessageBuilder(1, 0x8187).question("www.example.com").opt({.extended_rcode = 1});  // 23, BADCOOKIE
+  const Octets upstream =
+      MessageBuilder(1, 0x8187).question("www.example.com").opt({.extended_rcode = 1});  // 23, BADCOOKIE
   CHECK(relayed_text(upstream, asking().opt()) ==
         "1234 response rd ra RCODE7\nquestion www.example.com. A IN\nopt 1232 extended1\n");
   CHECK(relayed_text(upstream, asking()) == "1234 response rd ra SERVFAIL\nquestion www.example.com. A IN\n");
@@ -176,7 +180,8 @@ TEST_CASE("OPT not last and no pointer behind it: cut, and the client's own goes
 
 /// An answer whose OPT is followed by a name and by a pointer to that name.
 Octets answer_with_pointer_behind(const Octets& options, unsigned extended_rcode = 0) {
-  MessageBuilder builder = answering().opt({.udp_size = 4096, .dnssec_ok = true, .extended_rcode = extended_rcode}, options);
+  MessageBuilder builder =
+      answering().opt({.udp_size = 4096, .dnssec_ok = true, .extended_rcode = extended_rcode}, options);
   const std::size_t behind = builder.size();
   return builder.additional(record(name("mail.example.net"), 1, hex("0a000001")))
       .additional(record(pointer(behind), 28, Octets(16, 1)));
@@ -198,7 +203,8 @@ TEST_CASE("OPT not last and a pointer behind it: blanked in place, so that the p
 
   // What concerns the data stays where it fits the room: exactly, or with a padding option behind it.
   const Octets error = edns_option(15, hex("0003"));
-  CHECK(relayed_text(answer_with_pointer_behind(error), asking().opt()) == head + "opt 1232\noption 15 0003\n" + records);
+  CHECK(relayed_text(answer_with_pointer_behind(error), asking().opt()) ==
+        head + "opt 1232\noption 15 0003\n" + records);
   CHECK(relayed_text(answer_with_pointer_behind(error), asking()) == head + "opt 1232\npadding 2\n" + records);
   CHECK(relayed_text(answer_with_pointer_behind(edns_option(12) + error), asking().opt()) ==
         head + "opt 1232\noption 15 0003\npadding 0\n" + records);
@@ -208,10 +214,11 @@ TEST_CASE("OPT not last and a pointer behind it: blanked in place, so that the p
   // Keepalive takes 6 octets: with the error it needs 12 of the 10 there, or leaves 1 to 3 that no padding can fill.
   CHECK(relayed_text(answer_with_pointer_behind(error + edns_option(12)), asking().opt({}, edns_option(11)), kTcp) ==
         head + "opt 1232\npadding 6\n" + records);
-  CHECK(relayed_text(answer_with_pointer_behind(error + edns_option(12, hex("0000 00"))), asking().opt({}, edns_option(11)), kTcp) ==
-        head + "opt 1232\npadding 9\n" + records);
-  CHECK(relayed_text(answer_with_pointer_behind(error + edns_option(12, hex("00000000 0000"))), asking().opt({}, edns_option(11)), kTcp) ==
-        head + "opt 1232\noption 11 012c\noption 15 0003\npadding 0\n" + records);
+  CHECK(relayed_text(answer_with_pointer_behind(error + edns_option(12, hex("0000 00"))),
+                     asking().opt({}, edns_option(11)), kTcp) == head + "opt 1232\npadding 9\n" + records);
+  CHECK(relayed_text(answer_with_pointer_behind(error + edns_option(12, hex("00000000 0000"))),
+                     asking().opt({}, edns_option(11)),
+                     kTcp) == head + "opt 1232\noption 11 012c\noption 15 0003\npadding 0\n" + records);
 }
 
 TEST_CASE("blanked in place, the extended RCODE still is SERVFAIL without EDNS") {
@@ -219,7 +226,8 @@ TEST_CASE("blanked in place, the extended RCODE still is SERVFAIL without EDNS")
   CHECK(text.starts_with("1234 response rd ra SERVFAIL\n"));
   CHECK(text.find("opt 1232\n") != std::string::npos);
   CHECK(text.find("extended") == std::string::npos);
-  CHECK(relayed_text(answer_with_pointer_behind({}, 1), asking().opt()).find("opt 1232 extended1\n") != std::string::npos);
+  CHECK(relayed_text(answer_with_pointer_behind({}, 1), asking().opt()).find("opt 1232 extended1\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("a pointer inside the data behind the OPT counts too") {
@@ -249,8 +257,8 @@ TEST_CASE("a pointer into the OPT itself: names that borrow its root label still
   MessageBuilder builder = answering();
   const std::size_t opt_offset = builder.size();
   // An odd compressor may end a name with a pointer to any root label before it, and the OPT's owner is one.
-  const Octets upstream =
-      builder.opt({}, edns_option(15, hex("0003"))).additional(record(hex("01 62") + pointer(opt_offset), 1, hex("0a000001")));
+  const Octets upstream = builder.opt({}, edns_option(15, hex("0003")))
+                              .additional(record(hex("01 62") + pointer(opt_offset), 1, hex("0a000001")));
   CHECK(relayed_text(upstream, asking()).find("additional b. 300 A IN 0a000001\n") != std::string::npos);
 }
 
@@ -279,7 +287,8 @@ TEST_CASE("without EDNS, UDP answers above 512 octets are truncated to nothing")
 }
 
 TEST_CASE("with EDNS, the client's size counts, between 512 and 1232") {
-  for (const auto& [announced, limit] : {std::pair{100U, 512U}, {512U, 512U}, {700U, 700U}, {1232U, 1232U}, {4096U, 1232U}}) {
+  for (const auto& [announced, limit] :
+       {std::pair{100U, 512U}, {512U, 512U}, {700U, 700U}, {1232U, 1232U}, {4096U, 1232U}}) {
     CAPTURE(announced);
     const Octets query = asking("wWw.example.com", 16).opt({.udp_size = announced, .dnssec_ok = true});
     CHECK(relayed(answer_of_size(limit), query).size() == limit);
@@ -332,7 +341,8 @@ TEST_CASE("the largest answers over TCP") {
 
 TEST_CASE("a truncated answer for the longest name fits 512 octets") {
   const Octets qname = name_of_size(255);
-  const Octets upstream = MessageBuilder(1, 0x8180).question(qname, 16).answer(record(pointer(12), 16, Octets(2000, 'x'))).opt();
+  const Octets upstream =
+      MessageBuilder(1, 0x8180).question(qname, 16).answer(record(pointer(12), 16, Octets(2000, 'x'))).opt();
   const Octets out = relayed(upstream, MessageBuilder(2, 0).question(qname, 16).opt());
   CHECK(out.size() == 12 + 255 + 4 + 11);
 }
@@ -365,8 +375,10 @@ TEST_CASE("malformed queries: the whole exchange") {
 }
 
 TEST_CASE("AD, AA and TC of a query are not repeated, RD and CD are") {
-  CHECK(at_once(MessageBuilder(0x1234, 0x0130).question("a", 252)) == "1234 response rd ra cd REFUSED\nquestion a. AXFR IN\n");
-  CHECK(at_once(MessageBuilder(0x1234, 0x0640).question("a", 252)) == "1234 response ra REFUSED\nquestion a. AXFR IN\n");
+  CHECK(at_once(MessageBuilder(0x1234, 0x0130).question("a", 252)) ==
+        "1234 response rd ra cd REFUSED\nquestion a. AXFR IN\n");
+  CHECK(at_once(MessageBuilder(0x1234, 0x0640).question("a", 252)) ==
+        "1234 response ra REFUSED\nquestion a. AXFR IN\n");
 }
 
 TEST_CASE("special names: the whole exchange") {
@@ -381,7 +393,8 @@ TEST_CASE("special names: the whole exchange") {
   CHECK(at_once(asking("localhost", 16)) == "1234 response rd ra NOERROR\nquestion localhost. TXT IN\n");
   CHECK(at_once(asking("x.onion").opt({.dnssec_ok = true})) ==
         "1234 response rd ra NXDOMAIN\nquestion x.onion. A IN\nopt 1232 do\n");
-  CHECK(at_once(asking("_dns.resolver.arpa", 64)) == "1234 response rd ra NXDOMAIN\nquestion _dns.resolver.arpa. TYPE64 IN\n");
+  CHECK(at_once(asking("_dns.resolver.arpa", 64)) ==
+        "1234 response rd ra NXDOMAIN\nquestion _dns.resolver.arpa. TYPE64 IN\n");
 }
 
 TEST_CASE("no upstream answered: SERVFAIL says why to those who can read it") {
@@ -390,12 +403,13 @@ TEST_CASE("no upstream answered: SERVFAIL says why to those who can read it") {
   const auto servfail = [&](const Octets& query, Transport transport = kUdp) {
     const QueryVerdict verdict = parse_query(query);
     Octets buffer(kResponseBuffer, 0xee);
-    return transcript(
-        write_error_answer(buffer, asker_of(verdict.query, transport), verdict.query.question, Rcode::servfail, explanation));
+    return transcript(write_error_answer(buffer, asker_of(verdict.query, transport), verdict.query.question,
+                                         Rcode::servfail, explanation));
   };
   CHECK(servfail(asking()) == "1234 response rd ra SERVFAIL\nquestion www.example.com. A IN\n");
   CHECK(servfail(asking().opt()) ==
-        "1234 response rd ra SERVFAIL\nquestion www.example.com. A IN\nopt 1232\noption 15 0016" + to_hex(characters(reason)) + "\n");
+        "1234 response rd ra SERVFAIL\nquestion www.example.com. A IN\nopt 1232\noption 15 0016" +
+            to_hex(characters(reason)) + "\n");
   CHECK(servfail(asking().opt({}, edns_option(11)), kTcp) ==
         "1234 response rd ra SERVFAIL\nquestion www.example.com. A IN\nopt 1232\noption 11 012c\noption 15 0016" +
             to_hex(characters(reason)) + "\n");
@@ -404,8 +418,8 @@ TEST_CASE("no upstream answered: SERVFAIL says why to those who can read it") {
 TEST_CASE("an error answer repeats the asker's spelling, whoever's question it was given") {
   const Octets shared = name("www.example.com");
   Octets buffer(kResponseBuffer);
-  CHECK(transcript(write_error_answer(buffer, asker(asking("WWW.Example.com")), Question{shared, 1, 1}, Rcode::servfail, {})) ==
-        "1234 response rd ra SERVFAIL\nquestion WWW.Example.com. A IN\n");
+  CHECK(transcript(write_error_answer(buffer, asker(asking("WWW.Example.com")), Question{shared, 1, 1}, Rcode::servfail,
+                                      {})) == "1234 response rd ra SERVFAIL\nquestion WWW.Example.com. A IN\n");
 }
 
 TEST_CASE("an explanation never makes an answer too long for its client") {
@@ -426,15 +440,17 @@ TEST_CASE("an explanation never makes an answer too long for its client") {
 
 TEST_CASE("a client without EDNS cannot be told BADVERS") {
   Octets buffer(kResponseBuffer);
-  CHECK(transcript(write_error_answer(buffer, asker(asking()), std::nullopt, Rcode::badvers, {})) == "1234 response rd ra SERVFAIL\n");
+  CHECK(transcript(write_error_answer(buffer, asker(asking()), std::nullopt, Rcode::badvers, {})) ==
+        "1234 response rd ra SERVFAIL\n");
 }
 
 // ---- there and back ----
 
 TEST_CASE("what the relay asks, an upstream can answer, and the client gets back what it asked for") {
-  const Octets client = MessageBuilder(0x0042, 0x0110)
-                            .question("Mixed.Case.Example", 28)
-                            .opt({.udp_size = 1400, .dnssec_ok = true}, edns_option(3) + edns_option(10, hex("0102030405060708")));
+  const Octets client =
+      MessageBuilder(0x0042, 0x0110)
+          .question("Mixed.Case.Example", 28)
+          .opt({.udp_size = 1400, .dnssec_ok = true}, edns_option(3) + edns_option(10, hex("0102030405060708")));
   const QueryVerdict verdict = parse_query(client);
   REQUIRE(verdict.kind == QueryVerdict::Kind::relay);
   const auto options = carried_options(*verdict.query.opt);

@@ -56,11 +56,15 @@ TEST_CASE("a malformed option leaves the rest as it was") {
 }
 
 TEST_CASE("an OPT record as RFC 6891 6.1.2 draws it, with 1232 octets as the size that UDP answers may have") {
-  CHECK(written([](ByteWriter& w) { write_opt(w, Rcode::noerror, false, 0); }) == to_hex(hex("00 0029 04d0 00 00 0000 0000")));
-  CHECK(written([](ByteWriter& w) { write_opt(w, Rcode::noerror, true, 9); }) == to_hex(hex("00 0029 04d0 00 00 8000 0009")));
+  CHECK(written([](ByteWriter& w) { write_opt(w, Rcode::noerror, false, 0); }) ==
+        to_hex(hex("00 0029 04d0 00 00 0000 0000")));
+  CHECK(written([](ByteWriter& w) { write_opt(w, Rcode::noerror, true, 9); }) ==
+        to_hex(hex("00 0029 04d0 00 00 8000 0009")));
   // BADVERS is 16: the upper eight bits are 1.
-  CHECK(written([](ByteWriter& w) { write_opt(w, Rcode::badvers, false, 0); }) == to_hex(hex("00 0029 04d0 01 00 0000 0000")));
-  CHECK(written([](ByteWriter& w) { write_opt(w, Rcode::refused, false, 0); }) == to_hex(hex("00 0029 04d0 00 00 0000 0000")));
+  CHECK(written([](ByteWriter& w) { write_opt(w, Rcode::badvers, false, 0); }) ==
+        to_hex(hex("00 0029 04d0 01 00 0000 0000")));
+  CHECK(written([](ByteWriter& w) { write_opt(w, Rcode::refused, false, 0); }) ==
+        to_hex(hex("00 0029 04d0 00 00 0000 0000")));
   CHECK(written([](ByteWriter& w) { write_opt(w, static_cast<Rcode>(0xfff), false, 0); }) ==
         to_hex(hex("00 0029 04d0 ff 00 0000 0000")));
   CHECK(hex(written([](ByteWriter& w) { write_opt(w, Rcode::noerror, false, 0); })).size() == kOptFixedSize);
@@ -76,7 +80,8 @@ TEST_CASE("padding takes exactly the octets it was given") {
 TEST_CASE("an Extended DNS Error carries code and text (RFC 8914 2)") {
   CHECK(written([](ByteWriter& w) { write_extended_error(w, ExtendedError::no_reachable_authority, "down"); }) ==
         to_hex(hex("000f 0006 0016 646f776e")));
-  CHECK(written([](ByteWriter& w) { write_extended_error(w, ExtendedError::network_error, ""); }) == to_hex(hex("000f 0002 0017")));
+  CHECK(written([](ByteWriter& w) { write_extended_error(w, ExtendedError::network_error, ""); }) ==
+        to_hex(hex("000f 0002 0017")));
 }
 
 TEST_CASE("a long error text is cut") {

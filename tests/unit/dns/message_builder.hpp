@@ -1,5 +1,5 @@
-// Builds the DNS messages that the tests send, well-formed or not. It shares no code with src/dns, so that a mistake there
-// does not hide itself here: what it writes is what RFC 1035 4 and RFC 6891 6.1.2 draw.
+// Builds the DNS messages that the tests send, well-formed or not. It shares no code with src/dns, so that a mistake
+// there does not hide itself here: what it writes is what RFC 1035 4 and RFC 6891 6.1.2 draw.
 #pragma once
 
 #include <array>

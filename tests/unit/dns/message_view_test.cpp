@@ -1,5 +1,5 @@
-// What the relay reads of queries and answers, and the verdict on each class of malformed query, in the order of checks that
-// docs/manual.md gives: silence, NOTIMP, FORMERR, BADVERS, REFUSED, NOTIMP for TSIG.
+// What the relay reads of queries and answers, and the verdict on each class of malformed query, in the order of checks
+// that docs/manual.md gives: silence, NOTIMP, FORMERR, BADVERS, REFUSED, NOTIMP for TSIG.
 #include "dns/message_view.hpp"
 
 #include "dns/name.hpp"
@@ -18,13 +18,20 @@ constexpr unsigned kNotify = 4U << 11;
 
 std::string rcode_text(Rcode rcode) {
   switch (rcode) {
-    case Rcode::noerror: return "NOERROR";
-    case Rcode::formerr: return "FORMERR";
-    case Rcode::servfail: return "SERVFAIL";
-    case Rcode::nxdomain: return "NXDOMAIN";
-    case Rcode::notimp: return "NOTIMP";
-    case Rcode::refused: return "REFUSED";
-    case Rcode::badvers: return "BADVERS";
+    case Rcode::noerror:
+      return "NOERROR";
+    case Rcode::formerr:
+      return "FORMERR";
+    case Rcode::servfail:
+      return "SERVFAIL";
+    case Rcode::nxdomain:
+      return "NXDOMAIN";
+    case Rcode::notimp:
+      return "NOTIMP";
+    case Rcode::refused:
+      return "REFUSED";
+    case Rcode::badvers:
+      return "BADVERS";
   }
   return std::to_string(static_cast<unsigned>(rcode));
 }
@@ -83,12 +90,12 @@ TEST_CASE("sound queries of every kind are relayed") {
   CHECK(verdict(asking()) == "relay");
   CHECK(verdict(MessageBuilder().question(".", 2)) == "relay");
   CHECK(verdict(MessageBuilder().question(name_of_size(255))) == "relay");
-  CHECK(verdict(asking(255)) == "relay");                   // ANY
-  CHECK(verdict(asking(1, 255)) == "relay");                // QCLASS ANY
-  CHECK(verdict(asking(65535)) == "relay");                 // a type that nobody knows
-  CHECK(verdict(MessageBuilder(1, 0).question("a")) == "relay");       // RD off
-  CHECK(verdict(MessageBuilder(1, 0x07b0).question("a")) == "relay");  // AA, TC, RA, AD, CD: meaningless in a query
-  CHECK(verdict(MessageBuilder(1, kRd | 5).question("a")) == "relay"); // an RCODE in a query
+  CHECK(verdict(asking(255)) == "relay");                               // ANY
+  CHECK(verdict(asking(1, 255)) == "relay");                            // QCLASS ANY
+  CHECK(verdict(asking(65535)) == "relay");                             // a type that nobody knows
+  CHECK(verdict(MessageBuilder(1, 0).question("a")) == "relay");        // RD off
+  CHECK(verdict(MessageBuilder(1, 0x07b0).question("a")) == "relay");   // AA, TC, RA, AD, CD: meaningless in a query
+  CHECK(verdict(MessageBuilder(1, kRd | 5).question("a")) == "relay");  // an RCODE in a query
   CHECK(verdict(asking().opt()) == "relay");
   CHECK(verdict(asking().opt({.udp_size = 0})) == "relay");
   CHECK(verdict(asking().opt({.extended_rcode = 7})) == "relay");
@@ -173,7 +180,8 @@ TEST_CASE("FORMERR: a record whose owner is no name") {
 TEST_CASE("FORMERR: OPT records that break RFC 6891 6.1.1") {
   CHECK(verdict(asking().opt().opt()) == "FORMERR question opt");
   CHECK(verdict(asking().additional(record(name("a"), 41, {}, 0, 1232))) == "FORMERR question");
-  CHECK(verdict(asking().additional(record(pointer(32), 41, {}, 0, 1232))) == "FORMERR question");  // points at a root label
+  CHECK(verdict(asking().additional(record(pointer(32), 41, {}, 0, 1232))) ==
+        "FORMERR question");  // points at a root label
   CHECK(verdict(asking().answer(opt_record())) == "FORMERR question opt");
   CHECK(verdict(asking().authority(opt_record())) == "FORMERR question opt");
 }
@@ -201,7 +209,8 @@ TEST_CASE("BADVERS: EDNS versions that do not exist") {
 
 TEST_CASE("REFUSED: zone transfers and key negotiation") {
   CHECK(verdict(asking(252)) == "REFUSED question");
-  CHECK(verdict(asking(251).authority(record(pointer(12), 6, name(".") + name(".") + Octets(20, 0)))) == "REFUSED question");
+  CHECK(verdict(asking(251).authority(record(pointer(12), 6, name(".") + name(".") + Octets(20, 0)))) ==
+        "REFUSED question");
   CHECK(verdict(asking(249)) == "REFUSED question");
   CHECK(verdict(asking(252).opt()) == "REFUSED question opt");
 }
@@ -289,11 +298,11 @@ TEST_CASE("what is no well-formed answer is none") {
   const auto sound = [](const Octets& message) { return parse_response(message).has_value(); };
   CHECK_FALSE(sound({}));
   CHECK_FALSE(sound(hex("1234 8180")));
-  CHECK_FALSE(sound(answering(0x0100)));                                         // QR not set
-  CHECK_FALSE(sound(MessageBuilder(1, kQr).question("a").question("b")));        // two questions
-  CHECK_FALSE(sound(MessageBuilder(1, kQr).question(pointer(12))));              // a QNAME that points to itself
+  CHECK_FALSE(sound(answering(0x0100)));                                   // QR not set
+  CHECK_FALSE(sound(MessageBuilder(1, kQr).question("a").question("b")));  // two questions
+  CHECK_FALSE(sound(MessageBuilder(1, kQr).question(pointer(12))));        // a QNAME that points to itself
   CHECK_FALSE(sound(MessageBuilder(1, kQr).claim(0, 1)));
-  CHECK_FALSE(sound(answering().claim(1, 2)));                                   // a record that is missing
+  CHECK_FALSE(sound(answering().claim(1, 2)));  // a record that is missing
   CHECK_FALSE(sound(answering().claim(3, 65535)));
   CHECK_FALSE(sound(answering().opt().opt()));
   CHECK_FALSE(sound(answering().answer(opt_record())));

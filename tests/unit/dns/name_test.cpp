@@ -34,11 +34,11 @@ TEST_CASE("a plain name is read up to its root label") {
 
 TEST_CASE("what is no plain name is malformed") {
   CHECK(read_plain({}) == "malformed");
-  CHECK(read_plain(hex("03 777777")) == "malformed");                       // no root label
-  CHECK(read_plain(hex("03 7777")) == "malformed");                         // a label past the end
-  CHECK(read_plain(hex("03 777777 c00c")) == "malformed");                  // a pointer has nothing to point to
-  CHECK(read_plain(u8(64) + Octets(64, 'a') + u8(0)) == "malformed");       // 01: reserved (RFC 1035 4.1.4)
-  CHECK(read_plain(u8(0x80) + Octets(128, 'a') + u8(0)) == "malformed");    // 10: reserved
+  CHECK(read_plain(hex("03 777777")) == "malformed");                     // no root label
+  CHECK(read_plain(hex("03 7777")) == "malformed");                       // a label past the end
+  CHECK(read_plain(hex("03 777777 c00c")) == "malformed");                // a pointer has nothing to point to
+  CHECK(read_plain(u8(64) + Octets(64, 'a') + u8(0)) == "malformed");     // 01: reserved (RFC 1035 4.1.4)
+  CHECK(read_plain(u8(0x80) + Octets(128, 'a') + u8(0)) == "malformed");  // 10: reserved
   CHECK(name_of_size(256).size() == 256);
   CHECK(read_plain(name_of_size(256)) == "malformed");
 }

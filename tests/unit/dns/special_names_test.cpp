@@ -18,7 +18,9 @@ std::string local_answer(std::string_view qname, std::uint16_t type) {
   const Octets octets = name(qname);
   const auto answer = find_local_answer(Question{octets, type, klass::in});
   if (!answer) return "upstream";
-  return (answer->rcode == Rcode::nxdomain ? "NXDOMAIN" : answer->rcode == Rcode::noerror ? "NOERROR" : "?") +
+  return (answer->rcode == Rcode::nxdomain  ? "NXDOMAIN"
+          : answer->rcode == Rcode::noerror ? "NOERROR"
+                                            : "?") +
          (answer->address.empty() ? "" : " " + to_hex(answer->address));
 }
 
@@ -48,8 +50,8 @@ TEST_CASE("onion names are never asked of the DNS (RFC 7686 2)") {
 
 TEST_CASE("names that only look alike go upstream") {
   for (const std::string_view qname :
-       {".", "com", "localhost.com", "mylocalhost", "localhos", "localhost.localdomain", "onion.com", "notonion", "arpa",
-        "xresolver.arpa", "resolver.arpa.com", "in-addr.arpa", "1.0.0.127.in-addr.arpa"}) {
+       {".", "com", "localhost.com", "mylocalhost", "localhos", "localhost.localdomain", "onion.com", "notonion",
+        "arpa", "xresolver.arpa", "resolver.arpa.com", "in-addr.arpa", "1.0.0.127.in-addr.arpa"}) {
     CAPTURE(qname);
     CHECK(local_answer(qname, type::a) == "upstream");
   }

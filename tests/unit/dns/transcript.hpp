@@ -78,14 +78,22 @@ class TranscriptPrinter {
 
   static std::string type_text(unsigned type) {
     switch (type) {
-      case 1: return "A";
-      case 2: return "NS";
-      case 5: return "CNAME";
-      case 16: return "TXT";
-      case 28: return "AAAA";
-      case 250: return "TSIG";
-      case 252: return "AXFR";
-      default: return "TYPE" + std::to_string(type);
+      case 1:
+        return "A";
+      case 2:
+        return "NS";
+      case 5:
+        return "CNAME";
+      case 16:
+        return "TXT";
+      case 28:
+        return "AAAA";
+      case 250:
+        return "TSIG";
+      case 252:
+        return "AXFR";
+      default:
+        return "TYPE" + std::to_string(type);
     }
   }
 
@@ -99,8 +107,13 @@ class TranscriptPrinter {
     const unsigned flags = read(2);
     text_ = std::string(id) + ((flags & 0x8000) != 0 ? " response" : " query");
     if (const unsigned opcode = (flags >> 11) & 15; opcode != 0) text_ += " opcode" + std::to_string(opcode);
-    constexpr std::array<std::pair<unsigned, const char*>, 7> kFlags = {
-        {{0x0400, " aa"}, {0x0200, " tc"}, {0x0100, " rd"}, {0x0080, " ra"}, {0x0040, " z"}, {0x0020, " ad"}, {0x0010, " cd"}}};
+    constexpr std::array<std::pair<unsigned, const char*>, 7> kFlags = {{{0x0400, " aa"},
+                                                                         {0x0200, " tc"},
+                                                                         {0x0100, " rd"},
+                                                                         {0x0080, " ra"},
+                                                                         {0x0040, " z"},
+                                                                         {0x0020, " ad"},
+                                                                         {0x0010, " cd"}}};
     for (const auto& [bit, word] : kFlags) {
       if ((flags & bit) != 0) text_ += word;
     }
@@ -134,7 +147,8 @@ class TranscriptPrinter {
     if (at_ != end) throw std::runtime_error("RDATA of another length than RDLENGTH");
   }
 
-  void print_opt(const std::string& section, const std::string& owner, unsigned udp_size, unsigned ttl, std::size_t end) {
+  void print_opt(const std::string& section, const std::string& owner, unsigned udp_size, unsigned ttl,
+                 std::size_t end) {
     if (section != "additional") text_ += section + " ";
     text_ += "opt " + (owner == "." ? "" : owner + " ") + std::to_string(udp_size);
     if ((ttl & 0x8000) != 0) text_ += " do";

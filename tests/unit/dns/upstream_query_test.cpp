@@ -1,4 +1,5 @@
-// The relay's own question to an upstream, as octets: flags, OPT, carried options, and padding that hides the name's length.
+// The relay's own question to an upstream, as octets: flags, OPT, carried options, and padding that hides the name's
+// length.
 #include "dns/upstream_query.hpp"
 
 #include "transcript.hpp"
@@ -26,7 +27,8 @@ std::string carried(const Octets& client_options) {
 
 TEST_CASE("a question goes up with the relay's own OPT, in one block of 128 octets") {
   const Octets qname = name("www.Example.com");
-  const Octets message = write({.id = 0xbeef, .flags = flag::rd, .question = {qname, type::a, klass::in}, .options = {}});
+  const Octets message =
+      write({.id = 0xbeef, .flags = flag::rd, .question = {qname, type::a, klass::in}, .options = {}});
   CHECK(message.size() == 128);
   CHECK(transcript(message) ==
         "beef query rd NOERROR\n"
@@ -37,7 +39,8 @@ TEST_CASE("a question goes up with the relay's own OPT, in one block of 128 octe
 
 TEST_CASE("RD, AD, CD and DO go up, no other flag does") {
   const Octets qname = name(".");
-  const Octets message = write({.id = 1, .flags = 0xffff, .question = {qname, 2, klass::in}, .dnssec_ok = true, .options = {}});
+  const Octets message =
+      write({.id = 1, .flags = 0xffff, .question = {qname, 2, klass::in}, .dnssec_ok = true, .options = {}});
   CHECK(transcript(message) ==
         "0001 query rd ad cd NOERROR\n"
         "question . NS IN\n"
@@ -85,24 +88,25 @@ TEST_CASE("names of one block look alike from outside") {
   const Octets shortest = name(".");
   const Octets longest = name_of_size(97);  // 12 + 97 + 4 + 11 + 4 = 128
   const Octets next = name_of_size(98);
-  CHECK(write({.question = {shortest, 1, 1}, .options = {}}).size() == write({.question = {longest, 1, 1}, .options = {}}).size());
+  CHECK(write({.question = {shortest, 1, 1}, .options = {}}).size() ==
+        write({.question = {longest, 1, 1}, .options = {}}).size());
   CHECK(write({.question = {next, 1, 1}, .options = {}}).size() == 256);
 }
 
 TEST_CASE("carried over: NSID, DAU, DHU, N3U, CHAIN, ZONEVERSION, in the client's order") {
-  const Octets all = edns_option(19) + edns_option(13, name("com")) + edns_option(7, hex("01")) + edns_option(6, hex("02")) +
-                     edns_option(5, hex("08")) + edns_option(3);
+  const Octets all = edns_option(19) + edns_option(13, name("com")) + edns_option(7, hex("01")) +
+                     edns_option(6, hex("02")) + edns_option(5, hex("08")) + edns_option(3);
   CHECK(carried(all) == to_hex(all));
 }
 
 TEST_CASE("what concerns the client or the hop stays here") {
   const Octets kept = edns_option(3);
-  CHECK(carried(edns_option(8, hex("0001 18 00 c00002")) + kept) == to_hex(kept));       // ECS
-  CHECK(carried(edns_option(10, hex("0102030405060708")) + kept) == to_hex(kept));       // COOKIE
-  CHECK(carried(edns_option(11) + kept) == to_hex(kept));                                // keepalive
-  CHECK(carried(kept + edns_option(12, Octets(100, 0))) == to_hex(kept));                // padding
-  CHECK(carried(edns_option(65001, hex("001122334455")) + kept) == to_hex(kept));        // a router's MAC option
-  CHECK(carried(edns_option(15, hex("0016"))).empty());                                  // EDE is no request
+  CHECK(carried(edns_option(8, hex("0001 18 00 c00002")) + kept) == to_hex(kept));  // ECS
+  CHECK(carried(edns_option(10, hex("0102030405060708")) + kept) == to_hex(kept));  // COOKIE
+  CHECK(carried(edns_option(11) + kept) == to_hex(kept));                           // keepalive
+  CHECK(carried(kept + edns_option(12, Octets(100, 0))) == to_hex(kept));           // padding
+  CHECK(carried(edns_option(65001, hex("001122334455")) + kept) == to_hex(kept));   // a router's MAC option
+  CHECK(carried(edns_option(15, hex("0016"))).empty());                             // EDE is no request
   CHECK(carried({}).empty());
 }
 

@@ -1,0 +1,230 @@
+// Arbitrary octets as a client's query and as an upstream's answer. What the relay makes of them for several askers
+// must parse again, carry the asker's ID and spelling, keep to its size and EDNS state, and lose or bend no record.
+#include "fuzz.hpp"
+
+#include "dns/client_response.hpp"
+#include "dns/upstream_query.hpp"
+
+#include <array>
+#include <string>
+#include <vector>
+
+using namespace dotrelay;
+using namespace dotrelay::dns;
+
+namespace {
+
+using Octets = std::vector<std::uint8_t>;
+
+constexpr Transport kUdp{};
+constexpr Transport kTcp{.tcp = true, .keepalive = 300};
+
+/// A record as a reader of the whole message sees it.
+struct SeenRecord {
+  std::string owner;  ///< expanded and folded; "?" where a pointer leads to what an answer's reader must not rely on
+  Octets rest;        ///< TYPE to RDATA
+
+  friend bool operator==(const SeenRecord& left, const SeenRecord& right) {
+    return left.rest == right.rest && (left.owner == right.owner || left.owner == "?" || right.owner == "?");
+  }
+};
+
+class Reader {
+ public:
+  Reader(Bytes message, const std::optional<Opt>& opt) : message_(message), opt_(opt) {}
+
+  /// All records but the OPT. The message is known to be well-formed.
+  std::vector<SeenRecord> records() {
+    std::vector<SeenRecord> seen;
+    const std::size_t total = std::size_t{count(6)} + count(8) + count(10);
+    if (count(4) == 1) at_ = end_of_name(at_) + 4;
+    for (std::size_t i = 0; i < total; ++i) {
+      const std::size_t fixed = end_of_name(at_);
+      const std::size_t end = fixed + 10 + count(fixed + 8);
+      if (!opt_ || at_ != opt_->offset) seen.push_back({owner(at_), Octets(&message_[fixed], message_.data() + end)});
+      at_ = end;
+    }
+    assert(at_ == message_.size());
+    return seen;
+  }
+
+ private:
+  std::uint16_t count(std::size_t offset) const { return load_u16(&message_[offset]); }
+
+  std::size_t end_of_name(std::size_t at) const {
+    while (message_[at] != 0) {
+      if (message_[at] >= 0xc0) return at + 2;
+      at += 1U + message_[at];
+    }
+    return at + 1;
+  }
+
+  /// The header changes and so does the OPT, but for the root label that is its owner.
+  bool may_be_read(std::size_t at) const {
+    if (at < kHeaderSize || at >= message_.size()) return false;
+    return !opt_ || at <= opt_->offset || at >= opt_->offset + opt_->size;
+  }
+
+  std::string owner(std::size_t at) const {
+    std::string text;
+    std::size_t segment = at;
+    for (;;) {
+      if (!may_be_read(at)) return "?";
+      const std::uint8_t length = message_[at];
+      if (length == 0) return text;
+      if (length >= 0xc0) {
+        if (!may_be_read(at + 1)) return "?";
+        const std::size_t target = load_u16(&message_[at]) & 0x3fffU;
+        if (target >= segment) return "?";
+        at = segment = target;
+        continue;
+      }
+      if (length > kMaxLabel) return "?";
+      for (std::size_t i = 0; i <= length; ++i, ++at) {
+        if (!may_be_read(at)) return "?";
+        text += static_cast<char>(fold_case(message_[at]));
+      }
+    }
+  }
+
+  Bytes message_;
+  const std::optional<Opt>& opt_;
+  std::size_t at_ = kHeaderSize;
+};
+
+bool has_records(Bytes message) { return load_u16(&message[6]) != 0 || load_u16(&message[8]) != 0; }
+
+Rcode told(const Asker& asker, Rcode rcode) {
+  return !asker.edns && static_cast<unsigned>(rcode) > 15 ? Rcode::servfail : rcode;
+}
+
+/// What every answer owes its asker.
+Response check_answer(Bytes answer, const Asker& asker, Rcode rcode) {
+  assert(answer.size() <= asker.size_limit);
+  const auto response = parse_response(answer);
+  assert(response && response->size == answer.size());
+  assert(response->header.id == asker.id);
+  assert(!asker.edns || response->opt);
+  if (response->opt) assert(response->opt->version == 0 && response->opt->dnssec_ok == asker.dnssec_ok);
+  assert(response->rcode() == told(asker, rcode));
+  return *response;
+}
+
+void check_spelling(const Response& answer, Bytes spelled) {
+  assert(answer.question && equal(answer.question->name, spelled));
+}
+
+void check_query(Bytes message, Transport transport) {
+  const QueryVerdict verdict = parse_query(message);
+  if (verdict.kind == QueryVerdict::Kind::ignore) {
+    assert(message.size() < kHeaderSize || (message[2] & 0x80) != 0);
+    return;
+  }
+  const Query& query = verdict.query;
+  const Asker asker = asker_of(query, transport);
+  Octets buffer(kResponseBuffer);
+  const Rcode rcode = verdict.kind == QueryVerdict::Kind::answer ? verdict.rcode : Rcode::servfail;
+  const std::string reason(message.size() % 700, 'x');
+  const Bytes error =
+      write_error_answer(buffer, asker, query.question, rcode, Explanation{ExtendedError::network_error, reason});
+  const Response told_error = check_answer(error, asker, rcode);
+  assert(told_error.opt.has_value() == asker.edns);
+  assert(told_error.question.has_value() == query.question.has_value());
+  if (query.question) check_spelling(told_error, query.question->name);
+  if (verdict.kind == QueryVerdict::Kind::answer) return;
+
+  if (const auto local = find_local_answer(*query.question)) {
+    const Response answer =
+        check_answer(write_local_answer(buffer, asker, *query.question, *local), asker, local->rcode);
+    check_spelling(answer, query.question->name);
+  }
+  const auto options = query.opt ? carried_options(*query.opt) : std::optional(Octets());
+  if (!options) return;
+  Octets up(kMaxUpstreamQuery);
+  up.resize(write_upstream_query(
+      up, {.id = 1, .flags = query.header.flags, .question = *query.question, .options = *options}));
+  assert(up.size() % kPaddingBlock == 0);
+  const QueryVerdict again = parse_query(up);
+  assert(again.kind == QueryVerdict::Kind::relay && same_question(*again.query.question, *query.question));
+}
+
+/// The same name with some letters in the other case, as `bits` says.
+Octets respell(Bytes name, std::uint32_t bits) {
+  Octets spelled(name.begin(), name.end());
+  for (std::size_t i = 0; i < spelled.size(); ++i) {
+    const std::uint8_t lower = fold_case(spelled[i]);
+    if (lower >= 'a' && lower <= 'z')
+      spelled[i] = ((bits >> (i % 32)) & 1) != 0 ? static_cast<std::uint8_t>(lower & ~0x20) : lower;
+  }
+  return spelled;
+}
+
+void check_relayed(Bytes message, const Response& response, const Asker& asker, Bytes spelled) {
+  Octets buffer(kResponseBuffer, 0xee);
+  const Bytes answer = write_relayed_answer(buffer, message, response, asker);
+  const Response read = check_answer(answer, asker, response.rcode());
+  check_spelling(read, spelled);
+  assert(read.question->type == response.question->type && read.question->klass == response.question->klass);
+  constexpr std::uint16_t kMayChange = flag::tc | flag::rcode_mask;
+  assert((read.header.flags & ~kMayChange) == (response.header.flags & ~kMayChange));
+
+  const bool opt_was_last = !response.opt || response.opt->offset + response.opt->size == response.size;
+  if (!asker.edns && read.opt) {
+    // Blanked in place: only where it stood before others, and without anything to read in it.
+    assert(!opt_was_last && read.opt->offset == response.opt->offset && read.opt->size == response.opt->size);
+    Bytes rest = read.opt->options;
+    while (const auto option = take_option(rest)) assert(option->code == option::padding);
+  }
+
+  const std::vector<SeenRecord> before = Reader(message.first(response.size), response.opt).records();
+  const std::vector<SeenRecord> after = Reader(answer, read.opt).records();
+  if (!before.empty() && after.empty()) {
+    assert(read.header.has(flag::tc) && !has_records(answer));
+    return;
+  }
+  assert(before == after);
+  if (before.empty() || response.size <= asker.size_limit - kOptFixedSize) {
+    assert(read.header.has(flag::tc) == response.header.has(flag::tc));
+  }
+}
+
+void check_response(Bytes message) {
+  const auto response = parse_response(message);
+  if (!response) return;
+  assert(response->size <= message.size());
+  if (!response->question) return;
+
+  const std::array<std::uint8_t, 4> keepalive = {0, option::tcp_keepalive, 0, 0};
+  Query query;
+  query.question = response->question;
+  std::uint32_t bits = response->header.id * 0x9e3779b9U;
+  for (const std::uint16_t udp_size : {0, 512, 700, 4096}) {
+    for (const bool edns : {false, true}) {
+      for (const Transport transport : {kUdp, kTcp}) {
+        bits = bits * 1664525U + 1013904223U;
+        const Octets spelled = respell(response->question->name, bits);
+        query.header.id = static_cast<std::uint16_t>(bits);
+        query.question->name = spelled;
+        query.opt.reset();
+        if (edns) {
+          query.opt.emplace();
+          query.opt->udp_size = udp_size;
+          query.opt->dnssec_ok = (bits & 1) != 0;
+          if ((bits & 2) != 0) query.opt->options = keepalive;
+        }
+        check_relayed(message, *response, asker_of(query, transport), spelled);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size > kMaxMessage) return 0;
+  const Bytes message(data, size);
+  check_query(message, kUdp);
+  check_query(message, kTcp);
+  check_response(message);
+  return 0;
+}

@@ -1,0 +1,115 @@
+// Upstreams without a network: the dialer hands out connections that the test makes ready, answers, closes or leaves
+// silent. Each dial leaves a Line that the test keeps when the forwarder has long destroyed its connection.
+#pragma once
+
+#include "dns/message_builder.hpp"
+#include "relay/connection.hpp"
+
+#include <cassert>
+#include <deque>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace dotrelay::test {
+
+/// A message as the fake upstream received it.
+struct SentQuery {
+  Octets message;
+
+  [[nodiscard]] std::uint16_t id() const { return static_cast<std::uint16_t>(message[0] << 8 | message[1]); }
+  [[nodiscard]] unsigned flags() const { return static_cast<unsigned>(message[2] << 8 | message[3]); }
+  /// QNAME, QTYPE and QCLASS.
+  [[nodiscard]] Octets question() const {
+    std::size_t end = 12;
+    while (message.at(end) != 0) end += message[end] + 1U;
+    return {message.begin() + 12, message.begin() + static_cast<std::ptrdiff_t>(end) + 5};
+  }
+};
+
+/// An answer with the ID and the question of `query`, and `records` behind it.
+inline Octets answer_to(const SentQuery& query, unsigned rcode = 0, unsigned answers = 0, const Octets& records = {},
+                        unsigned additionals = 0) {
+  return u16(query.id()) + u16(0x8180 | rcode) + u16(1) + u16(answers) + u16(0) + u16(additionals) + query.question() +
+         records;
+}
+
+/// RFC 1035 servers: the header alone.
+inline Octets header_only(const SentQuery& query, unsigned rcode) {
+  return u16(query.id()) + u16(0x8180 | rcode) + Octets(8, 0);
+}
+
+/// An OPT with one Extended DNS Error.
+inline Octets error_opt(unsigned code) { return opt_record({}, edns_option(15, u16(code))); }
+
+/// One side of a dial: what the test sees and what it decides.
+struct Line {
+  std::size_t upstream = 0;
+  std::size_t address = 0;
+  ConnectionHandle handle;
+  Connection::State state = Connection::State::connecting;
+  CloseReason reason;
+  std::deque<Octets> inbox;      ///< messages that the forwarder has not read yet
+  std::vector<SentQuery> sent;   ///< what the forwarder has sent
+  bool silent = false;           ///< TCP has octets that nobody acknowledges
+  bool takes_queries = true;     ///< false: too many octets wait already
+  bool gone = false;             ///< the forwarder has destroyed the connection
+};
+
+class FakeConnection final : public Connection {
+ public:
+  explicit FakeConnection(Line& line) : line_(line) {}
+  ~FakeConnection() override { line_.gone = true; }
+
+  [[nodiscard]] State state() const override { return line_.state; }
+  bool send(Bytes message) override {
+    assert(line_.state == State::ready);
+    if (!line_.takes_queries) return false;
+    line_.sent.push_back({Octets(message.begin(), message.end())});
+    return true;
+  }
+  std::optional<Bytes> next_message() override {
+    if (line_.inbox.empty()) return std::nullopt;
+    current_ = std::move(line_.inbox.front());
+    line_.inbox.pop_front();
+    return Bytes(current_);
+  }
+  [[nodiscard]] const CloseReason& close_reason() const override {
+    assert(line_.state == State::closed);
+    return line_.reason;
+  }
+  [[nodiscard]] bool path_is_silent() const override { return line_.silent; }
+  [[nodiscard]] std::string description() const override { return "fake"; }
+
+ private:
+  Line& line_;
+  Octets current_;
+};
+
+class FakeUpstreams final : public Dialer {
+ public:
+  std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) override {
+    Line& line = lines.emplace_back();
+    line.upstream = upstream;
+    line.address = address;
+    line.handle = handle;
+    return std::make_unique<FakeConnection>(line);
+  }
+
+  /// Dials to one upstream so far.
+  [[nodiscard]] std::size_t dials(std::size_t upstream) const {
+    std::size_t count = 0;
+    for (const Line& line : lines) count += line.upstream == upstream ? 1U : 0U;
+    return count;
+  }
+
+  [[nodiscard]] std::size_t open() const {
+    std::size_t count = 0;
+    for (const Line& line : lines) count += line.gone ? 0U : 1U;
+    return count;
+  }
+
+  std::deque<Line> lines;  ///< every dial, in order; entries do not move
+};
+
+}  // namespace dotrelay::test

@@ -1,0 +1,213 @@
+// A whole relay without sockets: a Forwarder with a fake clock, fake upstreams and a reply channel that writes down
+// what each client got. Tests built on it read as transcripts: ask, ready, answer, advance, got.
+#pragma once
+
+#include "dns/transcript.hpp"
+#include "fake_upstreams.hpp"
+#include "relay/forwarder.hpp"
+
+#include <doctest/doctest.h>
+#include <map>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace dotrelay::test {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// What one client has been told.
+struct ClientRecord {
+  std::vector<Octets> answers;
+  TimePoint asked_at{};
+  TimePoint answered_at{};
+  bool waiting = false;  ///< accept() promised a later answer
+};
+
+class RecordingChannel final : public ReplyChannel {
+ public:
+  explicit RecordingChannel(const TimePoint& now) : now_(now) {}
+
+  void deliver(ClientKey client, Bytes answer) noexcept override {
+    ClientRecord& record = clients[client.index];
+    record.answers.emplace_back(answer.begin(), answer.end());
+    record.answered_at = now_;
+  }
+
+  std::map<std::uint32_t, ClientRecord> clients;
+
+ private:
+  const TimePoint& now_;
+};
+
+struct Ask {
+  unsigned type = 1;
+  unsigned id = 0x1234;
+  unsigned flags = 0x0100;
+  bool edns = true;
+  bool dnssec_ok = false;
+  Octets options = {};
+  unsigned source = 1;  ///< last octet of the client's address
+  bool tcp = false;
+};
+
+inline Config relay_config(std::initializer_list<std::size_t> addresses_of_upstreams) {
+  Config config;
+  for (const std::size_t count : addresses_of_upstreams) {
+    UpstreamConfig& upstream = config.upstreams.emplace_back();
+    const std::string number = std::to_string(config.upstreams.size());
+    upstream.name = "up" + number;
+    upstream.tls_name = "dns.example";
+    for (std::size_t i = 1; i <= count; ++i) {
+      upstream.addresses.push_back(*parse_endpoint("192.0.2." + number + ":" + std::to_string(852 + i), 0));
+    }
+  }
+  config.relay.deadline = seconds(4);
+  return config;
+}
+
+class RelayFixture {
+ public:
+  explicit RelayFixture(std::initializer_list<std::size_t> addresses_of_upstreams = {1}, std::uint32_t seed = 1)
+      : config(relay_config(addresses_of_upstreams)), random(seed) {}
+  ~RelayFixture() { close(log_file); }
+
+  Config config;
+  TimePoint now{std::chrono::hours(1)};
+  Counters counters;
+  int log_file = memfd_create("log", 0);
+  Log log{LogLevel::info, "worker 1", log_file};
+  Random random;
+  FakeUpstreams upstreams;
+  RecordingChannel channel{now};
+  Forwarder forwarder{config, upstreams, counters, log, random};
+
+  /// A client asks. Returns its number for got().
+  std::uint32_t ask(std::string_view qname, const Ask& details = {}) {
+    MessageBuilder query(details.id, details.flags);
+    query.question(qname, details.type);
+    if (details.edns) query.opt({.udp_size = 1232, .dnssec_ok = details.dnssec_ok}, details.options);
+    return send(query.build(), details);
+  }
+
+  std::uint32_t send(const Octets& message, const Ask& details = {}) {
+    const std::uint32_t client = next_client_++;
+    IpAddress source;
+    source.octets = {10, 0, 0, static_cast<std::uint8_t>(details.source)};
+    channel.clients[client].asked_at = now;
+    const Accepted accepted = forwarder.accept({.message = message,
+                                                .source = source,
+                                                .transport = {.tcp = details.tcp, .keepalive = 0},
+                                                .channel = &channel,
+                                                .client = {client, 0}},
+                                               now);
+    ClientRecord& record = channel.clients[client];
+    record.waiting = accepted.kind == Accepted::Kind::waiting;
+    if (accepted.kind == Accepted::Kind::answered) {
+      record.answers.emplace_back(accepted.answer.begin(), accepted.answer.end());
+      record.answered_at = now;
+    }
+    return client;
+  }
+
+  /// Line number `index`, in the order of the dials.
+  Line& line(std::size_t index) {
+    REQUIRE(index < upstreams.lines.size());
+    return upstreams.lines[index];
+  }
+
+  void notify(Line& line) { forwarder.on_activity(line.handle, now); }
+
+  void ready(std::size_t index) {
+    Line& line = this->line(index);
+    REQUIRE(line.state == Connection::State::connecting);
+    line.state = Connection::State::ready;
+    notify(line);
+  }
+
+  void end(std::size_t index, CloseKind kind = CloseKind::closed_by_peer, std::string text = "closed by the server") {
+    Line& line = this->line(index);
+    REQUIRE_FALSE(line.gone);
+    line.state = Connection::State::closed;
+    line.reason = {kind, std::move(text)};
+    notify(line);
+  }
+
+  void refuse(std::size_t index) { end(index, CloseKind::unreachable, "connection refused"); }
+
+  /// The upstream sends `message`.
+  void receive(std::size_t index, const Octets& message) {
+    Line& line = this->line(index);
+    REQUIRE_FALSE(line.gone);
+    line.inbox.push_back(message);
+    notify(line);
+  }
+
+  /// The upstream answers query number `query` of that line with `rcode` and no records.
+  void answer(std::size_t index, std::size_t query = 0, unsigned rcode = 0) {
+    REQUIRE(query < line(index).sent.size());
+    receive(index, answer_to(line(index).sent[query], rcode));
+  }
+
+  /// Lets time pass, waking the forwarder when it asked to be woken.
+  void advance(Duration duration) {
+    const TimePoint until = now + duration;
+    int idle_wakes = 0;
+    for (;;) {
+      const TimePoint next = forwarder.next_timeout(now);
+      if (next > until) break;
+      if (next > now) {
+        now = next;
+        idle_wakes = 0;
+      }
+      REQUIRE(++idle_wakes < 10);  // it would spin
+      forwarder.on_timer(now);
+    }
+    now = until;
+  }
+
+  [[nodiscard]] const ClientRecord& client(std::uint32_t number) { return channel.clients.at(number); }
+  [[nodiscard]] bool answered(std::uint32_t number) { return !client(number).answers.empty(); }
+
+  /// The one answer that the client got, as a transcript.
+  std::string got(std::uint32_t number) {
+    const ClientRecord& record = client(number);
+    if (record.answers.empty()) return "nothing";
+    CHECK(record.answers.size() == 1);
+    return transcript(record.answers.back());
+  }
+
+  [[nodiscard]] unsigned rcode(std::uint32_t number) {
+    REQUIRE(answered(number));
+    return client(number).answers.back()[3] & 15U;
+  }
+
+  /// The text of the Extended DNS Error that the client got, behind its code: "22 up1 (...): cause".
+  std::string explanation(std::uint32_t number) {
+    REQUIRE(answered(number));
+    const Octets& answer = client(number).answers.back();
+    // The OPT is last, and the EDE its only option.
+    std::size_t at = 12;
+    while (answer.at(at) != 0) at += answer[at] + 1U;
+    at += 5 + 11;
+    if (at + 6 > answer.size() || answer[at + 1] != 15) return "";
+    return std::to_string(answer[at + 4] << 8 | answer[at + 5]) + " " +
+           std::string(answer.begin() + static_cast<std::ptrdiff_t>(at) + 6, answer.end());
+  }
+
+  std::uint64_t count(Counter counter) const { return counters.get(counter); }
+
+  [[nodiscard]] std::string logged() const {
+    std::string text(static_cast<std::size_t>(lseek(log_file, 0, SEEK_END)), '\0');
+    const ssize_t size = pread(log_file, text.data(), text.size(), 0);
+    text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    return text;
+  }
+
+ private:
+  std::uint32_t next_client_ = 1;
+};
+
+inline bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+}  // namespace dotrelay::test
