@@ -29,6 +29,8 @@ CLANG_FORMAT_MAJOR = 14
 DEFAULT_FUZZ_SECONDS = 5
 SHORT_LIMIT_SECONDS = 120
 INTEGRATION_LIMIT_SECONDS = 480
+ONE_TEST_LIMIT_SECONDS = 60
+PATIENCE_SECONDS = 2
 
 
 @dataclass
@@ -96,6 +98,10 @@ def run(command, limit_seconds, environment=None, show=False, directory=ROOT):
         output = (output or "") + f"\nstopped: it took longer than {limit_seconds} s\n"
         status = None
     output = output or ""
+    # A helper whose pipe has just been closed (a sanitizer's symbolizer, say) may need a moment to notice.
+    patience = time.monotonic() + PATIENCE_SECONDS
+    while left_running(process.pid) and time.monotonic() < patience:
+        time.sleep(0.05)
     for pid, name in left_running(process.pid):
         output += f"\nleft running and stopped: process {pid} ({name})\n"
         status = status or 1
@@ -260,7 +266,7 @@ def run_integration(options):
     environment["DOTRELAY_BINARY"] = str(options.binary)
     outcome = run(
         [*fixed_addresses(), PYTHON, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-ra", "--durations=5",
-         f"--junitxml={report}", "tests/integration"],
+         f"--timeout={ONE_TEST_LIMIT_SECONDS}", f"--junitxml={report}", "tests/integration"],
         INTEGRATION_LIMIT_SECONDS * (2 if "asan" in options.build.name else 1), environment, show=True)
     if outcome.output:
         say(outcome.output.strip())

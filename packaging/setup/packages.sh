@@ -10,7 +10,7 @@ packages_for() {
     build) echo "g++ meson ninja-build pkgconf libuv1-dev libtomlplusplus-dev ca-certificates" ;;
     demo) echo "openssl unbound bind9-dnsutils" ;;
     test)
-      echo "doctest-dev python3-pytest python3-dnspython python3-yaml openssl unbound knot-resolver"
+      echo "doctest-dev python3-pytest python3-pytest-timeout python3-dnspython openssl unbound knot-resolver"
       echo "bind9-dnsutils knot-dnsutils dnsperf iproute2 iptables procps shellcheck node-yaml"
       # Node.js often comes from elsewhere, with its npm; Debian's would replace it.
       command -v npm > /dev/null || echo "nodejs npm"
@@ -30,8 +30,8 @@ names_elsewhere() {
     libtomlplusplus-dev) echo "tomlplusplus-dev tomlplusplus-devel tomlplusplus" ;;
     doctest-dev) echo "doctest-dev doctest-devel doctest" ;;
     python3-pytest) echo "py3-pytest python3-pytest python-pytest" ;;
+    python3-pytest-timeout) echo "py3-pytest-timeout python3-pytest-timeout python-pytest-timeout" ;;
     python3-dnspython) echo "py3-dnspython python3-dns python-dnspython" ;;
-    python3-yaml) echo "py3-yaml python3-pyyaml python-yaml" ;;
     bind9-dnsutils) echo "bind-tools bind-utils bind" ;;
     knot-dnsutils) echo "knot-utils knot-utils knot" ;;
     dnsperf) echo "dnsperf dnsperf -" ;;

@@ -179,11 +179,11 @@ class Supervisor {
 
   void check_heartbeats() {
     for (WorkerEntry& worker : workers_) {
-      if (worker.pid == 0 || !worker.ready) continue;
+      if (worker.pid == 0) continue;
       const std::uint32_t heartbeat = shared_.slot(worker.number - 1).heartbeat.load(std::memory_order_relaxed);
       worker.missed_heartbeats = heartbeat == worker.last_heartbeat ? worker.missed_heartbeats + 1 : 0;
       worker.last_heartbeat = heartbeat;
-      if (worker.missed_heartbeats < kMaxMissedHeartbeats || stopping_) continue;
+      if (worker.missed_heartbeats < (worker.ready ? kMaxMissedHeartbeats : kMaxStartHeartbeats) || stopping_) continue;
       log_.error("worker " + std::to_string(worker.number) + " hangs; killing it");
       worker.missed_heartbeats = 0;
       kill(worker.pid, SIGKILL);

@@ -1,4 +1,5 @@
-// See forwarder.hpp. The order of the functions is that of a query's life.
+// See forwarder.hpp. A query's life in its order: in, on its way, its end. What connections report is in
+// forwarder_connections.cpp.
 #include "relay/forwarder.hpp"
 
 #include "dns/special_names.hpp"
@@ -8,30 +9,6 @@
 #include <cassert>
 
 namespace dotrelay {
-namespace {
-
-/// An answer that settles the question, for the RCODE policy of docs/manual.md: other errors may be the upstream's own
-/// trouble, so the next one is asked. SERVFAIL with a DNSSEC error (RFC 8914 4.2, 4.3, 4.6 to 4.13) is the truth about
-/// the domain and would be bypassed by asking a resolver that does not validate.
-bool is_final(const dns::Response& response) {
-  switch (response.rcode()) {
-    case dns::Rcode::refused:
-    case dns::Rcode::formerr:
-    case dns::Rcode::notimp:
-    case dns::Rcode::badvers:
-      return false;
-    case dns::Rcode::servfail: {
-      const auto code = response.extended_error();
-      return code && (*code == 1 || *code == 2 || (*code >= 5 && *code <= 12));
-    }
-    default:
-      return true;
-  }
-}
-
-bool is_error(dns::Rcode rcode) { return rcode != dns::Rcode::noerror && rcode != dns::Rcode::nxdomain; }
-
-}  // namespace
 
 Forwarder::Forwarder(const Config& config, Dialer& dialer, Counters& counters, Log& log, Random& random)
     : config_(config),
@@ -168,7 +145,11 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
 /// Nothing is usable for the query now. False: try route() again.
 bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
-  if (!query.attempts.empty()) return true;
+  if (!query.attempts.empty()) {
+    // An upstream that becomes usable while the first is still silent is asked, too.
+    if (query.asked != upstreams_.everyone()) room_.push_back(handle);
+    return true;
+  }
   if (query.error) {
     finish_with_error(handle, query.error->rcode);
     return true;
@@ -206,6 +187,7 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, Tim
   if (!pooled.connection->send(Bytes(message).first(size))) {
     pooled.pending.remove(id);
     query.asked |= UpstreamMask{1} << upstream;
+    ++query.sendings;  // it counts, or a query that no upstream takes would be tried for ever
     upstreams_[upstream].last_problem =
         upstreams_.label({upstream, pooled.address}) + ": does not take queries fast enough";
     return false;
@@ -253,176 +235,6 @@ void Forwarder::on_patience_over(QueryHandle handle, TimePoint now) {
   if (query == nullptr || query->attempts.empty()) return;  // close() has routed or answered it
   for (const Attempt& attempt : query->attempts) query->asked |= UpstreamMask{1} << attempt.upstream;
   route(handle, now);
-}
-
-void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
-  PooledConnection* pooled = upstreams_.connections().find(handle);
-  if (pooled == nullptr) return;
-  if (!pooled->ready && pooled->connection->state() == Connection::State::ready) on_ready(handle, now);
-  for (;;) {
-    pooled = upstreams_.connections().find(handle);
-    if (pooled == nullptr) return;
-    const std::optional<Bytes> message = pooled->connection->next_message();
-    if (!message) break;
-    on_message(handle, *message, now);
-  }
-  if (pooled->connection->state() == Connection::State::closed) {
-    const CloseReason reason = pooled->connection->close_reason();
-    close(handle, reason, now);
-  } else if (pooled->pending.abandoned() >= PendingQueries::kMaxAbandoned && pooled->pending.live() == 0) {
-    close(handle, {CloseKind::closed_by_peer, "too many unanswered queries"}, now);
-  }
-}
-
-void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
-  upstreams_.mark_ready(handle, now);
-  const PooledConnection& pooled = upstreams_.connections().get(handle);
-  const AddressIndex index{pooled.upstream, pooled.address};
-  UpstreamAddress& address = upstreams_.address(index);
-  const bool recovered = address.health.on_success();
-  if (recovered || !address.ever_ready) {
-    log_.info("upstream " + upstreams_.label(index) + (address.ever_ready ? ": works again, " : ": ready, ") +
-              pooled.connection->description());
-  } else if (log_.enabled(LogLevel::debug)) {
-    log_.debug("upstream " + upstreams_.label(index) + ": connected, " + pooled.connection->description());
-  }
-  address.ever_ready = true;
-  if (outage_since_) {
-    log_.info("queries are answered again; no upstream was usable for " + to_text(now - *outage_since_));
-    outage_since_.reset();
-  }
-  urgent_ = false;
-  reroute_room(now);
-}
-
-void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, TimePoint now) {
-  PooledConnection& pooled = upstreams_.connections().get(connection_handle);
-  pooled.last_received = now;
-  const std::optional<dns::Response> response = dns::parse_response(message);
-  if (!response || response->header.opcode() != static_cast<std::uint8_t>(dns::Opcode::query)) {
-    return on_bad_frame(connection_handle, now);
-  }
-  const std::uint16_t id = response->header.id;
-  const std::optional<PendingQueries::Entry> entry = pooled.pending.find(id);
-  // RFC 1035 servers answer FORMERR or NOTIMP without the question; then the ID must do.
-  const bool matches = entry && (response->question ? in_flight_.hash(*response->question) == entry->question_hash
-                                                    : is_error(response->rcode()));
-  if (!matches) return on_bad_frame(connection_handle, now);
-
-  if (!entry->query) {
-    counters_.add(Counter::upstream_late);
-    pooled.pending.remove(id);
-    return;
-  }
-  Query& query = queries_.get(entry->query);
-  if (response->question && !dns::same_question(*response->question, query.key().question)) {
-    return on_bad_frame(connection_handle, now);
-  }
-  counters_.add(Counter::upstream_answers);
-  pooled.answered = true;
-  pooled.pending.remove(id);
-  if (pooled.pending.live() == 0) pooled.idle_since = now;
-  std::erase_if(query.attempts, [&](const Attempt& attempt) {
-    if (attempt.connection != connection_handle || attempt.id != id) return false;
-    query.asked |= UpstreamMask{1} << attempt.upstream;
-    return true;
-  });
-  on_answer(entry->query, *response, message, now);
-}
-
-void Forwarder::on_bad_frame(ConnectionHandle handle, TimePoint now) {
-  counters_.add(Counter::upstream_mismatched);
-  if (++upstreams_.connections().get(handle).bad_frames < kMaxBadFrames) return;
-  close(handle, {CloseKind::protocol, "answers that match no query"}, now);
-}
-
-void Forwarder::on_answer(QueryHandle handle, const dns::Response& response, Bytes message, TimePoint now) {
-  Query& query = queries_.get(handle);
-  if (response.question && is_final(response)) return finish(handle, response, message);
-  counters_.add(Counter::upstream_errors);
-  const bool second = query.error.has_value();
-  query.error.emplace(ErrorAnswer{response.rcode(), {}});
-  if (response.question) query.error->message.assign(message.begin(), message.end());
-  if (second) return finish_with_error(handle, response.rcode());
-  // An attempt under way at another upstream is the second opinion.
-  if (query.attempts.empty()) route(handle, now);
-}
-
-/// Ends a connection, for a reason of its own or of the forwarder's, and finds its queries another one.
-void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePoint now) {
-  PooledConnection& pooled = upstreams_.connections().get(handle);
-  const AddressIndex index{pooled.upstream, pooled.address};
-  const bool was_ready = pooled.ready;
-  const bool owed = pooled.pending.live() > 0;
-  const bool answered = pooled.answered;
-  CloseReason told = reason;
-  if (was_ready && reason.kind == CloseKind::closed_by_peer) told.text = "connection closed before the answer";
-  if (!was_ready) counters_.add(Counter::upstream_dial_failures);
-  if (!was_ready || owed) upstreams_[index.upstream].last_problem = upstreams_.label(index) + ": " + told.text;
-
-  // Servers close idle connections, and some close after so many queries: that is no failure. One that closes on its
-  // first queries without a single answer is.
-  const bool is_failure = !was_ready || reason.kind != CloseKind::closed_by_peer || (owed && !answered);
-  const std::vector<QueryHandle> unanswered = pooled.pending.take_all();
-  for (const QueryHandle query : unanswered) {
-    std::erase_if(queries_.get(query).attempts, [&](const Attempt& attempt) { return attempt.connection == handle; });
-  }
-  upstreams_.remove(handle);
-  if (is_failure) {
-    note_failure(index, told, now);
-  } else if (log_.enabled(LogLevel::debug)) {
-    log_.debug("upstream " + upstreams_.label(index) + ": closed (" + reason.text + ")");
-  }
-  for (const QueryHandle query : unanswered) {
-    if (Query* const left = queries_.find(query)) {
-      if (!answered) ++left->fruitless_sendings;
-      retry_elsewhere(query, index.upstream, now);
-    }
-  }
-  if (!was_ready) reroute_room(now);
-}
-
-void Forwarder::note_failure(AddressIndex target, const CloseReason& reason, TimePoint now) {
-  UpstreamAddress& address = upstreams_.address(target);
-  if (reason.kind == CloseKind::authentication) counters_.add(Counter::upstream_authentication_failures);
-  if (!address.health.on_failure(reason, now, random_)) return;
-  const std::string text = "upstream " + upstreams_.label(target) + ": " + reason.text;
-  if (reason.kind == CloseKind::authentication) {
-    log_.error(text + "; no query is sent to it until this is mended");
-  } else {
-    log_.warning(text + "; it is passed over until it works again");
-  }
-}
-
-/// The connection that the query was sent on has ended without an answer.
-void Forwarder::retry_elsewhere(QueryHandle handle, std::size_t upstream, TimePoint now) {
-  Query& query = queries_.get(handle);
-  if (!query.attempts.empty()) return;
-  // A connection that had gone stale says nothing about the upstream, and other pooled ones may be as stale: the second
-  // try there has a fresh one.
-  const UpstreamMask bit = UpstreamMask{1} << upstream;
-  if ((query.stale & bit) != 0) query.asked |= bit;
-  query.stale |= bit;
-  query.fresh_since = now;
-  patience_queue_.remove(handle);
-  route(handle, now);
-}
-
-void Forwarder::check_connections(TimePoint now) {
-  std::vector<ConnectionHandle> timed_out;
-  std::vector<ConnectionHandle> idle;
-  bool look_again = false;
-  upstreams_.connections().for_each([&](ConnectionHandle handle, PooledConnection& pooled) {
-    if (!pooled.ready) {
-      if (now - pooled.dialled_at >= UpstreamSet::kDialTimeout) timed_out.push_back(handle);
-      if (!pooled.slow && now - pooled.dialled_at >= UpstreamSet::kSlowDial) pooled.slow = look_again = true;
-    } else if (pooled.pending.live() == 0 && now - pooled.idle_since >= UpstreamSet::kIdleTimeout) {
-      idle.push_back(handle);
-    }
-  });
-  for (const ConnectionHandle handle : timed_out) close(handle, {CloseKind::timed_out, "connection timed out"}, now);
-  for (const ConnectionHandle handle : idle) close(handle, {CloseKind::closed_by_peer, "idle"}, now);
-  if (look_again) reroute_room(now);
 }
 
 void Forwarder::on_timer(TimePoint now) {

@@ -4,6 +4,7 @@ These programs are run by hand, not by `./dev test`: each takes minutes, prints 
 The relay is $DOTRELAY_BINARY, else build/dotrelay.
 """
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
@@ -23,36 +24,81 @@ os.environ.setdefault("DOTRELAY_BINARY", str(PROJECT / "build/dotrelay"))
 
 def arguments(description, *options):
     """Parses the command line; `options` are (flag, default, help), the default's type is the option's."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=description.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     for flag, default, text in options:
         parser.add_argument(flag, default=default, type=type(default), help=text)
     return parser.parse_args()
 
 
-class Bench:
-    """A running upstream and relay; use it as a context manager."""
+def cpu_seconds(pids):
+    """User and system time of the processes, from the scheduler's nanoseconds: /proc/PID/stat counts in hundredths of a second."""
+    return sum(int(task.read_text().split()[0]) for pid in pids for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
-    def __init__(self, *, delay_ms=0, processes=1, workers=2, deadline="10s", limits=None, ca_bundle=None):
+
+@contextlib.contextmanager
+def affinity(cores):
+    """Processes started inside run on these cores only."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class FastUpstreams:
+    """Processes of fast_upstream.py that share one port; an upstream for Bench, as a Resolver of support.resolvers is."""
+
+    def __init__(self, folder, certificate, delay_ms=0, count=1):
+        self.port, self.processes = free_port(), []
+        self.address = f"127.0.0.1:{self.port}"
+        self.command = [sys.executable, str(Path(__file__).with_name("fast_upstream.py")), "--port", str(self.port), "--chain",
+                        str(certificate.chain_file), "--key", str(certificate.key_file), "--delay", str(delay_ms)]
+        self.count = count
+
+    def start(self):
+        for _ in range(self.count):
+            self.processes.append(subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True))
+        for process in self.processes:
+            assert process.stdout.readline().startswith("ready"), "the upstream does not start"
+        return self
+
+    def stop(self):
+        for process in self.processes:
+            process.terminate()
+            process.wait()
+        self.processes = []
+
+
+class Bench:
+    """A running upstream and relay; use it as a context manager. `upstream` makes the upstream of (folder, certificate);
+    with start_upstream=False it is there but not started. `relay_cores` are the cores of the relay alone."""
+
+    def __init__(self, *, upstream=FastUpstreams, start_upstream=True, workers=2, deadline="10s", limits=None, ca_bundle=None, relay_cores=None,
+                 **upstream_options):
         self.folder = Path(tempfile.mkdtemp(prefix="dotrelay-acceptance-"))
         self.certificates = CertificateStore(self.folder)
-        self.upstream_port, self.upstreams = free_port(), []
-        self.delay_ms, self.processes = delay_ms, processes
-        table = upstream_table(f"127.0.0.1:{self.upstream_port}", self.certificates)
+        self.upstream = upstream(self.folder, self.certificates.good, **upstream_options)
+        self.start_upstream = start_upstream
+        table = upstream_table(self.upstream.address, self.certificates)
         if ca_bundle:
             both = self.folder / "bundle.pem"
             both.write_bytes(Path(ca_bundle).read_bytes() + self.certificates.ca_file.read_bytes())
             table["ca_file"] = str(both)
         self.relay = Relay(self.folder, table, listen={"workers": workers}, relay={"deadline": deadline}, limits=limits, start=False)
+        every = os.sched_getaffinity(0)
+        self.relay_cores = (relay_cores or set()) & every or every
+        self.other_cores = every - self.relay_cores or every
+
+    def relay_cpu_seconds(self):
+        return cpu_seconds([self.relay.supervisor, *self.relay.workers()])
 
     def __enter__(self):
-        certificate = self.certificates.good
-        for _ in range(self.processes):
-            command = [sys.executable, str(Path(__file__).with_name("fast_upstream.py")), "--port", str(self.upstream_port), "--chain",
-                       str(certificate.chain_file), "--key", str(certificate.key_file), "--delay", str(self.delay_ms)]
-            self.upstreams.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-        for upstream in self.upstreams:
-            assert upstream.stdout.readline().startswith("ready"), "the upstream does not start"
-        self.relay.start()
+        if self.start_upstream:
+            with affinity(self.other_cores):
+                self.upstream.start()
+        with affinity(self.relay_cores):
+            self.relay.start()
         return self
 
     def __exit__(self, kind, *_):
@@ -63,9 +109,7 @@ class Bench:
                 print(self.relay.log[-3000:], file=sys.stderr)
                 self.relay.kill()
         finally:
-            for upstream in self.upstreams:
-                upstream.terminate()
-                upstream.wait()
+            self.upstream.stop()
             shutil.rmtree(self.folder)
 
 

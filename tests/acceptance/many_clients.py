@@ -2,6 +2,7 @@
 
 Clients and relay are separate processes, so that the limit on open files (ulimit -n) holds 9,000 sockets on either side.
 """
+import collections
 import resource
 import select
 import socket
@@ -11,13 +12,16 @@ from bench import Bench, Goals, Stopwatch, arguments
 from support import dns_answers
 from verify_answers import check
 
+IP_BIND_ADDRESS_NO_PORT = 24   # linux/in.h
 
 class Client:
     """A non-blocking TCP connection with the questions it waits for."""
 
-    def __init__(self, port):
+    def __init__(self, port, source):
         self.socket = socket.socket()
         self.socket.setblocking(False)
+        self.socket.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        self.socket.bind((source, 0))
         self.socket.connect_ex(("127.0.0.1", port))
         self.flying, self.buffer, self.unsent, self.failed = {}, b"", b"", ""
 
@@ -41,8 +45,8 @@ class Client:
             self.buffer = self.buffer[2 + length:]
 
 
-def serve(poll, clients, seconds):
-    """Moves octets until every question is answered or the time is over. Gives (right, wrong)."""
+def serve(poll, clients, seconds, rcodes=None):
+    """Moves octets until every question is answered or the time is over. Gives (right, wrong); rcodes counts those of the wrong ones."""
     by_descriptor = {client.socket.fileno(): client for client in clients}
     for descriptor in by_descriptor:
         poll.modify(descriptor, select.EPOLLIN | select.EPOLLOUT)
@@ -63,6 +67,8 @@ def serve(poll, clients, seconds):
                     for message in client.on_readable():
                         correct = check(message, client.flying)
                         right, wrong = right + (correct is True), wrong + (correct is not True)
+                        if correct is not True and rcodes is not None:
+                            rcodes[message[3] & 15] += 1
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -73,30 +79,31 @@ def serve(poll, clients, seconds):
     return right, wrong
 
 
-def connect(poll, port, count, step=500):
+def connect(poll, port, count, sources, step=500):
     """All connections, in steps that fit the relay's accept queue."""
     clients = []
     while len(clients) < count:
-        batch = [Client(port) for _ in range(min(step, count - len(clients)))]
+        batch = [Client(port, f"127.0.0.{1 + number % sources}") for number in range(len(clients), min(len(clients) + step, count))]
         for number, client in enumerate(batch, len(clients)):
             poll.register(client.socket.fileno(), select.EPOLLOUT)
             client.ask(number % 65536, f"client-{number}.many.example")
         clients += batch
         yield batch
-    return
 
 
 def main():
-    options = arguments(__doc__.splitlines()[0], ("--clients", 9000, "simultaneous connections"), ("--pipelining", 1000, "of them that pipeline"),
-                        ("--questions", 20, "pipelined by each"), ("--delay", 300.0, "answers wait up to this (ms)"), ("--workers", 2, "of the relay"))
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    options = arguments(__doc__, ("--clients", 9000, "simultaneous connections"), ("--pipelining", 1000, "of them that pipeline"),
+                        ("--questions", 20, "pipelined by each"), ("--delay", 300.0, "answers wait up to this (ms)"),
+                        ("--workers", 2, "of the relay"),
+                        ("--sources", 1, "client addresses, from 127.0.0.1 on"), ("--limit", 12000, "limits.tcp_clients of the relay"))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     goals = Goals()
-    with Bench(delay_ms=options.delay, workers=options.workers) as bench:
+    with Bench(delay_ms=options.delay, workers=options.workers, limits={"tcp_clients": options.limit}) as bench:
         empty = bench.relay.resident_kib()
         poll, clients, right, wrong = select.epoll(), [], 0, 0
         watch = Stopwatch()
-        for batch in connect(poll, bench.relay.port, options.clients):
+        for batch in connect(poll, bench.relay.port, options.clients, options.sources):
             clients += batch
             more_right, more_wrong = serve(poll, batch, 20)
             right, wrong = right + more_right, wrong + more_wrong
@@ -115,10 +122,11 @@ def main():
             for question in range(options.questions):
                 client.ask(question * 3001 % 65536, f"pipe-{number}-{question}.many.example")
         watch = Stopwatch()
-        right, wrong = serve(poll, pipelining, 60)
+        rcodes = collections.Counter()
+        right, wrong = serve(poll, pipelining, 60, rcodes)
         wanted = len(pipelining) * options.questions
         goals.state("pipelined answers, right", f"{right} of {wanted} in {watch.seconds:.1f} s", right == wanted)
-        goals.state("pipelined answers, wrong", wrong, wrong == 0)
+        goals.state("pipelined answers, wrong", f"{wrong} {dict(rcodes) or ''}", wrong == 0)
         failed = [client.failed for client in clients if client.failed]
         goals.state("connections lost", f"{len(failed)} {failed[:3] or ''}", not failed)
         for client in clients:

@@ -32,7 +32,7 @@ def stripped_size():
 
 
 def main():
-    options = arguments(__doc__.splitlines()[0], ("--bundle", "/etc/ssl/certs/ca-certificates.crt", "the CA bundle"), ("--workers", 1, "of the relay"),
+    options = arguments(__doc__, ("--bundle", "/etc/ssl/certs/ca-certificates.crt", "the CA bundle"), ("--workers", 1, "of the relay"),
                         ("--supervisor", 4096, "goal in KiB PSS"), ("--worker", 8192, "goal in KiB PSS"), ("--binary", 2048, "goal in KiB, stripped"))
     goals = Goals()
     size = stripped_size() / 1024

@@ -148,6 +148,7 @@ def test_resumption_does_not_outlive_the_certificate(make_upstream, make_relay, 
         response = relay.ask("brief.example")
         return rcode(response) == "SERVFAIL" and response
     assert_failed(wait_until(refused, 8), "certificate expired")
+    assert any(connection.resumed for connection in upstream.connections), "while it was valid, tickets were used"
     begun = len(upstream.connections)
     assert_failed(relay.ask("after.example"), "certificate expired")
     assert not [query for query in upstream.queries[seen:] if query.name == "after.example"]

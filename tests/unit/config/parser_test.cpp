@@ -328,29 +328,29 @@ TEST_CASE("what is no TOML") {
   CHECK(error_in("[listen]\nworkers = ").starts_with("2:11: "));
   CHECK(error_in("[listen]\nworkers = 1\nworkers = 2").starts_with("3:11: "));
   CHECK(error_in("[listen]\n[listen]").starts_with("2:1: "));
+  CHECK(error_in("[=]").starts_with("1:2: "));  // where toml++ 3.3 has an assertion of its own
+  CHECK(error_in("[[,]]").starts_with("1:3: "));
+  CHECK(error_in("[]").starts_with("1:2: "));
   CHECK(error_of("a = \"b").starts_with("1:"));
   CHECK(error_of("a = [1,\n2,").starts_with("2:"));
   CHECK(error_of(std::string("a\0b = 1", 7)).starts_with("1:2: "));
   CHECK(error_of("a = \"\xc3\x28\"").starts_with("1:5: "));
 }
 
-TEST_CASE("octets beyond printable ASCII outside of strings and comments") {
-  CHECK(error_of("[\x01x]").starts_with("1:2: a character that is not printable ASCII"));
-  CHECK(error_of("a = 1 \x7f\n").starts_with("1:7: a character that is not printable ASCII"));
-  CHECK(error_in("[listen]\nwörkers = 1") == "2:2: a character that is not printable ASCII stands outside of quotes");
-  CHECK(error_in("[log]\nlevel = “info”") == "2:9: a character that is not printable ASCII stands outside of quotes");
-  CHECK(error_in("[log]\n\xc2\xa0level = \"info\"").starts_with("2:1: a character that is not printable ASCII"));
-  CHECK(error_of("\xff\xfe") == "1:1: a character that is not printable ASCII stands outside of quotes");
-  CHECK(error_in("x = '''\né'''\n # é\n y = \"é\\\"é\" \n z = '\\' é")
-            .starts_with("5:10: a character that is not printable ASCII"));
-  CHECK(error_in("x = \"\"\"é\\\"\"\"\"\" é").starts_with("1:16: a character that is not printable ASCII"));
+TEST_CASE("octets beyond ASCII outside of strings and comments are errors like others, with their place") {
+  CHECK(error_in("[listen]\nwörkers = 1").starts_with("2:2: "));
+  CHECK(error_in("[log]\nlevel = “info”").starts_with("2:9: "));
+  CHECK(error_in("ünknown = 1").starts_with("1:1: "));
+  CHECK(error_in("[ü]").starts_with("1:2: "));
+  CHECK(error_of("\xff\xfe").starts_with("1:1: "));
+  CHECK(error_of("a = 0'.'[\xcb\x85").starts_with("1:"));
 }
 
 TEST_CASE("keys of very many parts end in an error, not in a crash") {
   std::string key = "a";
   for (int i = 0; i < 300'000; ++i) key += ".a";
-  CHECK(error_of(key + " = 1\n").find("too many dots in one line") != std::string::npos);
-  CHECK(error_of("[" + key + "]\n").find("too many dots in one line") != std::string::npos);
+  CHECK(error_of(key + " = 1\n") == "1:1: more than 10000 dots in one line");
+  CHECK(error_of("[" + key + "]\n") == "1:1: more than 10000 dots in one line");
 }
 
 TEST_CASE("an error is one line of bounded length, whatever the file says") {

@@ -5,8 +5,10 @@
 #include "dns/message_builder.hpp"
 #include "relay/connection.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <deque>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,6 +56,8 @@ struct Line {
   bool silent = false;           ///< TCP has octets that nobody acknowledges
   bool takes_queries = true;     ///< false: too many octets wait already
   bool gone = false;             ///< the forwarder has destroyed the connection
+  std::map<std::uint16_t, Octets> reserved;  ///< IDs under which a question waits, or was given up, unanswered
+  bool id_reused = false;                    ///< a query was sent under one of those
 };
 
 class FakeConnection final : public Connection {
@@ -65,13 +69,15 @@ class FakeConnection final : public Connection {
   bool send(Bytes message) override {
     assert(line_.state == State::ready);
     if (!line_.takes_queries) return false;
-    line_.sent.push_back({Octets(message.begin(), message.end())});
+    const SentQuery& query = line_.sent.emplace_back(Octets(message.begin(), message.end()));
+    if (!line_.reserved.emplace(query.id(), query.question()).second) line_.id_reused = true;
     return true;
   }
   std::optional<Bytes> next_message() override {
     if (line_.inbox.empty()) return std::nullopt;
     current_ = std::move(line_.inbox.front());
     line_.inbox.pop_front();
+    free_id();
     return Bytes(current_);
   }
   [[nodiscard]] const CloseReason& close_reason() const override {
@@ -82,6 +88,19 @@ class FakeConnection final : public Connection {
   [[nodiscard]] std::string description() const override { return "fake"; }
 
  private:
+  /// What the message that is read now frees, if it matches.
+  void free_id() {
+    if (current_.size() < 12) return;
+    const auto found = line_.reserved.find(static_cast<std::uint16_t>(current_[0] << 8 | current_[1]));
+    if (found == line_.reserved.end()) return;
+    const unsigned rcode = current_[3] & 15U;
+    const bool headless = current_[4] == 0 && current_[5] == 0 && rcode != 0 && rcode != 3;
+    const Octets& question = found->second;
+    const bool same = current_.size() >= 12 + question.size() &&
+                      std::equal(question.begin(), question.end(), current_.begin() + 12);
+    if (headless || same) line_.reserved.erase(found);
+  }
+
   Line& line_;
   Octets current_;
 };

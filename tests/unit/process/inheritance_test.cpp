@@ -1,0 +1,46 @@
+// What a worker inherits, as arguments and back; arguments that the supervisor never wrote are refused.
+#include "process/inheritance.hpp"
+
+#include <doctest/doctest.h>
+
+namespace dotrelay {
+namespace {
+
+TEST_CASE("arguments carry everything there and back") {
+  Inheritance inheritance;
+  inheritance.worker = 12;
+  inheritance.control = 5;
+  inheritance.shared_state = 6;
+  inheritance.config = 7;
+  inheritance.listeners = {{8, 9}, {10, 11}};
+  const auto [worker, descriptors] = inheritance.to_arguments();
+  CHECK(worker == "--worker=12");
+  CHECK(descriptors == "--descriptors=5,6,7,8,9,10,11");
+  CHECK(inheritance.descriptors() == std::vector<int>{5, 6, 7, 8, 9, 10, 11});
+  const auto back = Inheritance::from_arguments(worker, descriptors);
+  REQUIRE(back);
+  CHECK(back->worker == 12);
+  CHECK(back->control == 5);
+  CHECK(back->shared_state == 6);
+  CHECK(back->config == 7);
+  CHECK(back->listeners == inheritance.listeners);
+}
+
+TEST_CASE("anything else is refused") {
+  const char* const good = "--descriptors=5,6,7,8,9";
+  for (const char* worker : {"", "--worker", "--worker=", "--worker=0", "--worker=-1", "--worker=1x", "--worker=x",
+                             "--worker=99999999999"}) {
+    CAPTURE(worker);
+    CHECK_FALSE(Inheritance::from_arguments(worker, good));
+  }
+  for (const char* descriptors : {"", "--descriptors", "--descriptors=", "--descriptors=5,6", "--descriptors=5,6,7,8",
+                                  "--descriptors=5,6,7,8,9,", "--descriptors=,5,6", "--descriptors=5,6,-7",
+                                  "--descriptors=5 6 7", "--descriptors=5,,6,7"}) {
+    CAPTURE(descriptors);
+    CHECK_FALSE(Inheritance::from_arguments("--worker=1", descriptors));
+  }
+  CHECK(Inheritance::from_arguments("--worker=1", good));
+}
+
+}  // namespace
+}  // namespace dotrelay

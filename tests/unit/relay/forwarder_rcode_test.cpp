@@ -1,0 +1,162 @@
+// Which answers are final, which make the relay ask the next upstream, and what the client gets in the end.
+#include "relay_fixture.hpp"
+
+namespace dotrelay::test {
+namespace {
+
+constexpr unsigned kServfail = 2, kNxdomain = 3, kNotimp = 4, kRefused = 5;
+
+/// Asks, and lets the first upstream answer `message_of(query)`.
+template <class MessageOf>
+std::uint32_t ask_and_answer(RelayFixture& relay, MessageOf&& message_of) {
+  const auto client = relay.ask("www.example");
+  relay.ready(0);
+  relay.receive(0, message_of(relay.line(0).sent.at(0)));
+  return client;
+}
+
+TEST_CASE("NOERROR and NXDOMAIN are answers, and so are RCODEs that say something about the question") {
+  for (const unsigned rcode : {0U, kNxdomain, 6U, 9U, 11U}) {
+    CAPTURE(rcode);
+    RelayFixture relay({1, 1});
+    const auto client = ask_and_answer(relay, [&](const SentQuery& query) { return answer_to(query, rcode); });
+    CHECK(relay.rcode(client) == rcode);
+    CHECK(relay.upstreams.lines.size() == 1);
+    CHECK(relay.count(Counter::upstream_errors) == 0);
+  }
+}
+
+TEST_CASE("SERVFAIL, REFUSED, FORMERR and NOTIMP make the relay ask the next upstream once") {
+  for (const unsigned rcode : {1U, kServfail, kNotimp, kRefused}) {
+    CAPTURE(rcode);
+    RelayFixture relay({1, 1, 1});
+    const auto client = ask_and_answer(relay, [&](const SentQuery& query) { return answer_to(query, rcode); });
+    CHECK_FALSE(relay.answered(client));
+    REQUIRE(relay.upstreams.lines.size() == 2);
+    CHECK(relay.line(1).upstream == 1);
+    relay.ready(1);
+    SUBCASE("which knows better") {
+      relay.answer(1);
+      CHECK(relay.rcode(client) == 0);
+    }
+    SUBCASE("which says the same") {
+      relay.answer(1, 0, rcode);
+      CHECK(relay.rcode(client) == rcode);
+      CHECK(relay.upstreams.dials(2) == 0);
+      CHECK(relay.count(Counter::failed) == 0);
+    }
+  }
+}
+
+TEST_CASE("with one upstream its error is the answer, as it came") {
+  RelayFixture relay;
+  const auto client = ask_and_answer(
+      relay, [](const SentQuery& query) { return answer_to(query, kServfail, 0, error_opt(22), 1); });
+  CHECK(relay.got(client) == "1234 response rd ra SERVFAIL\nquestion www.example. A IN\nopt 1232\noption 15 0016\n");
+}
+
+TEST_CASE("SERVFAIL that DNSSEC explains is final") {
+  for (const unsigned code : {1U, 2U, 5U, 6U, 7U, 8U, 9U, 10U, 11U, 12U}) {
+    CAPTURE(code);
+    RelayFixture relay({1, 1});
+    const auto client = ask_and_answer(
+        relay, [&](const SentQuery& query) { return answer_to(query, kServfail, 0, error_opt(code), 1); });
+    CHECK(relay.rcode(client) == kServfail);
+    CHECK(relay.upstreams.lines.size() == 1);
+  }
+}
+
+TEST_CASE("SERVFAIL with another explanation is not") {
+  for (const unsigned code : {0U, 3U, 4U, 13U, 22U, 23U}) {
+    CAPTURE(code);
+    RelayFixture relay({1, 1});
+    const auto client = ask_and_answer(
+        relay, [&](const SentQuery& query) { return answer_to(query, kServfail, 0, error_opt(code), 1); });
+    CHECK_FALSE(relay.answered(client));
+    CHECK(relay.upstreams.lines.size() == 2);
+  }
+}
+
+TEST_CASE("a DNSSEC explanation may come second: RFC 8914 allows several") {
+  RelayFixture relay({1, 1});
+  const auto client = ask_and_answer(relay, [](const SentQuery& query) {
+    return answer_to(query, kServfail, 0, opt_record({}, edns_option(15, u16(22)) + edns_option(15, u16(9))), 1);
+  });
+  CHECK(relay.answered(client));
+}
+
+TEST_CASE("BADVERS comes from the relay's own OPT and never reaches the client as such") {
+  RelayFixture relay({1, 1});
+  const auto client = ask_and_answer(relay, [](const SentQuery& query) {
+    return answer_to(query, 0, 0, opt_record({.extended_rcode = 1}), 1);
+  });
+  CHECK_FALSE(relay.answered(client));
+  CHECK(relay.upstreams.lines.size() == 2);
+}
+
+TEST_CASE("an error without a question section is matched by its ID") {
+  for (const unsigned rcode : {1U, kServfail, kNotimp, kRefused, 9U}) {
+    CAPTURE(rcode);
+    RelayFixture relay({1, 1});
+    const auto client = ask_and_answer(relay, [&](const SentQuery& query) { return header_only(query, rcode); });
+    CHECK(relay.count(Counter::upstream_errors) == 1);
+    REQUIRE(relay.upstreams.lines.size() == 2);
+    relay.ready(1);
+    SUBCASE("and the next upstream may know better") {
+      relay.answer(1);
+      CHECK(relay.rcode(client) == 0);
+    }
+    SUBCASE("and the client gets one with its question when that is the answer") {
+      relay.receive(1, header_only(relay.line(1).sent.at(0), rcode));
+      CHECK(relay.rcode(client) == rcode);
+      CHECK(contains(relay.got(client), "question www.example. A IN\nopt 1232\n"));
+    }
+  }
+}
+
+TEST_CASE("an error, then the next upstream cannot be reached: the error is the answer") {
+  RelayFixture relay({1, 1});
+  const auto client = ask_and_answer(relay, [](const SentQuery& query) { return answer_to(query, kRefused); });
+  SUBCASE("refused") { relay.refuse(1); }
+  SUBCASE("slow") { relay.advance(milliseconds(300)); }
+  CHECK(relay.rcode(client) == kRefused);
+}
+
+TEST_CASE("an error, then the next upstream is silent: the error is the answer at the deadline") {
+  RelayFixture relay({1, 1});
+  const auto client = ask_and_answer(relay, [](const SentQuery& query) { return answer_to(query, kServfail); });
+  relay.ready(1);
+  relay.advance(milliseconds(3999));
+  CHECK_FALSE(relay.answered(client));
+  relay.advance(milliseconds(1));
+  CHECK(relay.rcode(client) == kServfail);
+  CHECK(relay.explanation(client).empty());
+}
+
+TEST_CASE("an error while another upstream is being asked already waits for that one") {
+  RelayFixture relay({1, 1, 1});
+  const auto client = relay.ask("www.example");
+  relay.ready(0);
+  relay.advance(seconds(1));
+  relay.ready(1);
+  relay.answer(0, 0, kServfail);
+  CHECK_FALSE(relay.answered(client));
+  CHECK(relay.upstreams.dials(2) == 0);
+  SUBCASE("which answers") { relay.answer(1); CHECK(relay.rcode(client) == 0); }
+  SUBCASE("which fails too") { relay.answer(1, 0, kRefused); CHECK(relay.rcode(client) == kRefused); }
+}
+
+TEST_CASE("an error arrives while the next upstream is still being dialled for the same query") {
+  RelayFixture relay({1, 1});
+  const auto client = relay.ask("www.example");
+  relay.ready(0);
+  relay.advance(seconds(1));
+  relay.answer(0, 0, kServfail);
+  CHECK_FALSE(relay.answered(client));
+  relay.ready(1);
+  relay.answer(1);
+  CHECK(relay.rcode(client) == 0);
+}
+
+}  // namespace
+}  // namespace dotrelay::test

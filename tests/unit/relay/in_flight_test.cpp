@@ -1,0 +1,83 @@
+// The table of questions in flight, and the quota of a client.
+#include "relay/in_flight.hpp"
+
+#include "dns/message_builder.hpp"
+#include "relay/client_quota.hpp"
+
+#include <doctest/doctest.h>
+
+namespace dotrelay::test {
+namespace {
+
+struct Table {
+  Slab<Query> queries;
+  Slab<Waiter> waiters;
+  InFlight in_flight{queries, {1, 2}};
+
+  QueryHandle add(const Octets& qname, std::uint16_t flags = 0) {
+    const QueryKey key{{qname, 1, 1}, flags, false, {}};
+    const QueryHandle handle = queries.emplace(key, in_flight.hash(key.question), TimePoint{}, waiters);
+    in_flight.list(handle);
+    return handle;
+  }
+  QueryHandle find(const Octets& qname, std::uint16_t flags = 0) {
+    const QueryKey key{{qname, 1, 1}, flags, false, {}};
+    return in_flight.find(key, in_flight.hash(key.question));
+  }
+};
+
+TEST_CASE("questions are found whatever their case, until they are unlisted") {
+  Table table;
+  const QueryHandle handle = table.add(name("www.example"));
+  CHECK(table.find(name("WWW.Example")) == handle);
+  CHECK_FALSE(table.find(name("www.example"), 0x0100));
+  table.in_flight.unlist(handle);
+  CHECK_FALSE(table.find(name("www.example")));
+  table.in_flight.unlist(handle);  // twice does no harm
+}
+
+TEST_CASE("thousands of questions in one table, taken out in another order") {
+  Table table;
+  std::vector<QueryHandle> handles;
+  for (int i = 0; i < 20'000; ++i) handles.push_back(table.add(name("n" + std::to_string(i) + ".example")));
+  for (int i = 0; i < 20'000; i += 2) table.in_flight.unlist(handles[static_cast<std::size_t>(i)]);
+  bool right = true;
+  for (int i = 0; i < 20'000; ++i) {
+    const QueryHandle found = table.find(name("n" + std::to_string(i) + ".example"));
+    right = right && (i % 2 == 0 ? !found : found == handles[static_cast<std::size_t>(i)]);
+  }
+  CHECK(right);
+}
+
+TEST_CASE("the hash covers the longest name, the type and the class, and not the case") {
+  Table table;
+  const Octets longest = name_of_size(255);
+  Octets capitals = longest;
+  for (std::uint8_t& octet : capitals) octet = octet == 'n' ? 'N' : octet;
+  const auto hash = [&](const Octets& qname, std::uint16_t type, std::uint16_t klass) {
+    return table.in_flight.hash({qname, type, klass});
+  };
+  CHECK(hash(longest, 1, 1) == hash(capitals, 1, 1));
+  CHECK(hash(longest, 1, 1) != hash(longest, 2, 1));
+  CHECK(hash(longest, 1, 1) != hash(longest, 1, 3));
+  CHECK(hash(longest, 1, 1) != hash(name_of_size(254), 1, 1));
+}
+
+TEST_CASE("a client's quota is 8,192 and comes back") {
+  ClientQuota quota({1, 2});
+  IpAddress client;
+  client.octets = {10, 0, 0, 1};
+  std::uint32_t place = 0;
+  for (std::uint32_t i = 0; i < ClientQuota::kMaxWaiting; ++i) {
+    const auto taken = quota.take(client);
+    REQUIRE(taken);
+    place = *taken;
+  }
+  CHECK_FALSE(quota.take(client));
+  quota.give_back(place);
+  CHECK(quota.take(client));
+  CHECK_FALSE(quota.take(client));
+}
+
+}  // namespace
+}  // namespace dotrelay::test
