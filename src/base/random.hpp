@@ -10,8 +10,12 @@ namespace dotrelay {
 
 class Random {
  public:
-  /// Seeded by the system.
-  Random() : engine_(std::random_device{}()) {}
+  /// Seeded by the system, with more than one word: hash keys are drawn from it.
+  Random() {
+    std::random_device system;
+    std::seed_seq seed{system(), system(), system(), system(), system(), system(), system(), system()};
+    engine_.seed(seed);
+  }
   explicit Random(std::uint32_t seed) : engine_(seed) {}
 
   std::uint32_t u32() { return engine_(); }

@@ -72,8 +72,6 @@ inline constexpr std::uint16_t zoneversion = 19;     // RFC 9660
 /// Extended DNS Errors that the relay itself says (RFC 8914 4).
 enum class ExtendedError : std::uint16_t {
   other = 0,
-  prohibited = 18,
-  not_supported = 21,
   no_reachable_authority = 22,
   network_error = 23,
 };

@@ -20,14 +20,15 @@ Bytes read_plain_name(ByteReader& reader) {
 }
 
 bool skip_name(ByteReader& reader) {
+  const std::size_t begin = reader.offset();
   std::size_t length = 0;
   for (;;) {
     const std::uint8_t label = reader.u8();
     if (reader.failed()) return false;
     if (label == 0) return true;
     if ((label & 0xc0) == 0xc0) {
-      reader.u8();
-      return !reader.failed();
+      const std::size_t target = (std::size_t{label} & 0x3fU) << 8 | reader.u8();
+      return !reader.failed() && target < begin;  // RFC 1035 4.1.4: a prior occurrence
     }
     if (label > kMaxLabel) return false;
     reader.take(label);

@@ -20,7 +20,8 @@ inline std::uint8_t fold_case(std::uint8_t octet) {
 /// its octets with the root label, or nothing when it is malformed.
 Bytes read_plain_name(ByteReader& reader);
 
-/// Moves past a name that may end in a compression pointer; the pointer is not followed. False when malformed.
+/// Moves past a name that may end in a compression pointer; the pointer is not followed, but must point before the
+/// name, counted from the beginning of what the reader reads. False when malformed.
 bool skip_name(ByteReader& reader);
 
 /// RFC 4343: ASCII letters compare without case.

@@ -82,6 +82,12 @@ void TcpClients::remove(Handle<TcpSession> session) {
   sessions_.erase(session);
 }
 
+bool TcpClients::add_unread(std::size_t octets) {
+  if (unread_ + octets > kMaxUnreadOfAll) return false;
+  unread_ += octets;
+  return true;
+}
+
 void TcpClients::close_expired() {
   check_scheduled_ = false;
   const TimePoint now = Clock::now();

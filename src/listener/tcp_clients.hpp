@@ -14,6 +14,10 @@ namespace dotrelay {
 
 class TcpClients final : public ReplyChannel {
  public:
+  /// Octets of answers that all clients together have not taken. The client that would exceed it is reset: answers that
+  /// are owed already cannot be held back by not reading.
+  static constexpr std::size_t kMaxUnreadOfAll = 32 * 1024 * 1024;
+
   /// At most `limit` clients, which may be idle for `idle`. The references outlive this object.
   TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, std::size_t limit, Duration idle);
 
@@ -32,6 +36,9 @@ class TcpClients final : public ReplyChannel {
   Accepted accept(Bytes message, const IpAddress& source, Handle<TcpSession> session, TimePoint now);
   void touch(Handle<TcpSession> session);
   void remove(Handle<TcpSession> session);
+  /// Counts octets that wait for clients. False when there are too many; then nothing is counted.
+  bool add_unread(std::size_t octets);
+  void subtract_unread(std::size_t octets) { unread_ -= octets; }
 
  private:
   bool make_room();
@@ -44,6 +51,7 @@ class TcpClients final : public ReplyChannel {
   std::size_t limit_;
   Duration idle_;
   dns::Transport transport_;
+  std::size_t unread_ = 0;
   Slab<TcpSession> sessions_;
   LinkedList<TcpSession, &TcpSession::by_activity> by_activity_;
   Timer check_;

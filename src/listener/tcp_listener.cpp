@@ -1,6 +1,7 @@
 // See tcp_listener.hpp.
 #include "listener/tcp_listener.hpp"
 
+#include "net/sockets.hpp"
 #include "net/tcp_acceptor.hpp"
 
 #include <sys/socket.h>
@@ -37,6 +38,11 @@ void TcpListener::drain() {
   }
   resume_.set(kNever);
   poller_.watch(false, false);
+}
+
+void TcpListener::leave() {
+  drain();
+  leave_port(fd_, Protocol::tcp);
 }
 
 /// False when nobody waits, or nobody can be served now.

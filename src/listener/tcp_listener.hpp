@@ -18,6 +18,9 @@ class TcpListener final : private PollListener {
   /// Accepts those who wait and then no more.
   void drain();
 
+  /// drain(), with the port left to others for good, in every process that holds the socket.
+  void leave();
+
  private:
   void on_poll(bool readable, bool writable) noexcept override;
   bool accept_one();

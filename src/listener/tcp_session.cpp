@@ -11,6 +11,8 @@ namespace dotrelay {
 TcpSession::TcpSession(TcpClients& clients, UniqueFd fd, const IpAddress& source)
     : clients_(clients), stream_(clients.loop(), std::move(fd), *this), source_(source), last_activity_(Clock::now()) {}
 
+TcpSession::~TcpSession() { clients_.subtract_unread(output_.size()); }
+
 void TcpSession::start(Handle<TcpSession> handle) {
   handle_ = handle;
   watch();
@@ -49,9 +51,10 @@ void TcpSession::take_queries(TimePoint now) {
   while (may_take_queries()) {
     const std::optional<Bytes> message = dns::first_frame(input_.bytes());
     if (!message) break;
+    ++owed_;  // before accept(), which may deliver a failure at once
     const Accepted accepted = clients_.accept(*message, source_, handle_, now);
     input_.consume(dns::kFramePrefix + message->size());
-    if (accepted.kind == Accepted::Kind::waiting) ++owed_;
+    if (accepted.kind != Accepted::Kind::waiting) --owed_;
     if (accepted.kind == Accepted::Kind::answered) append(accepted.answer);
     last_activity_ = message_began_ = now;
     clients_.touch(handle_);
@@ -65,15 +68,20 @@ void TcpSession::answer(Bytes message) {
 }
 
 void TcpSession::append(Bytes message) {
+  clients_.loop().flush_at_turn_end(*this);
+  if (overflowed_ || !clients_.add_unread(dns::kFramePrefix + message.size())) {
+    overflowed_ = true;
+    return;
+  }
   // The time to take answers runs from when there is something to take.
   if (output_.empty()) last_activity_ = Clock::now();
   output_.append(dns::frame_prefix(message.size()));
   output_.append(message);
-  clients_.loop().flush_at_turn_end(*this);
 }
 
 void TcpSession::flush() noexcept {
-  if (!write()) return clients_.remove(handle_);
+  if (overflowed_) reset();
+  if (overflowed_ || !write()) return clients_.remove(handle_);
   // Queries that waited because too much was owed.
   const TimePoint now = Clock::now();
   take_queries(now);
@@ -84,10 +92,11 @@ void TcpSession::flush() noexcept {
 /// False when the connection is broken.
 bool TcpSession::write() {
   const std::size_t before = output_.size();
-  if (stream_.write(output_) != 0) return false;
+  const bool broken = stream_.write(output_) != 0;
   if (output_.size() < before) last_activity_ = Clock::now();
+  clients_.subtract_unread(before - output_.size());
   if (output_.empty()) output_.shrink(0);
-  return true;
+  return !broken;
 }
 
 void TcpSession::watch() { stream_.watch(!input_ended_ && !draining_ && may_take_queries(), !output_.empty()); }

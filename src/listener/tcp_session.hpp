@@ -20,6 +20,7 @@ class TcpSession final : private PollListener, private FlushTarget {
   static constexpr std::size_t kMaxUnread = 256 * 1024;
 
   TcpSession(TcpClients& clients, UniqueFd fd, const IpAddress& source);
+  ~TcpSession() override;
 
   /// To be called once, when the session is in its slab under `handle`.
   void start(Handle<TcpSession> handle);
@@ -61,6 +62,7 @@ class TcpSession final : private PollListener, private FlushTarget {
   std::size_t owed_ = 0;
   bool input_ended_ = false;
   bool draining_ = false;
+  bool overflowed_ = false;    ///< answers were dropped: the connection is of no use any more
   TimePoint last_activity_;    ///< the latest whole query, or progress in sending
   TimePoint message_began_{};  ///< when the first octet of the query that is now half there came
 };

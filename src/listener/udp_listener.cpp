@@ -1,6 +1,8 @@
 // See udp_listener.hpp.
 #include "listener/udp_listener.hpp"
 
+#include "net/sockets.hpp"
+
 namespace dotrelay {
 namespace {
 
@@ -31,6 +33,11 @@ void UdpListener::drain() {
   for (int i = 0; i < kMaxBatchesAtDrain && receive_batch(); ++i) {
   }
   poller_.watch(false, !sender_.empty());
+}
+
+void UdpListener::leave() {
+  leave_port(fd_, Protocol::udp);
+  drain();
 }
 
 /// False when nothing more is there.

@@ -21,6 +21,9 @@ class UdpListener final : public ReplyChannel, private PollListener, private Flu
   /// Reads what has arrived and then no more; answers still leave.
   void drain();
 
+  /// drain(), with the port left to others for good, in every process that holds the socket.
+  void leave();
+
   /// No answer waits to be sent.
   [[nodiscard]] bool flushed() const { return sender_.empty(); }
 

@@ -12,6 +12,7 @@ namespace {
 
 /// The library leaves this bit of its flags to callers.
 constexpr std::uint32_t kNoPinMatches = MBEDTLS_X509_BADCERT_OTHER;
+constexpr std::uint32_t kNotTrusted = MBEDTLS_X509_BADCERT_NOT_TRUSTED;
 
 std::int64_t seconds_of(const mbedtls_x509_time& time) {
   tm utc{};
@@ -65,13 +66,14 @@ int CertificateJudge::judge(void* self, mbedtls_x509_crt* certificate, int depth
 void CertificateJudge::see(const mbedtls_x509_crt& certificate, bool is_server, std::uint32_t& flags) {
   expiry_ = std::min(expiry_, seconds_of(certificate.valid_to));
   const std::vector<PublicKeyPin>& pins = context_.settings.pins;
-  if (!pins.empty() && std::ranges::find(pins, public_key_pin(certificate)) != pins.end()) {
-    (is_server ? server_pinned_ : chain_pinned_) = true;
-  }
+  const bool pinned = !pins.empty() && std::ranges::find(pins, public_key_pin(certificate)) != pins.end();
+  if (pinned) (is_server ? server_pinned_ : chain_pinned_) = true;
   const bool pins_alone = context_.settings.authorities == nullptr;
   if (!is_server) {
     findings_ |= flags;
-    above_ |= flags;
+    // With pins alone trust begins at the pinned certificate, which nobody above needs to vouch for. Below it
+    // NOT_TRUSTED stays: the library also says it of a certificate whose issuer has the right name and did not sign it.
+    above_ = pinned ? flags & ~kNotTrusted : above_ | flags;
     // With pins alone the verdict falls at the server's certificate, which comes last.
     if (pins_alone) flags = 0;
     return;
@@ -90,7 +92,7 @@ void CertificateJudge::see(const mbedtls_x509_crt& certificate, bool is_server, 
 std::uint32_t CertificateJudge::verdict(std::uint32_t server_flags) const {
   if (server_pinned_) return 0;
   if (!chain_pinned_) return kNoPinMatches;
-  return (server_flags | above_) & ~static_cast<std::uint32_t>(MBEDTLS_X509_BADCERT_NOT_TRUSTED);
+  return server_flags | above_;
 }
 
 std::string CertificateJudge::findings() const {

@@ -122,6 +122,22 @@ UniqueFd begin_connect(const Endpoint& endpoint, int& error) {
   return {};
 }
 
+void leave_port(int fd, Protocol protocol) {
+  if (protocol == Protocol::tcp) {
+    shutdown(fd, SHUT_RDWR);
+    return;
+  }
+  // A connected UDP socket only gets what its peer sends; here the peer is the socket itself.
+  SocketAddress own;
+  if (getsockname(fd, own.raw(), &own.size) != 0) return;
+  Endpoint self = to_endpoint(own);
+  if (self.address.is_unspecified()) {
+    self.address = *parse_ip_address(self.address.is_v6 ? "::1" : "127.0.0.1");
+  }
+  const SocketAddress peer = to_socket_address(self);
+  connect(fd, peer.raw(), peer.size);
+}
+
 int take_socket_error(int fd) {
   int error = 0;
   socklen_t size = sizeof error;
@@ -132,6 +148,8 @@ bool path_is_silent(int fd) {
   tcp_info info{};
   socklen_t size = sizeof info;
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_unacked == 0) return false;
+  // The retransmission timer is always longer than the limit below; and it restarts tcpi_last_data_sent.
+  if (info.tcpi_retransmits > 0) return true;
   const std::uint64_t limit = std::uint64_t{info.tcpi_rtt} + kAcknowledgementSlackMicroseconds;
   // Since the last acknowledgement came and since the last octets left, both in milliseconds.
   return std::min(info.tcpi_last_ack_recv, info.tcpi_last_data_sent) * std::uint64_t{1000} > limit;

@@ -38,6 +38,11 @@ UniqueFd open_listener(const Endpoint& endpoint, Protocol protocol, int& error);
 /// once.
 UniqueFd begin_connect(const Endpoint& endpoint, int& error);
 
+/// Takes the socket out of the group of those that share its port, while answers can still be sent from it: the kernel
+/// gives what arrives from now on to the others, also when another process holds the same socket. What a listening
+/// socket still has queued is reset.
+void leave_port(int fd, Protocol protocol);
+
 /// The pending error of a socket, which is cleared by asking.
 int take_socket_error(int fd);
 

@@ -104,6 +104,7 @@ void TlsSession::decrypt() {
             keep_ticket();
             continue;
           }
+          if (again != MBEDTLS_ERR_SSL_WANT_READ) return fail(again);
           return;
         }
         continue;

@@ -196,7 +196,7 @@ class Supervisor {
     log_.info("stopping: answering what has been read");
     for (WorkerEntry& worker : workers_) {
       worker.restart->set(kNever);
-      if (worker.pid != 0) kill(worker.pid, SIGTERM);
+      if (worker.pid != 0) worker.readiness->dismiss();
     }
     stop_limit_.set(Clock::now() + config_.relay.deadline + kStopSlack);
     reap();

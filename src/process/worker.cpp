@@ -86,9 +86,13 @@ class Worker final : private PollListener {
     forwarder_timer_.set(forwarder_.next_timeout(Clock::now()));
   }
 
-  /// The control socket only ever says that the supervisor has gone.
+  /// The control socket only ever says that the supervisor stops or has gone. Nobody will serve these sockets after
+  /// this worker then, so another relay on the same port is to get all clients from now on. (A worker that a signal
+  /// ends has a successor, which needs the sockets.)
   void on_poll(bool, bool) noexcept override {
     control_.watch(false, false);
+    for (UdpListener& listener : udp_listeners_) listener.leave();
+    for (TcpListener& listener : tcp_listeners_) listener.leave();
     drain();
   }
 

@@ -14,6 +14,11 @@ namespace {
 /// In the child between fork and exec: only async-signal-safe calls (signal-safety(7)).
 [[noreturn]] void become_worker(const std::vector<int>& descriptors, std::array<char*, 6>& arguments) {
   for (const int fd : descriptors) fcntl(fd, F_SETFD, 0);
+  // The handlers inherited from the supervisor would swallow a signal that comes before exec.
+  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) std::signal(number, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
   execv("/proc/self/exe", arguments.data());
   _exit(127);
 }
@@ -39,8 +44,13 @@ Result<StartedWorker> start_worker(Inheritance inheritance, const std::string& c
                                     config_option.data(), file.data(),   nullptr};
   const std::vector<int> inherited = inheritance.descriptors();
 
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
   started.pid = fork();
   if (started.pid == 0) become_worker(inherited, arguments);
+  sigprocmask(SIG_SETMASK, &before, nullptr);
   if (started.pid < 0) return Error{std::string("cannot start: ") + std::strerror(errno)};
   return started;
 }
@@ -49,6 +59,8 @@ ReadinessWatch::ReadinessWatch(Loop& loop, UniqueFd control, std::function<void(
     : control_(std::move(control)), ready_(std::move(ready)), poller_(loop, control_.get(), *this) {
   poller_.watch(true, false);
 }
+
+void ReadinessWatch::dismiss() { shutdown(control_.get(), SHUT_WR); }
 
 void ReadinessWatch::on_poll(bool, bool) noexcept {
   char octet = 0;

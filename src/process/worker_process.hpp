@@ -28,6 +28,9 @@ class ReadinessWatch final : private PollListener {
   /// `ready` is called once, when the worker says so.
   ReadinessWatch(Loop& loop, UniqueFd control, std::function<void()> ready);
 
+  /// Tells the worker to drain and exit without a successor, as it also does when the supervisor is gone.
+  void dismiss();
+
  private:
   void on_poll(bool readable, bool writable) noexcept override;
 

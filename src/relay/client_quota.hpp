@@ -13,9 +13,9 @@ namespace dotrelay {
 
 class ClientQuota {
  public:
-  /// Queries waiting at once for one address (DNSBomb, CVE-2024-33655). A quarter of what a worker takes on: a node
+  /// Queries waiting at once for one address (DNSBomb, CVE-2024-33655). Half of what a worker takes on: a node
   /// whose pods share one address still works, one client alone cannot take everything.
-  static constexpr std::uint32_t kMaxWaiting = 8192;
+  static constexpr std::uint32_t kMaxWaiting = 32768;
 
   explicit ClientQuota(HashKey key) : key_(key), waiting_(kPlaces) {}
 

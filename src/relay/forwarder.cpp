@@ -17,8 +17,7 @@ Forwarder::Forwarder(const Config& config, Dialer& dialer, Counters& counters, L
       log_(log),
       random_(random),
       hash_key_{random.u64(), random.u64()},
-      // A quarter: with three upstreams each has been asked before the last quarter of the client's time begins.
-      patience_(config.relay.deadline / 4),
+      patience_(std::min(config.relay.deadline / 4, kMaxPatience)),
       in_flight_(queries_, hash_key_),
       quota_(hash_key_),
       upstreams_(config.upstreams, random),
@@ -117,7 +116,7 @@ void Forwarder::add_waiter(QueryHandle handle, const Incoming& incoming, const d
 
 /// Sends the query to the best upstream that it has not asked yet, or lets it wait for one.
 void Forwarder::route(QueryHandle handle, TimePoint now) {
-  for (;;) {
+  for (bool refused = false;;) {
     Query& query = queries_.get(handle);
     room_.remove(handle);
     const UpstreamSet::Choice choice = query.may_be_sent()
@@ -127,6 +126,7 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
     switch (choice.kind) {
       case UpstreamSet::Choice::Kind::send:
         if (send(handle, choice.connection, now)) return;
+        refused = true;
         break;
       case UpstreamSet::Choice::Kind::dial:
         dial(choice.target, now);
@@ -136,6 +136,8 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
         room_.push_back(handle);
         return;
       case UpstreamSet::Choice::Kind::none:
+        // Too much waits for the upstreams already: better an early error than another one in the queue.
+        if (refused && query.attempts.empty() && !query.error) return fail(handle, now);
         if (wait_in_room(handle, now)) return;
         break;
     }
@@ -158,7 +160,8 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
     fail(handle, now);
     return true;
   }
-  if (query.asked == upstreams_.everyone()) {
+  if (query.asked != 0) {
+    // No answer and no error came from those that were asked: they may be asked again. may_be_sent() bounds it.
     query.asked = 0;
     query.stale = 0;
     return false;
@@ -193,12 +196,13 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, Tim
     return false;
   }
   counters_.add(Counter::upstream_queries);
+  pooled.idle_since = now;
   query.attempts.push_back({connection_handle, id, upstream, now});
   ++query.sendings;
   query.patience_until = now + patience_;
   patience_queue_.remove(handle);
   patience_queue_.push_back(handle);
-  if (const auto target = upstreams_.wants_more(upstream)) dial(*target, now);
+  if (const auto target = upstreams_.wants_more(upstream, now)) dial(*target, now);
   return true;
 }
 
@@ -231,10 +235,15 @@ void Forwarder::on_patience_over(QueryHandle handle, TimePoint now) {
     if (upstreams_.connections().find(connection) == nullptr) continue;
     close(connection, {CloseKind::timed_out, "connection timed out"}, now);
   }
-  Query* const query = queries_.find(handle);
+  Query* query = queries_.find(handle);
   if (query == nullptr || query->attempts.empty()) return;  // close() has routed or answered it
   for (const Attempt& attempt : query->attempts) query->asked |= UpstreamMask{1} << attempt.upstream;
   route(handle, now);
+  // Nobody else to ask: look at the connection again later.
+  query = queries_.find(handle);
+  if (query == nullptr || query->attempts.empty() || query->by_patience.linked) return;
+  query->patience_until = now + patience_;
+  patience_queue_.push_back(handle);
 }
 
 void Forwarder::on_timer(TimePoint now) {

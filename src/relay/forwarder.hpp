@@ -50,6 +50,10 @@ class Forwarder final : public ConnectionEvents {
   /// Frames from an upstream that match no query before its connection is closed.
   static constexpr int kMaxBadFrames = 8;
 
+  /// After this time, or a quarter of the deadline when that is shorter, the next upstream is asked as well: with three
+  /// upstreams and the default deadline each has been asked before the last quarter of the client's time begins.
+  static constexpr Duration kMaxPatience = std::chrono::seconds(1);
+
   /// The references outlive the forwarder.
   Forwarder(const Config& config, Dialer& dialer, Counters& counters, Log& log, Random& random);
   ~Forwarder() override;

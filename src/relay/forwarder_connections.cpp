@@ -60,10 +60,9 @@ void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
   const PooledConnection& pooled = upstreams_.connections().get(handle);
   const AddressIndex index{pooled.upstream, pooled.address};
   UpstreamAddress& address = upstreams_.address(index);
-  const bool recovered = address.health.on_success();
-  if (recovered || !address.ever_ready) {
-    log_.info("upstream " + upstreams_.label(index) + (address.ever_ready ? ": works again, " : ": ready, ") +
-              pooled.connection->description());
+  address.health.on_ready();
+  if (!address.ever_ready) {
+    log_.info("upstream " + upstreams_.label(index) + ": ready, " + pooled.connection->description());
   } else if (log_.enabled(LogLevel::debug)) {
     log_.debug("upstream " + upstreams_.label(index) + ": connected, " + pooled.connection->description());
   }
@@ -100,7 +99,11 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
     return on_bad_frame(connection_handle, now);
   }
   counters_.add(Counter::upstream_answers);
-  pooled.answered = true;
+  if (!std::exchange(pooled.answered, true)) {
+    const AddressIndex index{pooled.upstream, pooled.address};
+    if (upstreams_.address(index).health.on_answer())
+      log_.info("upstream " + upstreams_.label(index) + ": works again");
+  }
   pooled.pending.remove(id);
   if (pooled.pending.live() == 0) pooled.idle_since = now;
   std::erase_if(query.attempts, [&](const Attempt& attempt) {
@@ -149,7 +152,11 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
     std::erase_if(queries_.get(query).attempts, [&](const Attempt& attempt) { return attempt.connection == handle; });
   }
   upstreams_.remove(handle);
-  if (is_failure) {
+  if (is_failure && !was_ready && upstreams_.has_ready(index)) {
+    // The server does not want another connection beside those it serves: the address is well.
+    upstreams_.address(index).no_more_until = now + Health::kMaxBackOff;
+    log_.debug("upstream " + upstreams_.label(index) + ": no further connection (" + told.text + ")");
+  } else if (is_failure) {
     note_failure(index, told, now);
   } else if (log_.enabled(LogLevel::debug)) {
     log_.debug("upstream " + upstreams_.label(index) + ": closed (" + reason.text + ")");

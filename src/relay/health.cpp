@@ -5,15 +5,17 @@
 
 namespace dotrelay {
 
-bool Health::on_success() {
-  const bool recovered = failing();
+bool Health::on_answer() {
+  const bool recovered = !told_.empty();
   failure_.reset();
+  told_.clear();
   back_off_ = {};
   return recovered;
 }
 
 bool Health::on_failure(const CloseReason& reason, TimePoint now, Random& random) {
-  const bool news = !failing() || failure_->text != reason.text;
+  const bool news = told_ != reason.text;
+  told_ = reason.text;
   const Duration first = reason.kind == CloseKind::authentication ? kFirstAuthenticationBackOff : kFirstBackOff;
   back_off_ = back_off_ == Duration{} ? first : std::min(back_off_ * 2, kMaxBackOff);
   // A quarter either way keeps many workers and many relays from trying in step.

@@ -29,10 +29,14 @@ class Health {
     return failing() && (failure_->kind == CloseKind::authentication || failure_->kind == CloseKind::no_route);
   }
 
-  /// True when this ends a failure.
-  bool on_success();
+  /// A connection is ready: queries may try it.
+  void on_ready() { failure_.reset(); }
 
-  /// True when this is news: the first failure, or one with another cause.
+  /// A connection brought its first answer: only that proves that the upstream works, and ends the back-off. True when
+  /// there had been a failure since the last such proof.
+  bool on_answer();
+
+  /// True when this is news: the first failure since an answer, or one with another cause.
   bool on_failure(const CloseReason& reason, TimePoint now, Random& random);
 
   void on_dial(TimePoint now) { last_dial_ = now; }
@@ -42,6 +46,7 @@ class Health {
 
  private:
   std::optional<CloseReason> failure_;
+  std::string told_;  ///< the latest failure's text, until an answer comes
   std::optional<TimePoint> last_dial_;
   TimePoint back_off_until_{};
   Duration back_off_{};

@@ -44,6 +44,13 @@ bool UpstreamSet::any_ready() const {
   return std::ranges::any_of(upstreams_, [&](const Upstream& upstream) { return count_ready(upstream) > 0; });
 }
 
+bool UpstreamSet::has_ready(AddressIndex index) const {
+  return std::ranges::any_of(upstreams_[index.upstream].connections, [&](ConnectionHandle handle) {
+    const PooledConnection& connection = connections_.get(handle);
+    return connection.ready && connection.address == index.address;
+  });
+}
+
 std::vector<AddressIndex> UpstreamSet::trials_due(std::size_t before, bool urgent, TimePoint now) const {
   std::vector<AddressIndex> due;
   for (std::size_t i = 0; i < before; ++i) {
@@ -59,13 +66,14 @@ std::vector<AddressIndex> UpstreamSet::trials_due(std::size_t before, bool urgen
   return due;
 }
 
-std::optional<AddressIndex> UpstreamSet::wants_more(std::size_t index) const {
+std::optional<AddressIndex> UpstreamSet::wants_more(std::size_t index, TimePoint now) const {
   const Upstream& upstream = upstreams_[index];
   if (count_dials(upstream) > 0 || count_ready(upstream) >= kMaxConnections) return std::nullopt;
   const ConnectionHandle best = best_ready(upstream, {});
   if (!best) return std::nullopt;
   const PooledConnection& connection = connections_.get(best);
   if (connection.pending.live() < kComfortableLoad) return std::nullopt;
+  if (now < upstream.addresses[connection.address].no_more_until) return std::nullopt;
   return AddressIndex{index, connection.address};
 }
 

@@ -46,7 +46,8 @@ struct UpstreamAddress {
   Endpoint endpoint;
   Health health;
   bool ever_ready = false;
-  std::size_t dials = 0;  ///< connections that are not ready yet
+  TimePoint no_more_until{};  ///< the server refused a further connection beside one that works
+  std::size_t dials = 0;      ///< connections that are not ready yet
 };
 
 struct Upstream {
@@ -118,7 +119,10 @@ class UpstreamSet {
   [[nodiscard]] std::vector<AddressIndex> trials_due(std::size_t before, bool urgent, TimePoint now) const;
 
   /// Where another connection to a loaded upstream should go, if it should.
-  [[nodiscard]] std::optional<AddressIndex> wants_more(std::size_t upstream) const;
+  [[nodiscard]] std::optional<AddressIndex> wants_more(std::size_t upstream, TimePoint now) const;
+
+  /// Whether the address has a ready connection.
+  [[nodiscard]] bool has_ready(AddressIndex index) const;
 
   /// Whether waiting can help a query that may not use `excluded`: some other upstream is being dialled or may come
   /// back within seconds.

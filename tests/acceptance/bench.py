@@ -6,6 +6,7 @@ The relay is $DOTRELAY_BINARY, else build/dotrelay.
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,10 @@ def arguments(description, *options):
 def cpu_seconds(pids):
     """User and system time of the processes, from the scheduler's nanoseconds: /proc/PID/stat counts in hundredths of a second."""
     return sum(int(task.read_text().split()[0]) for pid in pids for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+
+
+def resident_kib(pid):
+    return int(re.search(r"^VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M).group(1))
 
 
 @contextlib.contextmanager
@@ -89,6 +94,10 @@ class Bench:
         every = os.sched_getaffinity(0)
         self.relay_cores = (relay_cores or set()) & every or every
         self.other_cores = every - self.relay_cores or every
+
+    def relay_memory(self):
+        """KiB resident in the supervisor and in each worker."""
+        return [resident_kib(pid) for pid in (self.relay.supervisor, *self.relay.workers())]
 
     def relay_cpu_seconds(self):
         return cpu_seconds([self.relay.supervisor, *self.relay.workers()])

@@ -117,7 +117,7 @@ def run(port, tcp, count, sessions, in_flight, patience):
 
 
 def main():
-    options = arguments(__doc__, ("--count", 1000000, "names for each transport"), ("--delay", 30.0, "answers wait up to this (ms)"),
+    options = arguments(__doc__, ("--count", 1000000, "names for each transport"), ("--delay", 50.0, "answers wait up to this (ms)"),
                         ("--sessions", 20, "client sockets"), ("--in-flight", 1000, "questions in flight"), ("--workers", 2, "of the relay"),
                         ("--patience", 15.0, "seconds without any answer after which the rest is lost"))
     goals = Goals()

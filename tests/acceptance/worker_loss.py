@@ -136,7 +136,8 @@ def measure(bench, goals, sent, options):
         load.run(after(1), 5)
     load.finish()
     name = sent.name
-    goals.state(f"{name}: seconds to replacement", " ".join("never" if seconds is None else f"{seconds:.3f}" for seconds in took), None not in took)
+    goals.state(f"{name}: seconds to replacement", " ".join("never" if seconds is None else f"{seconds:.3f}" for seconds in took),
+                None not in took)
     for transport, outcomes in load.outcomes.items():
         asked = sum(outcomes.values())
         goals.state(f"{name} {transport}: asked, answered right", f"{asked}, {outcomes['right']}; slowest {load.slowest[transport]:.2f} s")

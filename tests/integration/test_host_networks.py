@@ -24,17 +24,17 @@ def add_addresses(addresses):
 
 def is_served(port, address):
     """Whether a client with this address (asking the same address, so that no route matters) gets an answer over UDP and TCP."""
-    with UdpClient(port, host=address, source=address) as udp:
-        udp.send(raw_query("network.example"))
-        octets = udp.receive(timeout=0.1 if address in PUBLIC else 3)
-        if octets is not None:
-            assert_right(parse(octets), "network.example")
     try:
         with TcpClient(port, host=address, source=address) as tcp:
             tcp.send(raw_query("network.example"))
             over_tcp = tcp.receive()
     except OSError:
-        over_tcp = None
+        over_tcp = None   # reset already while sending
+    with UdpClient(port, host=address, source=address) as udp:
+        udp.send(raw_query("network.example"))
+        octets = udp.receive(timeout=3 if over_tcp else 0.05)
+    if octets is not None:
+        assert_right(parse(octets), "network.example")
     assert (octets is None) == (over_tcp is None), address
     return octets is not None
 

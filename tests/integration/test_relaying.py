@@ -10,6 +10,7 @@ import pytest
 
 from support import behaviours, clients, dns_answers
 from support.clients import TcpClient, UdpClient, ask, assert_right, raw_query, rcode
+from support.event_loop import wait_until
 
 TYPES = ["A", "AAAA", "MX", "TXT", "NS", "SRV", "HTTPS", "CAA", "DNSKEY", "ANY", "TYPE65280"]
 names = (f"name-{number}.relaying.example" for number in itertools.count())
@@ -150,6 +151,7 @@ def test_longest_name_and_root(shared_relay):
 def test_no_log_line_per_query(make_upstream, make_relay):
     relay = make_relay(make_upstream())
     relay.ask("first.example")
+    wait_until(lambda: relay.has_logged("ready, TLS"), what="the line about the upstream")
     before = len(relay.lines)
     for number in range(20):
         relay.ask(f"log-{number}.example")

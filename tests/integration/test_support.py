@@ -11,7 +11,7 @@ import pytest
 from support import behaviours, clients, dns_answers, tap_proxy
 from support.certificates import SERVER_NAME
 from support.event_loop import wait_until
-from support.relay import toml
+from support.relay import Relay, toml
 
 
 class DotClient:
@@ -216,3 +216,17 @@ def test_real_resolver_serves_the_zone(resolver, certificates):
 def test_toml_of_tables():
     assert toml({"listen": {"workers": 1, "addresses": ["a"]}, "upstream": [{"name": "x"}, {"name": "y"}]}) == (
         '[listen]\nworkers = 1\naddresses = ["a"]\n[[upstream]]\nname = "x"\n[[upstream]]\nname = "y"\n')
+
+
+@pytest.mark.parametrize("line, clean", [
+    ("==7==ERROR: AddressSanitizer: heap-use-after-free on address 0x60", False), ("==7==ERROR: LeakSanitizer: detected memory leaks", False),
+    ("src/dns/edns.cpp:7:3: runtime error: left shift of negative value", False), ("SUMMARY: UndefinedBehaviorSanitizer: x", False),
+    ("2026-11-23T09:30:00.123Z error   worker 1: upstream one (127.0.0.1:853): certificate expired", True)])
+def test_broken_relays_are_noticed_in_their_log(tmp_path, line, clean):
+    relay = Relay(tmp_path, {"name": "one"}, start=False)
+    relay.lines = ["2026-11-23T09:30:00.123Z info    supervisor: ready: 1 worker", line]
+    if clean:
+        relay.assert_clean_log()
+    else:
+        with pytest.raises(AssertionError):
+            relay.assert_clean_log()

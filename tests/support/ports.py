@@ -1,4 +1,5 @@
 """Free ports below the kernel's range for outgoing connections, so that no socket takes one between the choice and its use."""
+import errno
 import itertools
 import os
 import socket
@@ -14,14 +15,16 @@ def is_free(port):
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     probe.bind((host, port))
-                except OSError:
-                    return False
+                except OSError as error:
+                    if error.errno != errno.EADDRNOTAVAIL:   # a host without IPv6
+                        return False
     return True
 
 
 def free_port():
     """A port that is free for UDP and TCP on both loopback addresses and was not given out before by this process."""
-    while True:
-        port = 10000 + next(_candidates) % 20000
+    for candidate in itertools.islice(_candidates, 20000):
+        port = 10000 + candidate % 20000
         if port != 12555 and is_free(port):
             return port
+    raise RuntimeError("no free port from 10000 to 29999")

@@ -17,7 +17,8 @@ TEST_CASE("without arguments: relay with the default file") {
 }
 
 TEST_CASE("the file may be named in three ways") {
-  for (const auto& arguments : {std::vector<const char*>{"--config", "a.toml"}, {"-c", "a.toml"}, {"--config=a.toml"}}) {
+  for (const auto& arguments :
+       {std::vector<const char*>{"--config", "a.toml"}, {"-c", "a.toml"}, {"--config=a.toml"}}) {
     const auto line = parse(arguments);
     REQUIRE(line);
     CHECK(line->config_file == "a.toml");
@@ -26,7 +27,8 @@ TEST_CASE("the file may be named in three ways") {
 }
 
 TEST_CASE("check takes a file before or behind it") {
-  for (const auto& arguments : {std::vector<const char*>{"check", "--config", "a.toml"}, {"--config", "a.toml", "check"}}) {
+  for (const auto& arguments :
+       {std::vector<const char*>{"check", "--config", "a.toml"}, {"--config", "a.toml", "check"}}) {
     const auto line = parse(arguments);
     REQUIRE(line);
     CHECK(line->action == CommandLine::Action::check);

@@ -33,9 +33,9 @@ TEST_CASE("anything else is refused") {
     CAPTURE(worker);
     CHECK_FALSE(Inheritance::from_arguments(worker, good));
   }
-  for (const char* descriptors : {"", "--descriptors", "--descriptors=", "--descriptors=5,6", "--descriptors=5,6,7,8",
-                                  "--descriptors=5,6,7,8,9,", "--descriptors=,5,6", "--descriptors=5,6,-7",
-                                  "--descriptors=5 6 7", "--descriptors=5,,6,7"}) {
+  for (const char* descriptors :
+       {"", "--descriptors", "--descriptors=", "--descriptors=5,6", "--descriptors=5,6,7,8", "--descriptors=5,6,7,8,9,",
+        "--descriptors=,5,6", "--descriptors=5,6,-7", "--descriptors=5 6 7", "--descriptors=5,,6,7"}) {
     CAPTURE(descriptors);
     CHECK_FALSE(Inheritance::from_arguments("--worker=1", descriptors));
   }

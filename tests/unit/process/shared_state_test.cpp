@@ -43,7 +43,8 @@ TEST_CASE("what is not our memory is refused") {
   CHECK_FALSE(SharedState::map(std::move(empty)));
   UniqueFd zeros(memfd_create("zeros", 0));
   REQUIRE(ftruncate(zeros.get(), 1 << 16) == 0);
-  CHECK(SharedState::map(std::move(zeros)).error().message == "the shared memory belongs to another version of dotrelay");
+  CHECK(SharedState::map(std::move(zeros)).error().message ==
+        "the shared memory belongs to another version of dotrelay");
   auto good = SharedState::create(4);
   UniqueFd cut(dup(good->fd()));
   UniqueFd small(memfd_create("small", 0));

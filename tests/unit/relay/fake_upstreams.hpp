@@ -51,11 +51,11 @@ struct Line {
   ConnectionHandle handle;
   Connection::State state = Connection::State::connecting;
   CloseReason reason;
-  std::deque<Octets> inbox;      ///< messages that the forwarder has not read yet
-  std::vector<SentQuery> sent;   ///< what the forwarder has sent
-  bool silent = false;           ///< TCP has octets that nobody acknowledges
-  bool takes_queries = true;     ///< false: too many octets wait already
-  bool gone = false;             ///< the forwarder has destroyed the connection
+  std::deque<Octets> inbox;                  ///< messages that the forwarder has not read yet
+  std::vector<SentQuery> sent;               ///< what the forwarder has sent
+  bool silent = false;                       ///< TCP has octets that nobody acknowledges
+  bool takes_queries = true;                 ///< false: too many octets wait already
+  bool gone = false;                         ///< the forwarder has destroyed the connection
   std::map<std::uint16_t, Octets> reserved;  ///< IDs under which a question waits, or was given up, unanswered
   bool id_reused = false;                    ///< a query was sent under one of those
 };
@@ -96,8 +96,8 @@ class FakeConnection final : public Connection {
     const unsigned rcode = current_[3] & 15U;
     const bool headless = current_[4] == 0 && current_[5] == 0 && rcode != 0 && rcode != 3;
     const Octets& question = found->second;
-    const bool same = current_.size() >= 12 + question.size() &&
-                      std::equal(question.begin(), question.end(), current_.begin() + 12);
+    const bool same =
+        current_.size() >= 12 + question.size() && std::equal(question.begin(), question.end(), current_.begin() + 12);
     if (headless || same) line_.reserved.erase(found);
   }
 

@@ -29,7 +29,7 @@ TEST_CASE("after one stale connection a query does not trust another of the same
   for (std::size_t i = 0; i < 257; ++i) relay.answer(0, i);
   relay.advance(milliseconds(1));
   const auto client = relay.ask("www.example");
-  REQUIRE(relay.line(0).sent.size() == 257);
+  REQUIRE(relay.line(0).sent.size() == 258);
   relay.end(0);
   CHECK(relay.line(1).sent.empty());
   REQUIRE(relay.upstreams.lines.size() == 3);
@@ -139,7 +139,8 @@ TEST_CASE("all upstreams down: SERVFAIL at the deadline with the cause of each i
   CHECK(relay.explanation(client) ==
         "22 up1 (192.0.2.1:853): connection refused; up2 (192.0.2.2:853): connection timed out");
   CHECK(relay.count(Counter::failed) == 1);
-  CHECK(contains(relay.logged(), "error   worker 1: no upstream is usable, clients get SERVFAIL: up1 (192.0.2.1:853): "));
+  CHECK(
+      contains(relay.logged(), "error   worker 1: no upstream is usable, clients get SERVFAIL: up1 (192.0.2.1:853): "));
 }
 
 TEST_CASE("while nothing is usable each upstream is dialled every 200 ms, and recovery answers at once") {
@@ -178,7 +179,8 @@ TEST_CASE("outage and recovery are said once each") {
   relay.answer(refused);
   CHECK(contains(relay.got(client), kNoError));
   const std::string log = relay.logged();
-  for (const char* once : {"no upstream is usable, clients get SERVFAIL", "queries are answered again", "connection refused; it is"}) {
+  for (const char* once :
+       {"no upstream is usable, clients get SERVFAIL", "queries are answered again", "connection refused; it is"}) {
     CAPTURE(once);
     CHECK(log.find(once) != std::string::npos);
     CHECK(log.find(once) == log.rfind(once));
@@ -241,7 +243,8 @@ TEST_CASE("a wrong certificate: answered at once with the cause, and tried seldo
   relay.end(0, CloseKind::authentication, "certificate expired");
   CHECK(relay.explanation(client) == "22 up1 (192.0.2.1:853): certificate expired");
   CHECK(relay.count(Counter::upstream_authentication_failures) == 1);
-  CHECK(contains(relay.logged(), "error   worker 1: upstream up1 (192.0.2.1:853): certificate expired; no query is sent"));
+  CHECK(contains(relay.logged(),
+                 "error   worker 1: upstream up1 (192.0.2.1:853): certificate expired; no query is sent"));
   const auto second = relay.ask("second.example");
   CHECK(relay.explanation(second) == "22 up1 (192.0.2.1:853): certificate expired");
   CHECK(relay.upstreams.lines.size() == 1);

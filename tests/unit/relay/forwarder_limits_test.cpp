@@ -21,7 +21,8 @@ TEST_CASE("one address may have 8,192 queries waiting; others are served meanwhi
 
 TEST_CASE("10,000 clients may share one question") {
   RelayFixture relay;
-  for (std::size_t i = 0; i < Forwarder::kMaxWaitersPerQuery; ++i) relay.ask("www.example", {.source = static_cast<unsigned>(1 + i % 2)});
+  for (std::size_t i = 0; i < Forwarder::kMaxWaitersPerQuery; ++i)
+    relay.ask("www.example", {.source = static_cast<unsigned>(1 + i % 2)});
   const auto refused = relay.ask("www.example", {.source = 3});
   CHECK(relay.explanation(refused) == "0 too many queries");
   const auto other = relay.ask("other.example", {.source = 3});
@@ -33,11 +34,13 @@ TEST_CASE("10,000 clients may share one question") {
 
 TEST_CASE("32,768 different questions at once, 65,536 clients, and all of it is given back") {
   RelayFixture relay;
-  for (std::size_t i = 0; i < Forwarder::kMaxQueries; ++i) relay.ask(numbered(i), {.source = static_cast<unsigned>(i % 32)});
+  for (std::size_t i = 0; i < Forwarder::kMaxQueries; ++i)
+    relay.ask(numbered(i), {.source = static_cast<unsigned>(i % 32)});
   CHECK(relay.count(Counter::overloaded) == 0);
   const auto refused = relay.ask("www.example", {.source = 100});
   CHECK(relay.explanation(refused) == "0 too many queries");
-  for (std::size_t i = 0; i < Forwarder::kMaxQueries; ++i) relay.ask(numbered(i), {.source = static_cast<unsigned>(i % 32)});
+  for (std::size_t i = 0; i < Forwarder::kMaxQueries; ++i)
+    relay.ask(numbered(i), {.source = static_cast<unsigned>(i % 32)});
   CHECK(relay.count(Counter::overloaded) == 1);
   const auto one_more = relay.ask(numbered(0), {.source = 100});
   CHECK(relay.explanation(one_more) == "0 too many queries");
@@ -71,7 +74,8 @@ TEST_CASE("when no upstream takes queries fast enough the client is told, and no
   relay.line(1).takes_queries = false;
   const auto client = relay.ask("www.example");
   CHECK(relay.explanation(client) ==
-        "22 up1 (192.0.2.1:853): does not take queries fast enough; up2 (192.0.2.2:853): does not take queries fast enough");
+        "22 up1 (192.0.2.1:853): does not take queries fast enough; up2 (192.0.2.2:853): does not take queries fast "
+        "enough");
 }
 
 TEST_CASE("messages that are not to be relayed go nowhere") {

@@ -64,25 +64,35 @@ class Life {
     const auto recent = std::min<std::uint32_t>(static_cast<std::uint32_t>(line.sent.size()), 12);
     const SentQuery& query = line.sent[line.sent.size() - 1 - chance_.below(recent)];
     switch (chance_.below(12)) {
-      case 0: return end(index);
-      case 1: return relay_.receive(index, Octets(chance_.below(20), 0x80));
-      case 2: return relay_.receive(index, answer_to(query, 2));
-      case 3: return relay_.receive(index, header_only(query, 1 + chance_.below(5)));
-      case 4: line.silent = !line.silent; return;
-      case 5: line.takes_queries = chance_.below(4) != 0; return;
+      case 0:
+        return end(index);
+      case 1:
+        return relay_.receive(index, Octets(chance_.below(20), 0x80));
+      case 2:
+        return relay_.receive(index, answer_to(query, 2));
+      case 3:
+        return relay_.receive(index, header_only(query, 1 + chance_.below(5)));
+      case 4:
+        line.silent = !line.silent;
+        return;
+      case 5:
+        line.takes_queries = chance_.below(4) != 0;
+        return;
       case 6: {
         // Several in one turn, and perhaps the end behind them.
-        for (int i = 0; i < 3; ++i) line.inbox.push_back(answer_to(line.sent[chance_.below(static_cast<std::uint32_t>(line.sent.size()))]));
+        for (int i = 0; i < 3; ++i)
+          line.inbox.push_back(answer_to(line.sent[chance_.below(static_cast<std::uint32_t>(line.sent.size()))]));
         if (chance_.below(2) == 0) return end(index);
         return relay_.notify(line);
       }
-      default: return relay_.receive(index, answer_to(query, chance_.below(5) == 0 ? 3 : 0));
+      default:
+        return relay_.receive(index, answer_to(query, chance_.below(5) == 0 ? 3 : 0));
     }
   }
 
   void end(std::size_t index) {
-    static constexpr CloseKind kKinds[] = {CloseKind::closed_by_peer, CloseKind::unreachable, CloseKind::no_route,
-                                           CloseKind::timed_out, CloseKind::authentication, CloseKind::tls};
+    static constexpr CloseKind kKinds[] = {CloseKind::closed_by_peer, CloseKind::unreachable,    CloseKind::no_route,
+                                           CloseKind::timed_out,      CloseKind::authentication, CloseKind::tls};
     relay_.end(index, kKinds[chance_.below(6)], "cause " + std::to_string(chance_.below(3)));
   }
 

@@ -50,8 +50,8 @@ TEST_CASE("SERVFAIL, REFUSED, FORMERR and NOTIMP make the relay ask the next ups
 
 TEST_CASE("with one upstream its error is the answer, as it came") {
   RelayFixture relay;
-  const auto client = ask_and_answer(
-      relay, [](const SentQuery& query) { return answer_to(query, kServfail, 0, error_opt(22), 1); });
+  const auto client =
+      ask_and_answer(relay, [](const SentQuery& query) { return answer_to(query, kServfail, 0, error_opt(22), 1); });
   CHECK(relay.got(client) == "1234 response rd ra SERVFAIL\nquestion www.example. A IN\nopt 1232\noption 15 0016\n");
 }
 
@@ -87,9 +87,8 @@ TEST_CASE("a DNSSEC explanation may come second: RFC 8914 allows several") {
 
 TEST_CASE("BADVERS comes from the relay's own OPT and never reaches the client as such") {
   RelayFixture relay({1, 1});
-  const auto client = ask_and_answer(relay, [](const SentQuery& query) {
-    return answer_to(query, 0, 0, opt_record({.extended_rcode = 1}), 1);
-  });
+  const auto client = ask_and_answer(
+      relay, [](const SentQuery& query) { return answer_to(query, 0, 0, opt_record({.extended_rcode = 1}), 1); });
   CHECK_FALSE(relay.answered(client));
   CHECK(relay.upstreams.lines.size() == 2);
 }
@@ -142,8 +141,14 @@ TEST_CASE("an error while another upstream is being asked already waits for that
   relay.answer(0, 0, kServfail);
   CHECK_FALSE(relay.answered(client));
   CHECK(relay.upstreams.dials(2) == 0);
-  SUBCASE("which answers") { relay.answer(1); CHECK(relay.rcode(client) == 0); }
-  SUBCASE("which fails too") { relay.answer(1, 0, kRefused); CHECK(relay.rcode(client) == kRefused); }
+  SUBCASE("which answers") {
+    relay.answer(1);
+    CHECK(relay.rcode(client) == 0);
+  }
+  SUBCASE("which fails too") {
+    relay.answer(1, 0, kRefused);
+    CHECK(relay.rcode(client) == kRefused);
+  }
 }
 
 TEST_CASE("an error arrives while the next upstream is still being dialled for the same query") {

@@ -38,7 +38,8 @@ TEST_CASE("what may change the answer does") {
 
 TEST_CASE("what goes upstream carries the client's flags, DO and carried options, and no other option") {
   RelayFixture relay;
-  relay.ask("www.example", {.flags = 0x0130, .dnssec_ok = true, .options = edns_option(10, Octets(8, 1)) + edns_option(3)});
+  relay.ask("www.example",
+            {.flags = 0x0130, .dnssec_ok = true, .options = edns_option(10, Octets(8, 1)) + edns_option(3)});
   relay.ready(0);
   const std::string sent = transcript(relay.line(0).sent[0].message);
   CHECK(contains(sent, "query rd ad cd NOERROR\nquestion www.example. A IN\nopt "));

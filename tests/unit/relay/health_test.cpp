@@ -45,7 +45,9 @@ TEST_CASE("back-off doubles from 200 ms to 5 s, a quarter either way") {
   }
 }
 
-TEST_CASE("jitter parts two relays") { CHECK(pauses(CloseKind::tls, false, 8, 1) != pauses(CloseKind::tls, false, 8, 2)); }
+TEST_CASE("jitter parts two relays") {
+  CHECK(pauses(CloseKind::tls, false, 8, 1) != pauses(CloseKind::tls, false, 8, 2));
+}
 
 TEST_CASE("while queries wait and nothing is usable: each 200 ms") {
   for (const Duration pause : pauses(CloseKind::unreachable, true, 10)) CHECK(pause == milliseconds(200));
@@ -67,8 +69,8 @@ TEST_CASE("the same failure is news once, another cause is news again, success e
   CHECK_FALSE(health.on_failure(kRefused, kStart, random));
   CHECK(health.on_failure({CloseKind::timed_out, "connection timed out"}, kStart, random));
   CHECK(health.failure().text == "connection timed out");
-  CHECK(health.on_success());
-  CHECK_FALSE(health.on_success());
+  CHECK(health.on_answer());
+  CHECK_FALSE(health.on_answer());
   CHECK_FALSE(health.failing());
   CHECK(health.on_failure(kRefused, kStart, random));
   CHECK(health.next_trial(false) <= kStart + milliseconds(250));  // the back-off began anew
@@ -76,8 +78,11 @@ TEST_CASE("the same failure is news once, another cause is news again, success e
 
 TEST_CASE("hopeless: what waiting a few seconds does not mend") {
   Random random(1);
-  for (const auto& [kind, hopeless] : {std::pair{CloseKind::authentication, true}, {CloseKind::no_route, true},
-                                       {CloseKind::unreachable, false}, {CloseKind::timed_out, false}, {CloseKind::tls, false}}) {
+  for (const auto& [kind, hopeless] : {std::pair{CloseKind::authentication, true},
+                                       {CloseKind::no_route, true},
+                                       {CloseKind::unreachable, false},
+                                       {CloseKind::timed_out, false},
+                                       {CloseKind::tls, false}}) {
     Health health;
     health.on_failure({kind, "cause"}, kStart, random);
     CHECK(health.hopeless() == hopeless);

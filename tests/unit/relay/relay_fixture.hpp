@@ -3,7 +3,7 @@
 #pragma once
 
 #include "dns/transcript.hpp"
-#include "fake_upstreams.hpp"
+#include "relay/fake_upstreams.hpp"
 #include "relay/forwarder.hpp"
 
 #include <doctest/doctest.h>

@@ -1,0 +1,273 @@
+// TCP clients over socket pairs, with a forwarder on fake upstreams: framing, half-close, the limits, and who has to go.
+#include "listener/tcp_clients.hpp"
+
+#include "relay/relay_fixture.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+namespace dotrelay::test {
+namespace {
+
+/// The server's side: a loop that the test turns, and the clients of one worker.
+class Server {
+ public:
+  explicit Server(std::size_t limit = 100, Duration idle = seconds(30))
+      : clients(loop, relay.forwarder, relay.counters, limit, idle), stop_(loop, [this] { loop.stop(); }) {}
+
+  RelayFixture relay;
+  Loop loop;
+  TcpClients clients;
+
+  /// Connects a client; returns its end.
+  UniqueFd connect() {
+    int ends[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+    IpAddress source;
+    source.octets = {127, 0, 0, 1};
+    clients.add(UniqueFd(ends[1]), source);
+    return UniqueFd(ends[0]);
+  }
+
+  /// Lets the loop work for `time`.
+  void turn(Duration time = milliseconds(5)) {
+    stop_.set(Clock::now() + time);
+    loop.run();
+  }
+
+  /// Connects the one upstream, once somebody has asked.
+  void upstream_ready() {
+    relay.now = Clock::now();
+    relay.ready(0);
+  }
+  void upstream_answers(std::size_t query) {
+    relay.now = Clock::now();
+    relay.answer(0, query);
+  }
+
+ private:
+  Timer stop_;
+};
+
+Octets frame(const Octets& message) { return u16(static_cast<unsigned>(message.size())) + message; }
+
+Octets framed_query(unsigned id, std::string_view qname = "www.example") {
+  return frame(MessageBuilder(id).question(qname));
+}
+
+void send_all(const UniqueFd& fd, const Octets& octets) {
+  REQUIRE(send(fd.get(), octets.data(), octets.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(octets.size()));
+}
+
+/// What the client has received by now.
+Octets receive(const UniqueFd& fd) {
+  Octets buffer(1 << 20);
+  const ssize_t size = recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  buffer.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  return buffer;
+}
+
+/// Whether the server has closed the connection (and nothing is left to read).
+bool ended(const UniqueFd& fd) {
+  std::uint8_t octet;
+  const ssize_t size = recv(fd.get(), &octet, 1, MSG_DONTWAIT);
+  return size == 0 || (size < 0 && errno != EAGAIN);
+}
+
+/// The IDs of the framed messages in `stream`, in their order.
+std::vector<unsigned> ids(const Octets& stream) {
+  std::vector<unsigned> result;
+  for (std::size_t at = 0; at + 4 <= stream.size(); at += 2U + (stream[at] << 8 | stream[at + 1])) {
+    result.push_back(static_cast<unsigned>(stream[at + 2] << 8 | stream[at + 3]));
+  }
+  return result;
+}
+
+TEST_CASE("pipelined queries are answered in the order in which answers come") {
+  Server server;
+  const UniqueFd client = server.connect();
+  send_all(client, framed_query(1, "one.example") + framed_query(2, "two.example"));
+  server.turn();
+  server.upstream_ready();
+  server.upstream_answers(1);
+  server.upstream_answers(0);
+  server.turn();
+  CHECK(ids(receive(client)) == std::vector<unsigned>{2, 1});
+  CHECK_FALSE(ended(client));
+}
+
+TEST_CASE("a query that comes octet by octet") {
+  Server server;
+  const UniqueFd client = server.connect();
+  for (const std::uint8_t octet : framed_query(7)) {
+    send_all(client, {octet});
+    server.turn(milliseconds(1));
+  }
+  server.upstream_ready();
+  server.upstream_answers(0);
+  server.turn();
+  CHECK(ids(receive(client)) == std::vector<unsigned>{7});
+}
+
+TEST_CASE("a client that closes its side gets its answers and then the end") {
+  Server server;
+  const UniqueFd client = server.connect();
+  send_all(client, framed_query(1));
+  shutdown(client.get(), SHUT_WR);
+  server.turn();
+  CHECK_FALSE(server.clients.empty());
+  CHECK_FALSE(ended(client));
+  server.upstream_ready();
+  server.upstream_answers(0);
+  server.turn();
+  CHECK(ids(receive(client)) == std::vector<unsigned>{1});
+  CHECK(ended(client));
+  CHECK(server.clients.empty());
+}
+
+TEST_CASE("a client that goes while an answer is owed: the answer finds nobody") {
+  Server server;
+  {
+    const UniqueFd client = server.connect();
+    send_all(client, framed_query(1));
+    server.turn();
+    server.upstream_ready();
+  }
+  server.turn();
+  server.upstream_answers(0);
+  server.turn();
+  CHECK(server.relay.forwarder.idle());
+  CHECK(server.clients.empty());
+}
+
+TEST_CASE("a client may have 256 queries in flight; the others wait in its socket") {
+  Server server;
+  const UniqueFd client = server.connect();
+  Octets all;
+  for (unsigned i = 0; i < 300; ++i) all = all + framed_query(i, "n" + std::to_string(i) + ".example");
+  send_all(client, all);
+  server.turn();
+  CHECK(server.relay.count(Counter::queries_tcp) == 256);
+  server.upstream_ready();
+  server.upstream_answers(0);
+  server.turn();
+  CHECK(server.relay.count(Counter::queries_tcp) == 257);
+  for (std::size_t i = 1; i < 300; ++i) {
+    while (server.relay.line(0).sent.size() <= i) server.turn();
+    server.upstream_answers(i);
+  }
+  server.turn();
+  CHECK(ids(receive(client)).size() == 300);
+}
+
+TEST_CASE("what the relay answers itself comes at once, also many times in one turn") {
+  Server server;
+  const UniqueFd client = server.connect();
+  Octets all;
+  for (unsigned i = 0; i < 50; ++i) all = all + framed_query(i, "localhost");
+  send_all(client, all);
+  server.turn();
+  CHECK(ids(receive(client)).size() == 50);
+}
+
+TEST_CASE("an answer given while the query is still being taken in does not upset the count of what is owed") {
+  Server server;
+  const UniqueFd client = server.connect();
+  send_all(client, framed_query(1));
+  server.turn();
+  server.relay.now = Clock::now();
+  server.relay.end(0, CloseKind::authentication, "certificate expired");
+  send_all(client, framed_query(2, "two.example") + framed_query(3, "three.example"));
+  shutdown(client.get(), SHUT_WR);
+  server.turn();
+  CHECK(ids(receive(client)) == std::vector<unsigned>{1, 2, 3});
+  CHECK(ended(client));
+  CHECK(server.clients.empty());
+}
+
+TEST_CASE("the least recently used idle client makes room for a new one") {
+  Server server(3);
+  const UniqueFd first = server.connect();
+  const UniqueFd second = server.connect();
+  const UniqueFd third = server.connect();
+  send_all(first, framed_query(1, "localhost"));
+  server.turn();
+  const UniqueFd fourth = server.connect();
+  server.turn();
+  CHECK_FALSE(ended(third));
+  CHECK(ended(second));
+  CHECK(ids(receive(first)).size() == 1);
+  CHECK_FALSE(ended(first));
+  CHECK_FALSE(ended(fourth));
+  CHECK(server.relay.count(Counter::tcp_shed) == 1);
+}
+
+TEST_CASE("clients that are owed answers stay; then the new one has to go") {
+  Server server(2);
+  const UniqueFd first = server.connect();
+  const UniqueFd second = server.connect();
+  send_all(first, framed_query(1));
+  send_all(second, framed_query(2));
+  server.turn();
+  const UniqueFd third = server.connect();
+  server.turn();
+  CHECK(ended(third));
+  CHECK_FALSE(ended(first));
+  CHECK_FALSE(ended(second));
+  CHECK(server.relay.count(Counter::tcp_shed) == 1);
+}
+
+TEST_CASE("idle clients and half-sent queries time out, but never one that is owed an answer") {
+  Server server(100, milliseconds(200));
+  const UniqueFd idle = server.connect();
+  const UniqueFd half = server.connect();
+  const UniqueFd owed = server.connect();
+  send_all(owed, framed_query(1));
+  send_all(half, u8(0));
+  for (int i = 0; i < 12; ++i) {
+    server.turn(milliseconds(40));
+    if (!ended(half)) send(half.get(), "x", 1, MSG_NOSIGNAL);  // octets alone buy no time
+  }
+  CHECK(ended(idle));
+  CHECK(ended(half));
+  CHECK_FALSE(ended(owed));
+  CHECK(server.relay.count(Counter::tcp_timed_out) == 2);
+}
+
+TEST_CASE("a client that does not read its answers is read no further, and times out") {
+  Server server(100, milliseconds(200));
+  const UniqueFd client = server.connect();
+  const Octets query = framed_query(1, "localhost");
+  ssize_t accepted = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    const ssize_t size = send(client.get(), query.data(), query.size(), MSG_NOSIGNAL);
+    if (size < 0) {
+      server.turn(milliseconds(1));
+      if (send(client.get(), query.data(), query.size(), MSG_NOSIGNAL) < 0) break;
+    }
+    accepted += size;
+  }
+  CHECK(accepted < 4 << 20);
+  server.turn(milliseconds(400));
+  CHECK(server.clients.empty());
+  CHECK(server.relay.count(Counter::tcp_timed_out) == 1);
+}
+
+TEST_CASE("drain: what has arrived is answered, then everyone leaves") {
+  Server server;
+  const UniqueFd asking = server.connect();
+  const UniqueFd idle = server.connect();
+  send_all(asking, framed_query(1));
+  server.clients.drain();
+  server.turn();
+  CHECK(ended(idle));
+  CHECK_FALSE(server.clients.empty());
+  server.upstream_ready();
+  server.upstream_answers(0);
+  server.turn();
+  CHECK(ids(receive(asking)) == std::vector<unsigned>{1});
+  CHECK(server.clients.empty());
+}
+
+}  // namespace
+}  // namespace dotrelay::test
