@@ -149,7 +149,7 @@ def measure(bench, goals, sent, options):
 
 
 def main():
-    options = arguments(__doc__, ("--rate", 1000, "questions a second over UDP, and as many over TCP"), ("--rounds", 5, "workers lost by each signal"),
+    options = arguments(__doc__, ("--rate", 1000, "questions a second over UDP, and as many over TCP"), ("--rounds", 5, "workers lost by each"),
                         ("--workers", 2, "of the relay"), ("--delay", 10.0, "answers wait up to this (ms)"),
                         ("--patience", 12.0, "seconds after which a question is lost"))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

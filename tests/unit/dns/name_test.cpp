@@ -43,12 +43,18 @@ TEST_CASE("what is no plain name is malformed") {
   CHECK(read_plain(name_of_size(256)) == "malformed");
 }
 
+/// The same for a name that stands at octet 13 of what is read.
+int skipped_at_13(const Octets& octets) {
+  const Octets message = Octets(13, 0) + octets;
+  ByteReader reader(message, 13);
+  return skip_name(reader) ? static_cast<int>(reader.offset()) - 13 : -1;
+}
+
 TEST_CASE("a name that may be compressed is passed, its pointer is not followed") {
   CHECK(skipped(name("www.example.com")) == 17);
   CHECK(skipped(name(".")) == 1);
-  CHECK(skipped(hex("c00c")) == 2);
-  CHECK(skipped(hex("03 777777 c00c 00")) == 6);
-  CHECK(skipped(hex("ffff")) == 2);  // points nowhere: not ours to judge
+  CHECK(skipped_at_13(hex("c00c")) == 2);
+  CHECK(skipped_at_13(hex("03 777777 c00c 00")) == 6);
   CHECK(skipped(name_of_size(255)) == 255);
 }
 
@@ -59,6 +65,10 @@ TEST_CASE("a compressed name that does not end is malformed") {
   CHECK(skipped(hex("03 777777 c0")) == -1);
   CHECK(skipped(hex("40 00")) == -1);
   CHECK(skipped(hex("bf 00")) == -1);
+  // A pointer goes to a prior name (RFC 1035 4.1.4): not to itself, not ahead, not past the end.
+  CHECK(skipped_at_13(hex("c00d")) == -1);
+  CHECK(skipped_at_13(hex("03 777777 c00e")) == -1);
+  CHECK(skipped_at_13(hex("ffff")) == -1);
   CHECK(skipped(name_of_size(256)) == -1);
 }
 
