@@ -142,12 +142,14 @@ Rcode Response::rcode() const {
   return static_cast<Rcode>(upper | (header.flags & flag::rcode_mask));
 }
 
-std::optional<std::uint16_t> Response::extended_error() const {
+bool Response::explained_by_dnssec() const {
   Bytes options = opt ? opt->options : Bytes();
   while (const auto option = take_option(options)) {
-    if (option->code == option::extended_error && option->data.size() >= 2) return load_u16(option->data.data());
+    if (option->code != option::extended_error || option->data.size() < 2) continue;
+    const std::uint16_t code = load_u16(option->data.data());
+    if (code == 1 || code == 2 || (code >= 5 && code <= 12)) return true;
   }
-  return std::nullopt;
+  return false;
 }
 
 std::optional<Response> parse_response(Bytes message) {

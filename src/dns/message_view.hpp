@@ -63,8 +63,9 @@ struct Response {
   /// With the upper bits of the OPT record.
   [[nodiscard]] Rcode rcode() const;
 
-  /// The INFO-CODE of the first Extended DNS Error, if any.
-  [[nodiscard]] std::optional<std::uint16_t> extended_error() const;
+  /// Whether an Extended DNS Error says that DNSSEC is the reason (RFC 8914 4.2, 4.3, 4.6 to 4.13). There may be
+  /// several errors in any order.
+  [[nodiscard]] bool explained_by_dnssec() const;
 };
 
 /// Nothing when the octets are not a well-formed answer with at most one question and at most one OPT.

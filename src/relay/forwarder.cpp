@@ -153,7 +153,7 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
     return true;
   }
   if (query.error) {
-    finish_with_error(handle, query.error->rcode);
+    finish_with_error(handle);
     return true;
   }
   if (!query.may_be_sent()) {
@@ -271,19 +271,23 @@ void Forwarder::finish(QueryHandle handle, const dns::Response& response, Bytes 
   drop(handle);
 }
 
-/// The answer is an error that an upstream gave: as it came, or built anew when it had no question section.
-void Forwarder::finish_with_error(QueryHandle handle, dns::Rcode rcode) {
+/// The answer is the error that an upstream gave.
+void Forwarder::finish_with_error(QueryHandle handle) {
   Query& query = queries_.get(handle);
-  const std::vector<std::uint8_t> message = std::move(query.error->message);
-  if (const auto response = dns::parse_response(message); response && response->question) {
-    return finish(handle, *response, message);
-  }
-  const dns::Question question = query.key().question;
   while (!query.waiters.empty()) {
     const WaiterHandle waiter = query.waiters.front();
-    deliver(waiter, dns::write_error_answer(answer_buffer_, waiters_.get(waiter).asker, question, rcode, std::nullopt));
+    deliver(waiter, write_kept_error(query, waiters_.get(waiter).asker));
   }
   drop(handle);
+}
+
+/// As it came, or built anew when it had no question section.
+Bytes Forwarder::write_kept_error(const Query& query, const dns::Asker& asker) {
+  const ErrorAnswer& error = *query.error;
+  if (const auto response = dns::parse_response(error.message); response && response->question) {
+    return dns::write_relayed_answer(answer_buffer_, error.message, *response, asker);
+  }
+  return dns::write_error_answer(answer_buffer_, asker, query.key().question, error.rcode, std::nullopt);
 }
 
 void Forwarder::fail(QueryHandle handle, TimePoint now) {
@@ -300,9 +304,13 @@ void Forwarder::fail(QueryHandle handle, TimePoint now) {
 void Forwarder::fail_waiter(WaiterHandle handle, TimePoint now) {
   const QueryHandle query_handle = waiters_.get(handle).query;
   Query& query = queries_.get(query_handle);
-  if (query.error) return finish_with_error(query_handle, query.error->rcode);
-  counters_.add(Counter::failed);
-  deliver(handle, write_failure(query, waiters_.get(handle).asker, now));
+  if (query.error) {
+    // The others may still get a better one from the next upstream.
+    deliver(handle, write_kept_error(query, waiters_.get(handle).asker));
+  } else {
+    counters_.add(Counter::failed);
+    deliver(handle, write_failure(query, waiters_.get(handle).asker, now));
+  }
   if (query.waiters.empty()) drop(query_handle);
 }
 

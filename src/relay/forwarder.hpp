@@ -98,7 +98,8 @@ class Forwarder final : public ConnectionEvents {
 
   // Its end.
   void finish(QueryHandle handle, const dns::Response& response, Bytes message);
-  void finish_with_error(QueryHandle handle, dns::Rcode rcode);
+  void finish_with_error(QueryHandle handle);
+  Bytes write_kept_error(const Query& query, const dns::Asker& asker);
   void fail(QueryHandle handle, TimePoint now);
   void fail_waiter(WaiterHandle handle, TimePoint now);
   void deliver(WaiterHandle handle, Bytes answer);

@@ -4,20 +4,9 @@
 namespace dotrelay {
 namespace {
 
-/// RFC 8914 4.2, 4.3, 4.6 to 4.13. There may be several errors in any order, the first is not always the cause.
-bool explained_by_dnssec(const dns::Response& response) {
-  Bytes options = response.opt ? response.opt->options : Bytes();
-  while (const auto option = dns::take_option(options)) {
-    if (option->code != dns::option::extended_error || option->data.size() < 2) continue;
-    const std::uint16_t code = load_u16(option->data.data());
-    if (code == 1 || code == 2 || (code >= 5 && code <= 12)) return true;
-  }
-  return false;
-}
-
 /// An answer that settles the question, for the RCODE policy of docs/manual.md: other errors may be the upstream's own
-/// trouble, so the next one is asked. SERVFAIL with a DNSSEC error is the truth about
-/// the domain and would be bypassed by asking a resolver that does not validate.
+/// trouble, so the next one is asked. SERVFAIL with a DNSSEC error is the truth about the domain and would be bypassed
+/// by asking a resolver that does not validate.
 bool is_final(const dns::Response& response) {
   switch (response.rcode()) {
     case dns::Rcode::refused:
@@ -26,7 +15,7 @@ bool is_final(const dns::Response& response) {
     case dns::Rcode::badvers:
       return false;
     case dns::Rcode::servfail:
-      return explained_by_dnssec(response);
+      return response.explained_by_dnssec();
     default:
       return true;
   }
@@ -127,7 +116,7 @@ void Forwarder::on_answer(QueryHandle handle, const dns::Response& response, Byt
   const bool second = query.error.has_value();
   query.error.emplace(ErrorAnswer{response.rcode(), {}});
   if (response.question) query.error->message.assign(message.begin(), message.end());
-  if (second) return finish_with_error(handle, response.rcode());
+  if (second) return finish_with_error(handle);
   // An attempt under way at another upstream is the second opinion.
   if (query.attempts.empty()) route(handle, now);
 }
@@ -204,7 +193,8 @@ void Forwarder::check_connections(TimePoint now) {
     if (!pooled.ready) {
       if (now - pooled.dialled_at >= UpstreamSet::kDialTimeout) timed_out.push_back(handle);
       if (!pooled.slow && now - pooled.dialled_at >= UpstreamSet::kSlowDial) pooled.slow = look_again = true;
-    } else if (pooled.pending.live() == 0 && now - pooled.idle_since >= UpstreamSet::kIdleTimeout) {
+    } else if (pooled.pending.live() == 0 && (pooled.pending.abandoned() >= PendingQueries::kMaxAbandoned ||
+                                              now - pooled.idle_since >= UpstreamSet::kIdleTimeout)) {
       idle.push_back(handle);
     }
   });

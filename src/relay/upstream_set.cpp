@@ -55,12 +55,14 @@ std::vector<AddressIndex> UpstreamSet::trials_due(std::size_t before, bool urgen
   std::vector<AddressIndex> due;
   for (std::size_t i = 0; i < before; ++i) {
     const Upstream& upstream = upstreams_[i];
-    const std::size_t dials = count_dials(upstream);
+    std::size_t dials = count_dials(upstream);
     if (dials >= kMaxDials || (!urgent && best_ready(upstream, {}))) continue;
     for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
       const UpstreamAddress& address = upstream.addresses[j];
       if (!urgent && (address.dials > 0 || !address.health.failing())) continue;
-      if (address.health.next_trial(urgent) <= now) due.push_back({i, j});
+      if (address.health.next_trial(urgent) > now) continue;
+      due.push_back({i, j});
+      if (++dials >= kMaxDials) break;
     }
   }
   return due;

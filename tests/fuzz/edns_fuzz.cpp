@@ -70,7 +70,8 @@ void check_in_message(Bytes options) {
   const Bytes answer = write_relayed_answer(buffer, written, *response, asker);
   const auto again = parse_response(answer);
   assert(again && again->opt);
-  assert(again->extended_error() == response->extended_error() || again->opt->options.size() < options.size());
+  assert(again->explained_by_dnssec() == response->explained_by_dnssec() ||
+         again->opt->options.size() < options.size());
   Bytes rest = again->opt->options;
   while (const auto option = take_option(rest)) {
     assert(carried_to_client(option->code) || (option->code == option::tcp_keepalive && asker.keepalive));

@@ -1,4 +1,5 @@
-// TCP clients over socket pairs, with a forwarder on fake upstreams: framing, half-close, the limits, and who has to go.
+// TCP clients over socket pairs, with a forwarder on fake upstreams: framing, half-close, the limits, and who has to
+// go.
 #include "listener/tcp_clients.hpp"
 
 #include "relay/relay_fixture.hpp"

@@ -59,7 +59,8 @@ TEST_CASE("an IP literal is checked against the IP SANs and never sent as SNI") 
 
 TEST_CASE("a pin of the server's key alone is proof, whatever else the certificate says") {
   CHECK(verdict("self-signed", ClientSide("upstream.test", "", {pin_of("self-signed.chain")})) == "ok");
-  CHECK(verdict("self-signed-wrong-name", ClientSide("upstream.test", "", {pin_of("self-signed-wrong-name.chain")})) == "ok");
+  CHECK(verdict("self-signed-wrong-name", ClientSide("upstream.test", "", {pin_of("self-signed-wrong-name.chain")})) ==
+        "ok");
   CHECK(verdict("expired", ClientSide("upstream.test", "", {pin_of("expired.chain")})) == "ok");
   CHECK(verdict("good", ClientSide("upstream.test", "", {pin_of("self-signed.chain"), pin_of("good.chain")})) == "ok");
   CHECK(verdict("good", ClientSide("upstream.test", "", {pin_of("self-signed.chain")})) == "no pin matches");

@@ -1,6 +1,6 @@
 // The loop's turns, timers and pollers, and their owners' right to go at any moment.
-#include "net/handles.hpp"
 #include "net/loop.hpp"
+#include "net/handles.hpp"
 #include "net/unique_fd.hpp"
 
 #include <doctest/doctest.h>
@@ -104,7 +104,10 @@ TEST_CASE("a flush comes once a turn, however often it is asked for") {
 
 TEST_CASE("a target that goes before the end of the turn is not flushed, and one that another destroys neither") {
   Loop loop;
-  { Flusher gone; loop.flush_at_turn_end(gone); }
+  {
+    Flusher gone;
+    loop.flush_at_turn_end(gone);
+  }
   Flusher first;
   auto second = std::make_unique<Flusher>();
   first.act = [&] { second.reset(); };

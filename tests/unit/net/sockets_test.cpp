@@ -1,6 +1,6 @@
 // Sockets over loopback: who holds a port, datagrams that keep their addresses, and streams.
-#include "net/datagrams.hpp"
 #include "net/sockets.hpp"
+#include "net/datagrams.hpp"
 #include "net/tcp_acceptor.hpp"
 #include "net/tcp_stream.hpp"
 
@@ -13,7 +13,9 @@
 namespace dotrelay {
 namespace {
 
-Endpoint loopback(const char* address = "127.0.0.1", std::uint16_t port = 0) { return {*parse_ip_address(address), port}; }
+Endpoint loopback(const char* address = "127.0.0.1", std::uint16_t port = 0) {
+  return {*parse_ip_address(address), port};
+}
 
 Endpoint bound_to(const UniqueFd& fd) {
   SocketAddress address;
@@ -93,7 +95,8 @@ TEST_CASE("many datagrams arrive in batches, whole, in order, empty ones too") {
   const UniqueFd client = listener(loopback(), Protocol::udp);
   DatagramSender sender;
   const DatagramRoute route{bound_to(server), *parse_ip_address("127.0.0.1"), 0};
-  for (std::size_t i = 0; i < 100; ++i) sender.queue(route, std::vector<std::uint8_t>(i * 12, static_cast<std::uint8_t>(i)));
+  for (std::size_t i = 0; i < 100; ++i)
+    sender.queue(route, std::vector<std::uint8_t>(i * 12, static_cast<std::uint8_t>(i)));
   CHECK(sender.send(client.get()) == 0);
   DatagramReceiver receiver;
   std::size_t received = 0;

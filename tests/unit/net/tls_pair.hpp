@@ -43,11 +43,13 @@ class TlsServer {
     const std::string key = read(files.path((options.key.empty() ? options.certificate : options.key) + ".key"));
     REQUIRE(mbedtls_x509_crt_parse(&chain_, octets(chain), chain.size() + 1) == 0);
     REQUIRE(mbedtls_pk_parse_key(&key_, octets(key), key.size() + 1, nullptr, 0, system_random, nullptr) == 0);
-    mbedtls_ssl_config_defaults(&config_, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
+    mbedtls_ssl_config_defaults(&config_, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM,
+                                MBEDTLS_SSL_PRESET_DEFAULT);
     mbedtls_ssl_conf_rng(&config_, system_random, nullptr);
     mbedtls_ssl_conf_authmode(&config_, MBEDTLS_SSL_VERIFY_NONE);
     REQUIRE(mbedtls_ssl_conf_own_cert(&config_, &chain_, &key_) == 0);
-    mbedtls_ssl_conf_max_tls_version(&config_, options.tls_13 ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_max_tls_version(&config_,
+                                     options.tls_13 ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
     mbedtls_ssl_conf_tls13_key_exchange_modes(&config_, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_ALL);
     alpn_[0] = options.alpn;
     if (options.alpn != nullptr) mbedtls_ssl_conf_alpn_protocols(&config_, alpn_);
@@ -81,7 +83,9 @@ class TlsServer {
     std::fclose(file);
     return text;
   }
-  static const unsigned char* octets(const std::string& text) { return reinterpret_cast<const unsigned char*>(text.c_str()); }
+  static const unsigned char* octets(const std::string& text) {
+    return reinterpret_cast<const unsigned char*>(text.c_str());
+  }
   static int remember_name(void* self, mbedtls_ssl_context*, const unsigned char* name, std::size_t size) {
     static_cast<TlsServer*>(self)->asked_name.assign(reinterpret_cast<const char*>(name), size);
     return 0;
@@ -105,7 +109,8 @@ class ClientSide {
       REQUIRE(loaded);
       bundle_ = std::move(*loaded);
     }
-    context_.emplace(TlsClientSettings{.server_name = std::move(server_name), .authorities = bundle_.get(), .pins = std::move(pins)});
+    context_.emplace(TlsClientSettings{
+        .server_name = std::move(server_name), .authorities = bundle_.get(), .pins = std::move(pins)});
   }
   [[nodiscard]] const TlsClientContext& context() const { return *context_; }
 
@@ -126,7 +131,8 @@ inline PublicKeyPin pin_of(const std::string& file) {
   std::string text(65536, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), opened));
   std::fclose(opened);
-  REQUIRE(mbedtls_x509_crt_parse(&certificate, reinterpret_cast<const unsigned char*>(text.c_str()), text.size() + 1) == 0);
+  REQUIRE(mbedtls_x509_crt_parse(&certificate, reinterpret_cast<const unsigned char*>(text.c_str()), text.size() + 1) ==
+          0);
   PublicKeyPin pin{};
   std::size_t size = 0;
   psa_hash_compute(PSA_ALG_SHA_256, certificate.pk_raw.p, certificate.pk_raw.len, pin.data(), pin.size(), &size);

@@ -169,15 +169,13 @@ TEST_CASE("the IDs of queries that were given up are not drawn again, and 256 of
     if (sent++ > 0) ids.insert(query.id());
   }
   CHECK(ids.size() == 256);
+  CHECK(relay.line(0).gone);  // nothing lives on it any more
   const std::size_t before = relay.upstreams.lines.size();
   const auto client = relay.ask("last.example");
-  CHECK(relay.line(0).sent.size() == 257);  // the retired one takes no more
   REQUIRE(relay.upstreams.lines.size() == before + 1);
   relay.ready(before);
   relay.answer(before);
   CHECK(relay.rcode(client) == 0);
-  relay.receive(0, {});
-  CHECK(relay.line(0).gone);  // nothing lives on it any more
 }
 
 TEST_CASE("a connection that nobody uses is closed, which is no failure") {
