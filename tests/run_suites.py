@@ -139,7 +139,8 @@ def sanitizer_environment(build):
     reports.mkdir()
     common = f"log_path={reports}/report:abort_on_error=1"
     return {
-        "ASAN_OPTIONS": f"{common}:detect_leaks=1",
+        # A small quarantine, because there are tests that bound the relay's memory.
+        "ASAN_OPTIONS": f"{common}:detect_leaks=1:quarantine_size_mb=8",
         "UBSAN_OPTIONS": f"{common}:halt_on_error=1:print_stacktrace=1",
     }
 

@@ -197,7 +197,7 @@ def test_worker_ended_by_sigterm_is_replaced(make_upstream, make_relay):
 @pytest.mark.skipif(not can_make_namespaces() or not shutil.which("nsenter"), reason="needs root and namespaces")
 def test_as_pid_1(make_upstream, certificates, tmp_path):
     """In a PID namespace of its own it serves, reaps orphans that are not its workers, and ends on SIGTERM."""
-    prefix = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    prefix = ["unshare", "--pid", "--fork", "--kill-child"]
     with Relay(tmp_path, upstream_table(make_upstream(), certificates), prefix=prefix) as relay:
         assert_right(relay.ask("one.example"), "one.example")
         subprocess.run(["nsenter", "-t", str(relay.supervisor), "-p", "sh", "-c", "(sleep 0.05 &) ; (true &)"], check=True)
