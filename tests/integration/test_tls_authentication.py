@@ -107,9 +107,10 @@ def test_no_matching_pin(make_upstream, make_relay, table, certificates, certifi
     assert not upstream.queries
 
 
-def test_pin_of_a_certificate_that_signed_nothing_here(make_upstream, make_relay, table, certificates):
+@pytest.mark.parametrize("chain", ["borrowed_chain", "forged_chain"])
+def test_pin_of_a_certificate_that_signed_nothing_here(make_upstream, make_relay, table, certificates, chain):
     """The pinned intermediate is public; sending it beside a leaf it never signed must not authenticate that leaf."""
-    upstream = make_upstream("borrowed_chain")
+    upstream = make_upstream(chain)
     response = make_relay(table(upstream, ca=False, pins=[certificates.intermediate.issuer_pin]), relay=DEADLINE).ask("stolen.example")
     assert rcode(response) == "SERVFAIL" and not upstream.queries
 

@@ -136,6 +136,7 @@ class CertificateStore:
         self.self_signed = make_self_signed(self.folder, "self-signed", f"DNS:{SERVER_NAME}")
         self.self_signed_wrong_name = make_self_signed(self.folder, "self-signed-wrong-name", "DNS:other.test")
         self.borrowed_chain = self._borrow_chain()
+        self.forged_chain = self._forge_chain()
 
     def _borrow_chain(self):
         """A self-made leaf followed by the genuine intermediate it was not signed by: an attacker can send that, for
@@ -144,6 +145,16 @@ class CertificateStore:
         chain = self.folder / "borrowed.chain"
         chain.write_bytes(rogue.chain_file.read_bytes() + self.intermediate_authority.certificate_file.read_bytes())
         return Certificate(chain, rogue.key_file, rogue.pin, self.intermediate_authority.pin)
+
+    def _forge_chain(self):
+        """Like the borrowed chain, but the leaf names the genuine intermediate as its issuer: made by an authority of the
+        attacker's with the same name and another key."""
+        folder = self.folder / "forged"
+        folder.mkdir()
+        leaf = Authority(folder, self.intermediate_authority.name).issue("forged-leaf")
+        chain = folder / "forged.chain"
+        chain.write_bytes(leaf.chain_file.read_bytes() + self.intermediate_authority.certificate_file.read_bytes())
+        return Certificate(chain, leaf.key_file, leaf.pin, self.intermediate_authority.pin)
 
     def issue_for_seconds(self, label, seconds):
         """A good certificate that ends soon."""
