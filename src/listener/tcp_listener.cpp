@@ -4,8 +4,6 @@
 #include "net/sockets.hpp"
 #include "net/tcp_acceptor.hpp"
 
-#include <sys/socket.h>
-
 namespace dotrelay {
 namespace {
 
@@ -67,8 +65,7 @@ bool TcpListener::accept_one() {
   counters_.add(Counter::tcp_accepted);
   if (!allow_.contains(accepted.peer.address)) {
     counters_.add(Counter::denied);
-    const linger now{1, 0};
-    setsockopt(accepted.fd.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    reset_on_close(accepted.fd.get());
     return true;
   }
   clients_.add(std::move(accepted.fd), accepted.peer.address);

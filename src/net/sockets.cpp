@@ -138,6 +138,11 @@ void leave_port(int fd, Protocol protocol) {
   connect(fd, peer.raw(), peer.size);
 }
 
+void reset_on_close(int fd) {
+  const linger now{1, 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 int take_socket_error(int fd) {
   int error = 0;
   socklen_t size = sizeof error;

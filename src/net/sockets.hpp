@@ -43,6 +43,9 @@ UniqueFd begin_connect(const Endpoint& endpoint, int& error);
 /// socket still has queued is reset.
 void leave_port(int fd, Protocol protocol);
 
+/// Lets closing the TCP socket send RST instead of FIN: the peer sees a refusal.
+void reset_on_close(int fd);
+
 /// The pending error of a socket, which is cleared by asking.
 int take_socket_error(int fd);
 

@@ -1,6 +1,8 @@
 // See tcp_stream.hpp.
 #include "net/tcp_stream.hpp"
 
+#include "net/sockets.hpp"
+
 #include <cerrno>
 #include <sys/socket.h>
 
@@ -32,10 +34,7 @@ int TcpStream::write(ByteQueue& queue) {
   return 0;
 }
 
-void TcpStream::reset_on_close() {
-  const linger now{1, 0};
-  setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
-}
+void TcpStream::reset_on_close() { dotrelay::reset_on_close(fd_.get()); }
 
 void TcpStream::shutdown_sending() { ::shutdown(fd_.get(), SHUT_WR); }
 

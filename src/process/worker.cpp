@@ -93,14 +93,19 @@ class Worker final : private PollListener {
     control_.watch(false, false);
     for (UdpListener& listener : udp_listeners_) listener.leave();
     for (TcpListener& listener : tcp_listeners_) listener.leave();
-    drain();
+    finish_clients();
   }
 
   void drain() {
     if (draining_) return;
-    draining_ = true;
     for (UdpListener& listener : udp_listeners_) listener.drain();
     for (TcpListener& listener : tcp_listeners_) listener.drain();
+    finish_clients();
+  }
+
+  /// The listeners have taken their last clients.
+  void finish_clients() {
+    draining_ = true;
     tcp_clients_.drain();
     drain_limit_.set(Clock::now() + config_.relay.deadline + kDrainSlack);
   }
