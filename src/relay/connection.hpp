@@ -25,11 +25,19 @@ enum class CloseKind : std::uint8_t {
   authentication,  ///< the certificate does not prove the upstream's identity
   tls,             ///< the handshake failed for another reason, or a record was forged
   protocol,        ///< what came was not DNS, or answers to questions nobody asked
+  silent,          ///< established, and TCP's octets are no longer acknowledged
+  dropped,         ///< by the relay itself: idle, or the network under it has changed
 };
 
 struct CloseReason {
   CloseKind kind = CloseKind::closed_by_peer;
   std::string text;  ///< in the words of the log and of EDE texts: "certificate expired"
+};
+
+/// What TCP knows of the way to the peer.
+struct PathState {
+  bool silent = false;     ///< octets unacknowledged for longer than a living path takes
+  Duration look_again{};   ///< when the verdict may be another one; zero: all that was sent is acknowledged
 };
 
 class Connection {
@@ -51,8 +59,10 @@ class Connection {
   /// Only when closed.
   [[nodiscard]] virtual const CloseReason& close_reason() const = 0;
 
-  /// Whether the peer's TCP has left octets unacknowledged for longer than a living path takes.
-  [[nodiscard]] virtual bool path_is_silent() const = 0;
+  [[nodiscard]] virtual PathState path(TimePoint now) = 0;
+
+  /// Whether the kernel would now take another way to the peer than when the connection was made.
+  [[nodiscard]] virtual bool route_has_changed() const = 0;
 
   /// For the log line when the connection becomes ready: "TLS 1.3, resumed". Only when ready.
   [[nodiscard]] virtual std::string description() const = 0;
