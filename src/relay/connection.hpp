@@ -32,6 +32,12 @@ struct CloseReason {
   std::string text;  ///< in the words of the log and of EDE texts: "certificate expired"
 };
 
+/// What TCP knows of the way to the peer.
+struct PathState {
+  bool silent = false;    ///< octets unacknowledged for longer than a living path takes
+  Duration look_again{};  ///< when the verdict may be another one; zero: all that was sent is acknowledged
+};
+
 class Connection {
  public:
   enum class State : std::uint8_t { connecting, ready, closed };
@@ -51,8 +57,11 @@ class Connection {
   /// Only when closed.
   [[nodiscard]] virtual const CloseReason& close_reason() const = 0;
 
-  /// Whether the peer's TCP has left octets unacknowledged for longer than a living path takes.
-  [[nodiscard]] virtual bool path_is_silent() const = 0;
+  [[nodiscard]] virtual PathState path(TimePoint now) = 0;
+
+  /// Whether the kernel would now take another way to the peer than when the connection was made (other source address,
+  /// or no route).
+  [[nodiscard]] virtual bool route_has_changed() const = 0;
 
   /// For the log line when the connection becomes ready: "TLS 1.3, resumed". Only when ready.
   [[nodiscard]] virtual std::string description() const = 0;

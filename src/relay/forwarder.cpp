@@ -228,7 +228,7 @@ void Forwarder::on_patience_over(QueryHandle handle, TimePoint now) {
   std::vector<ConnectionHandle> dead;
   for (const Attempt& attempt : queries_.get(handle).attempts) {
     const PooledConnection& pooled = upstreams_.connections().get(attempt.connection);
-    if (pooled.last_received <= attempt.sent_at && pooled.connection->path_is_silent())
+    if (pooled.last_received <= attempt.sent_at && pooled.connection->path(now).silent)
       dead.push_back(attempt.connection);
   }
   for (const ConnectionHandle connection : dead) {
