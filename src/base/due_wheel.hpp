@@ -1,6 +1,6 @@
 // Slab objects by the time at which each is due: entering and leaving cost O(1) and allocate nothing. For times at most
-// kHorizon ahead, in whole milliseconds, rounded up. While others are overdue by more than a slot's time, as after a gap
-// of the clock, an object may be due early.
+// kHorizon ahead, in whole milliseconds, rounded up. While others are overdue by more than a slot's time, as after a
+// gap of the clock, an object may be due early.
 #pragma once
 
 #include "base/clock.hpp"

@@ -67,7 +67,8 @@ KeyProblem take_duration(Duration& duration, std::string_view text, std::chrono:
 KeyProblem take_share(double& share, std::string_view text) {
   std::uint32_t percent = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), percent);
-  if (failure != std::errc{} || std::string_view(end, static_cast<std::size_t>(text.data() + text.size() - end)) != "%") {
+  if (failure != std::errc{} ||
+      std::string_view(end, static_cast<std::size_t>(text.data() + text.size() - end)) != "%") {
     return "\"" + std::string(text) + "\" is not a percentage (\"10%\")";
   }
   if (percent > 100) return "\"" + std::string(text) + "\" is out of range";
@@ -277,9 +278,11 @@ const KeyRow kKeys[] = {
         .default_value = R"("10%")",
         .allowed = "\"0%\" to \"100%\"",
         .help =
-            "A query that waits longer than its upstream usually takes is asked at the next upstream, too, and the first "
+            "A query that waits longer than its upstream usually takes is asked at the next upstream, too, and the "
+            "first "
             "answer counts. This is the largest share of queries that may be asked twice so; 0% never does it before a "
-            "second (or a quarter of the deadline) has passed. Queries whose connection died are asked again in any case.",
+            "second (or a quarter of the deadline) has passed. Queries whose connection died are asked again in any "
+            "case.",
     },
     {
         .table = "relay",

@@ -1,7 +1,6 @@
 // See sockets.hpp.
 #include "net/sockets.hpp"
 
-#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <cstring>
@@ -15,8 +14,11 @@ namespace {
 constexpr int kUdpBufferBytes = 1 << 21;
 constexpr int kListenBacklog = 4096;  // the kernel caps it at net.core.somaxconn
 
-/// A living path acknowledges within its round-trip time and the peer's delayed-acknowledgement timer (40 ms on Linux).
-constexpr std::uint32_t kAcknowledgementSlackMicroseconds = 60'000;
+/// The net below everything that the relay itself notices earlier: a connection whose peer has gone ends.
+constexpr int kUserTimeoutMilliseconds = 10'000;
+constexpr int kKeepaliveIdleSeconds = 10;
+constexpr int kKeepaliveIntervalSeconds = 3;
+constexpr int kKeepaliveProbes = 3;
 
 bool set_option(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value) == 0;
@@ -115,6 +117,11 @@ UniqueFd begin_connect(const Endpoint& endpoint, int& error) {
   UniqueFd fd(socket(endpoint.address.is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (fd) {
     set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMilliseconds);
+    set_option(fd.get(), IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdleSeconds);
+    set_option(fd.get(), IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveIntervalSeconds);
+    set_option(fd.get(), IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
+    set_option(fd.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
     const SocketAddress address = to_socket_address(endpoint);
     if (connect(fd.get(), address.raw(), address.size) == 0 || errno == EINPROGRESS) return fd;
   }
@@ -149,15 +156,18 @@ int take_socket_error(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
-bool path_is_silent(int fd) {
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_unacked == 0) return false;
-  // The retransmission timer is always longer than the limit below; and it restarts tcpi_last_data_sent.
-  if (info.tcpi_retransmits > 0) return true;
-  const std::uint64_t limit = std::uint64_t{info.tcpi_rtt} + kAcknowledgementSlackMicroseconds;
-  // Since the last acknowledgement came and since the last octets left, both in milliseconds.
-  return std::min(info.tcpi_last_ack_recv, info.tcpi_last_data_sent) * std::uint64_t{1000} > limit;
+bool route_has_changed(int fd) {
+  SocketAddress own;
+  SocketAddress peer;
+  if (getsockname(fd, own.raw(), &own.size) != 0 || getpeername(fd, peer.raw(), &peer.size) != 0) return true;
+  // Connecting a UDP socket asks the routing table and sends nothing.
+  const UniqueFd probe(socket(peer.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  SocketAddress source;
+  if (!probe || connect(probe.get(), peer.raw(), peer.size) != 0 ||
+      getsockname(probe.get(), source.raw(), &source.size) != 0) {
+    return true;
+  }
+  return to_endpoint(own).address != to_endpoint(source).address;
 }
 
 }  // namespace dotrelay

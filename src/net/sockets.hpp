@@ -34,8 +34,8 @@ int probe_bind(const Endpoint& endpoint, Protocol protocol);
 /// sockets report the destination address of each datagram. The errno in `error` when it fails.
 UniqueFd open_listener(const Endpoint& endpoint, Protocol protocol, int& error);
 
-/// Begins to connect; the socket is non-blocking and without Nagle's delay. The errno in `error` when that fails at
-/// once.
+/// Begins to connect; the socket is non-blocking, without Nagle's delay, and ends by itself when the peer is gone for
+/// some 10 s. The errno in `error` when that fails at once.
 UniqueFd begin_connect(const Endpoint& endpoint, int& error);
 
 /// Takes the socket out of the group of those that share its port, while answers can still be sent from it: the kernel
@@ -49,7 +49,8 @@ void reset_on_close(int fd);
 /// The pending error of a socket, which is cleared by asking.
 int take_socket_error(int fd);
 
-/// Whether octets sent on the TCP socket have been waiting for an acknowledgement for longer than a living path takes.
-bool path_is_silent(int fd);
+/// Whether the kernel would now send to the peer of the connected socket from another source address, or has no way to
+/// it any more. No packet leaves.
+bool route_has_changed(int fd);
 
 }  // namespace dotrelay

@@ -36,8 +36,8 @@ struct CloseReason {
 
 /// What TCP knows of the way to the peer.
 struct PathState {
-  bool silent = false;     ///< octets unacknowledged for longer than a living path takes
-  Duration look_again{};   ///< when the verdict may be another one; zero: all that was sent is acknowledged
+  bool silent = false;    ///< octets unacknowledged for longer than a living path takes
+  Duration look_again{};  ///< when the verdict may be another one; zero: all that was sent is acknowledged
 };
 
 class Connection {
@@ -61,7 +61,8 @@ class Connection {
 
   [[nodiscard]] virtual PathState path(TimePoint now) = 0;
 
-  /// Whether the kernel would now take another way to the peer than when the connection was made.
+  /// Whether the kernel would now take another way to the peer than when the connection was made (other source address,
+  /// or no route).
   [[nodiscard]] virtual bool route_has_changed() const = 0;
 
   /// For the log line when the connection becomes ready: "TLS 1.3, resumed". Only when ready.

@@ -55,15 +55,15 @@ class Forwarder final : public ConnectionEvents {
   /// Frames from an upstream that match no query before its connection is closed.
   static constexpr int kMaxBadFrames = 8;
 
-  /// After this time, or a quarter of the deadline when that is shorter, the next upstream is asked as well, whatever the
-  /// budget for hedging: with three upstreams and the default deadline each has been asked before the last quarter of the
-  /// client's time begins.
+  /// After this time, or a quarter of the deadline when that is shorter, the next upstream is asked as well, whatever
+  /// the budget for hedging: with three upstreams and the default deadline each has been asked before the last quarter
+  /// of the client's time begins.
   static constexpr Duration kMaxPatience = std::chrono::seconds(1);
   /// The first look whether what was sent has been acknowledged: a living path does so within its round trip and the
   /// peer's delayed acknowledgement, 40 ms on Linux.
   static constexpr Duration kFirstLook = std::chrono::milliseconds(62);
-  /// Time is asked for at least so often while connections are open, and a gap of kClockGap means that the process or the
-  /// machine has slept: nobody knows what became of the connections.
+  /// Time is asked for at least so often while connections are open, and a gap of kClockGap means that the process or
+  /// the machine has slept: nobody knows what became of the connections.
   static constexpr Duration kTick = std::chrono::seconds(1);
   static constexpr Duration kClockGap = std::chrono::milliseconds(2500);
 

@@ -163,8 +163,7 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
 
   // Servers close idle connections, and some close after so many queries: that is no failure. One that closes on its
   // first queries without a single answer is.
-  const bool is_failure =
-      reason.kind != CloseKind::dropped && (!was_ready || !closed_by_peer || (owed && !answered));
+  const bool is_failure = reason.kind != CloseKind::dropped && (!was_ready || !closed_by_peer || (owed && !answered));
   const std::vector<QueryHandle> unanswered = take_down(handle);
   if (is_failure && !was_ready && upstreams_.has_ready(index)) {
     // The server does not want another connection beside those it serves: the address is well.

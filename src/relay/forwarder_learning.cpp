@@ -1,5 +1,5 @@
-// See forwarder.hpp. What is learned about upstreams from live traffic: who fails, who answers too late or wrongly where
-// another one does better, and who works again.
+// See forwarder.hpp. What is learned about upstreams from live traffic: who fails, who answers too late or wrongly
+// where another one does better, and who works again.
 #include "relay/forwarder.hpp"
 
 namespace dotrelay {

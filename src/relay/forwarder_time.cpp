@@ -1,5 +1,5 @@
-// See forwarder.hpp. What passing time brings: deadlines, late answers, paths that went silent, idle connections, and the
-// network under the relay changing.
+// See forwarder.hpp. What passing time brings: deadlines, late answers, paths that went silent, idle connections, and
+// the network under the relay changing.
 #include "relay/forwarder.hpp"
 
 #include <algorithm>
@@ -44,8 +44,8 @@ void Forwarder::on_network_change(TimePoint now) {
   forget_connections(false, "the network has changed", now);
 }
 
-/// Drops all connections, or those that the kernel would now make in another way, and tries at once what was waiting for
-/// its back-off.
+/// Drops all connections, or those that the kernel would now make in another way, and tries at once what was waiting
+/// for its back-off.
 void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now) {
   std::vector<ConnectionHandle> lost;
   upstreams_.connections().for_each([&](ConnectionHandle handle, PooledConnection& pooled) {
@@ -78,7 +78,8 @@ void Forwarder::schedule_check(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
   query.asked_at = now;
   const Duration usual = upstreams_[query.attempts.back().upstream].usual_time.get();
-  query.hedge_next = query.attempts.size() == 1 && usual < patience_ && hedge_budget_.enabled() && upstreams_.size() > 1;
+  query.hedge_next =
+      query.attempts.size() == 1 && usual < patience_ && hedge_budget_.enabled() && upstreams_.size() > 1;
   checks_.remove(handle);
   checks_.add(handle, now + (query.hedge_next ? usual : patience_), now);
 }
@@ -154,7 +155,7 @@ void Forwarder::look_at_path(ConnectionHandle handle, TimePoint now) {
   const AddressIndex index = pooled.index();
   for (const ConnectionHandle other : std::vector(upstreams_[index.upstream].connections)) {
     const PooledConnection& idle = upstreams_.connections().get(other);
-    if (idle.ready && idle.address == index.address && idle.pending.live() == 0) {
+    if (other != handle && idle.ready && idle.address == index.address && idle.pending.live() == 0) {
       close(other, {CloseKind::dropped, "another connection went silent"}, now);
     }
   }

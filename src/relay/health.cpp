@@ -28,11 +28,10 @@ struct Verdict {
   }
 };
 
-Verdict load(const SharedHealth& shared) {
-  return Verdict::unpack(shared.verdict.load(std::memory_order_acquire));
-}
+Verdict load(const SharedHealth& shared) { return Verdict::unpack(shared.verdict.load(std::memory_order_acquire)); }
 
-/// Replaces the verdict by what change() makes of it, and returns what was there before. Others may change it meanwhile.
+/// Replaces the verdict by what change() makes of it, and returns what was there before. Others may change it
+/// meanwhile.
 template <class Change>
 Verdict update(SharedHealth& shared, Change change) {
   std::uint64_t word = shared.verdict.load(std::memory_order_acquire);

@@ -29,8 +29,8 @@ class IdleClose {
     return learned == Duration{} ? kMost : learned - std::max<Duration>(learned / 16, std::chrono::milliseconds(20));
   }
 
-  /// The server has closed a connection that had been idle for so long. It counts when it has done so twice in a row: one
-  /// time may be its restart.
+  /// The server has closed a connection that had been idle for so long. It counts when it has done so twice in a row:
+  /// one time may be its restart.
   void on_server_closed(Duration idle) {
     if (idle < kLeast || idle > kMost) return;
     const Duration before = std::exchange(latest_, idle);

@@ -97,12 +97,12 @@ struct Query {
   UpstreamMask asked = 0;   ///< upstreams not to be asked again
   UpstreamMask stale = 0;   ///< upstreams whose connection closed on this query once
   TimePoint fresh_since{};  ///< at those, only connections dialled from then on
-  TimePoint asked_at{};      ///< the latest sending that was no copy for a trial
-  bool hedge_next = false;   ///< the next check is the one after the upstream's usual time
+  TimePoint asked_at{};     ///< the latest sending that was no copy for a trial
+  bool hedge_next = false;  ///< the next check is the one after the upstream's usual time
   std::optional<ErrorAnswer> error;
 
-  ListHook<Query> in_room;  ///< of those that wait for a connection
-  DueHook<Query> check;     ///< when to look what has become of it
+  ListHook<Query> in_room;     ///< of those that wait for a connection
+  DueHook<Query> check;        ///< when to look what has become of it
   QueryHandle next_in_bucket;  ///< of InFlight
   bool listed = false;         ///< in InFlight
 };

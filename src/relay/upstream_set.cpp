@@ -25,9 +25,20 @@ UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stal
                                         TimePoint now) {
   const auto usable = [&](std::size_t i) { return (excluded >> i & 1) == 0; };
   const auto fresh = [&](std::size_t i) { return (stale >> i & 1) != 0 ? fresh_since : TimePoint{}; };
+  const auto connected = [&](const PooledConnection& connection) {
+    return !address(connection.index()).health.degraded();
+  };
+  Choice unproven;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if (!usable(i)) continue;
-    if (const Choice choice = choose_trusted(i, fresh(i), now); choice.kind != Choice::Kind::none) return choice;
+    const Choice choice = choose_trusted(i, fresh(i), now);
+    if (choice.kind == Choice::Kind::send) return choice;
+    // A fresh connection to one that was in trouble beats waiting for one to a later upstream.
+    if (choice.kind != Choice::Kind::none) return unproven.kind == Choice::Kind::send ? unproven : choice;
+    if (unproven.kind == Choice::Kind::send) continue;
+    if (const ConnectionHandle ready = best_ready(upstreams_[i], fresh(i), connected)) {
+      unproven = {Choice::Kind::send, ready, connections_.get(ready).index()};
+    }
   }
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if (!usable(i)) continue;
@@ -36,6 +47,9 @@ UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stal
     if (const ConnectionHandle ready = best_ready(upstreams_[i], fresh(i), any)) {
       return {Choice::Kind::send, ready, connections_.get(ready).index()};
     }
+  }
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    if (!usable(i)) continue;
     if (const Choice choice = choose_unsettled(i, now); choice.kind != Choice::Kind::none) return choice;
   }
   return {Choice::Kind::none, {}, {upstreams_.size(), 0}};

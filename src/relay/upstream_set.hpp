@@ -23,7 +23,8 @@ class UpstreamSet {
   /// Queries in flight on each ready connection before another is opened. Servers bound what one connection may have in
   /// flight (Knot Resolver: 100, Unbound: 32 at work) and then read no further.
   static constexpr std::size_t kComfortableLoad = 256;
-  /// Connections to one upstream that are not ready yet: one each Health::kUrgentInterval for as long as a dial may take.
+  /// Connections to one upstream that are not ready yet: one each Health::kUrgentInterval for as long as a dial may
+  /// take.
   static constexpr std::size_t kMaxDials = 16;
   /// A dial is given up then. Three SYNs have been sent by that time (RFC 6298: at 0, 1 and 3 s).
   static constexpr Duration kDialTimeout = std::chrono::milliseconds(3200);
@@ -60,8 +61,8 @@ class UpstreamSet {
   /// that is good.
   [[nodiscard]] Choice choose(UpstreamMask excluded, UpstreamMask stale, TimePoint fresh_since, TimePoint now);
 
-  /// A ready connection of an upstream before number `before` that is in trouble, due to be tried with a copy of a query;
-  /// none when there is none.
+  /// A ready connection of an upstream before number `before` that is in trouble, due to be tried with a copy of a
+  /// query; none when there is none.
   [[nodiscard]] ConnectionHandle trial_by_copy(std::size_t before, UpstreamMask excluded, TimePoint now);
 
   /// Whether any upstream could carry a query at once.

@@ -1,6 +1,6 @@
-// The time within which an upstream answers nearly always: an estimate of the 95th percentile ("The Tail at Scale", CACM
-// 2013, hedges there: one query in twenty is asked twice then). It moves by a step for each answer: up by nineteen parts
-// when one was later, down by one when it was not, so it rests where one in twenty is later.
+// The time within which an upstream answers nearly always: an estimate of the 95th percentile ("The Tail at Scale",
+// CACM 2013, hedges there: one query in twenty is asked twice then). It moves by a step for each answer: up by nineteen
+// parts when one was later, down by one when it was not, so it rests where one in twenty is later.
 #pragma once
 
 #include "base/clock.hpp"

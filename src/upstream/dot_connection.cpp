@@ -66,7 +66,14 @@ std::optional<Bytes> DotConnection::next_message() {
   return message;
 }
 
-bool DotConnection::path_is_silent() const { return stream_ && dotrelay::path_is_silent(stream_->fd()); }
+PathState DotConnection::path(TimePoint now) {
+  const std::optional<TcpFacts> facts = tcp_connected_ ? ask_tcp(stream_->fd()) : std::nullopt;
+  if (!facts) return {};
+  const UnacknowledgedWrites::Verdict verdict = writes_.judge(*facts, now);
+  return {verdict.silent, verdict.look_again};
+}
+
+bool DotConnection::route_has_changed() const { return !stream_ || dotrelay::route_has_changed(stream_->fd()); }
 
 void DotConnection::on_poll(bool readable, bool writable) noexcept {
   if (state_ == State::closed) return;
@@ -85,6 +92,7 @@ void DotConnection::on_poll(bool readable, bool writable) noexcept {
 
 void DotConnection::on_connected() {
   tcp_connected_ = true;
+  if (const std::optional<TcpFacts> facts = ask_tcp(stream_->fd())) writes_.begin(*facts);
   advance_session();
 }
 
@@ -133,7 +141,9 @@ void DotConnection::advance_session() {
 
 void DotConnection::write() {
   if (state_ == State::closed) return;
+  const std::size_t queued = session_.outgoing().size();
   const int error = stream_->write(session_.outgoing());
+  if (const std::size_t left = session_.outgoing().size(); left != queued) writes_.add(queued - left, Clock::now());
   // A write that fails may leave the reason to be read (an alert): only a read ends the connection.
   if (error != 0) session_.outgoing().clear();
   stream_->watch(true, !session_.outgoing().empty());

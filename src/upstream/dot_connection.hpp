@@ -5,6 +5,7 @@
 #include "base/address.hpp"
 #include "base/byte_queue.hpp"
 #include "metrics/counters.hpp"
+#include "net/acknowledgement.hpp"
 #include "net/handles.hpp"
 #include "net/loop.hpp"
 #include "net/tcp_stream.hpp"
@@ -37,7 +38,8 @@ class DotConnection final : public Connection, private PollListener, private Flu
   bool send(Bytes message) override;
   std::optional<Bytes> next_message() override;
   [[nodiscard]] const CloseReason& close_reason() const override { return close_reason_; }
-  [[nodiscard]] bool path_is_silent() const override;
+  [[nodiscard]] PathState path(TimePoint now) override;
+  [[nodiscard]] bool route_has_changed() const override;
   [[nodiscard]] std::string description() const override { return session_.description(); }
 
  private:
@@ -58,6 +60,7 @@ class DotConnection final : public Connection, private PollListener, private Flu
   State state_ = State::connecting;
   bool tcp_connected_ = false;
   CloseReason close_reason_;
+  UnacknowledgedWrites writes_;
   ByteQueue unencrypted_;             ///< frames to send at the end of this turn
   std::size_t frame_to_consume_ = 0;  ///< what next_message() returned last
 };

@@ -140,7 +140,16 @@ TEST_CASE("connections: nobody yet, accepted with the peer's address, refused") 
   const AcceptResult accepted = accept_connection(server.get());
   REQUIRE(accepted.status == AcceptResult::Status::accepted);
   CHECK(accepted.peer == bound_to(client));
-  CHECK_FALSE(path_is_silent(client.get()));
+  CHECK_FALSE(route_has_changed(client.get()));
+}
+
+TEST_CASE("a connection from an address that the kernel would not choose now") {
+  const UniqueFd server = listener(loopback(), Protocol::tcp);
+  const UniqueFd client = listener(loopback("127.0.0.2"), Protocol::udp);
+  const SocketAddress target = to_socket_address(bound_to(server));
+  REQUIRE(connect(client.get(), target.raw(), target.size) == 0);
+  CHECK(route_has_changed(client.get()));
+  CHECK(route_has_changed(server.get()));  // not connected at all
 }
 
 TEST_CASE("a connection to a port that nobody serves") {

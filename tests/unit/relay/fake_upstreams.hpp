@@ -54,6 +54,7 @@ struct Line {
   std::deque<Octets> inbox;                  ///< messages that the forwarder has not read yet
   std::vector<SentQuery> sent;               ///< what the forwarder has sent
   bool silent = false;                       ///< TCP has octets that nobody acknowledges
+  bool route_changed = false;                ///< the kernel would take another way now
   bool takes_queries = true;                 ///< false: too many octets wait already
   bool gone = false;                         ///< the forwarder has destroyed the connection
   std::map<std::uint16_t, Octets> reserved;  ///< IDs under which a question waits, or was given up, unanswered
@@ -84,7 +85,10 @@ class FakeConnection final : public Connection {
     assert(line_.state == State::closed);
     return line_.reason;
   }
-  [[nodiscard]] bool path_is_silent() const override { return line_.silent; }
+  [[nodiscard]] PathState path(TimePoint) override {
+    return {line_.silent, line_.silent ? std::chrono::milliseconds(60) : Duration{}};
+  }
+  [[nodiscard]] bool route_has_changed() const override { return line_.route_changed; }
   [[nodiscard]] std::string description() const override { return "fake"; }
 
  private:

@@ -1,0 +1,63 @@
+// See acknowledgement.hpp.
+#include "net/acknowledgement.hpp"
+
+#include <algorithm>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace dotrelay {
+
+std::optional<TcpFacts> ask_tcp(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
+  if (size < offsetof(tcp_info, tcpi_notsent_bytes) + sizeof info.tcpi_notsent_bytes) return std::nullopt;  // Linux 4.6
+  return TcpFacts{.octets_acknowledged = info.tcpi_bytes_acked,
+                  .segments_in_flight = info.tcpi_unacked,
+                  .octets_unsent = info.tcpi_notsent_bytes,
+                  .round_trip = std::chrono::microseconds(info.tcpi_rtt != 0 ? info.tcpi_rtt : info.tcpi_rto),
+                  .since_acknowledgement = std::chrono::milliseconds(info.tcpi_last_ack_recv)};
+}
+
+void UnacknowledgedWrites::add(std::size_t octets, TimePoint now) {
+  if (octets == 0) return;
+  written_ += octets;
+  if (count_ > 0 && now - runs_[count_ - 1].first < kGrain) {
+    runs_[count_ - 1].end = written_;
+    runs_[count_ - 1].last = now;
+    return;
+  }
+  if (count_ == runs_.size()) halve();
+  runs_[count_++] = {written_, now, now};
+}
+
+/// Joins neighbours. The oldest are joined most often, so the error stays in proportion to the age.
+void UnacknowledgedWrites::halve() {
+  for (std::size_t i = 0; i < count_ / 2; ++i) {
+    const Run& older = runs_[2 * i];
+    const Run& newer = runs_[2 * i + 1];
+    runs_[i] = {newer.end, older.first, newer.last};
+  }
+  count_ /= 2;
+}
+
+UnacknowledgedWrites::Verdict UnacknowledgedWrites::judge(const TcpFacts& facts, TimePoint now) {
+  const std::uint64_t acknowledged = facts.octets_acknowledged - std::min(baseline_, facts.octets_acknowledged);
+  const bool all = facts.segments_in_flight == 0 && facts.octets_unsent == 0;
+  const auto begin = runs_.begin();
+  const auto end = begin + static_cast<std::ptrdiff_t>(count_);
+  const auto oldest = all ? end : std::find_if(begin, end, [&](const Run& run) { return run.end > acknowledged; });
+  std::move(oldest, end, begin);
+  count_ = static_cast<std::size_t>(end - oldest);
+  if (count_ == 0) return {};
+
+  const Duration limit = facts.round_trip + kSlack;
+  // The octets that wait may be the last of their run: counting from there accuses nobody too early.
+  const Duration silence = std::min<Duration>(now - runs_[0].last, facts.since_acknowledgement);
+  // Nothing in flight: the peer has closed its window, which is slow, but it has acknowledged all that it took.
+  const bool silent = silence > limit && facts.segments_in_flight > 0;
+  return {silent, silence > limit ? limit : std::max(limit - silence, kGrain)};
+}
+
+}  // namespace dotrelay

@@ -1,0 +1,67 @@
+// Dead is not slow: whether what was written to a TCP connection is acknowledged as fast as a living path does it. The
+// kernel knows how many octets are acknowledged and when it last heard from the peer, but not since when the oldest
+// unacknowledged octet has been waiting: a retransmission or a new write restarts its clocks. So the times of the
+// writes are kept here.
+#pragma once
+
+#include "base/clock.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+namespace dotrelay {
+
+/// What the kernel says of a TCP connection (TCP_INFO).
+struct TcpFacts {
+  std::uint64_t octets_acknowledged = 0;  ///< ever; the SYN may count as one
+  std::uint32_t segments_in_flight = 0;
+  std::uint32_t octets_unsent = 0;  ///< written, and waiting for the peer's window or for the congestion window
+  Duration round_trip{};            ///< smoothed; the retransmission timeout while nothing has been measured
+  Duration
+      since_acknowledgement{};  ///< since the peer last acknowledged anything, also what it had acknowledged before
+};
+
+/// Nothing when the kernel does not tell.
+std::optional<TcpFacts> ask_tcp(int fd);
+
+/// The writes that may still be unacknowledged. Bounded: recent ones are kept to a few milliseconds, older ones to an
+/// eighth of their age.
+class UnacknowledgedWrites {
+ public:
+  /// What a living path may need beyond its round-trip time: the peer's delayed acknowledgement (40 ms on Linux) and
+  /// some.
+  static constexpr Duration kSlack = std::chrono::milliseconds(60);
+  /// Writes closer together are one.
+  static constexpr Duration kGrain = std::chrono::milliseconds(4);
+
+  struct Verdict {
+    bool silent = false;    ///< octets wait for longer than a living path takes, and the peer has acknowledged nothing
+    Duration look_again{};  ///< from now; zero: all octets are acknowledged
+  };
+
+  /// The connection is made and nothing was written.
+  void begin(const TcpFacts& facts) { baseline_ = facts.octets_acknowledged; }
+
+  /// The kernel took `octets`. Times never go back.
+  void add(std::size_t octets, TimePoint now);
+
+  Verdict judge(const TcpFacts& facts, TimePoint now);
+
+ private:
+  struct Run {
+    std::uint64_t end = 0;  ///< octets written up to and with this run
+    TimePoint first;
+    TimePoint last;
+  };
+
+  void halve();
+
+  std::array<Run, 32> runs_;
+  std::size_t count_ = 0;
+  std::uint64_t written_ = 0;
+  std::uint64_t baseline_ = 0;
+};
+
+}  // namespace dotrelay
