@@ -53,6 +53,7 @@ class TlsClientContext {
 
  private:
   friend class TlsSession;
+  friend class TlsTicket;
   std::unique_ptr<State> state_;
 };
 
