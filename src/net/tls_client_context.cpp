@@ -165,6 +165,8 @@ TlsClientContext::TlsClientContext(TlsClientSettings settings) : state_(std::mak
                                                            MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
 }
 
+const Sha256& TlsClientContext::fingerprint() const { return state_->fingerprint; }
+
 TlsClientContext::~TlsClientContext() {
   mbedtls_ssl_config_free(&state_->config);
   mbedtls_x509_crt_free(&state_->nobody);

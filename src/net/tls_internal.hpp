@@ -22,7 +22,7 @@ struct CaBundle::State {
 
 struct TlsClientContext::State {
   TlsClientSettings settings;
-  Sha256 fingerprint{};                  ///< of the settings: equal for contexts that accept the same servers
+  Sha256 fingerprint{};                  ///< see TlsClientContext::fingerprint()
   std::vector<std::uint8_t> ip_address;  ///< of server_name, when it is an IP literal
   mbedtls_ssl_config config;
   mbedtls_x509_crt nobody;  ///< an empty chain of authorities

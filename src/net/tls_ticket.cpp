@@ -45,10 +45,10 @@ std::optional<TlsTicket> TlsTicket::parse(Bytes octets, const TlsClientContext& 
   if (octets.size() <= kSessionAt) return std::nullopt;
   // The library believes some lengths in its form: only whole octets that this program wrote reach it.
   if (!equal(octets.first(kDigestSize), sha256(octets.subspan(kFingerprintAt)))) return std::nullopt;
-  if (!equal(octets.subspan(kFingerprintAt, kDigestSize), context.state_->fingerprint)) return std::nullopt;
+  if (!equal(octets.subspan(kFingerprintAt, kDigestSize), context.fingerprint())) return std::nullopt;
   auto state = std::make_unique<State>();
   mbedtls_ssl_session_init(&state->session);
-  state->fingerprint = context.state_->fingerprint;
+  state->fingerprint = context.fingerprint();
   std::uint64_t until = 0;
   for (const std::uint8_t octet : octets.subspan(kUsableUntilAt, 8)) until = until << 8 | octet;
   state->usable_until = static_cast<std::int64_t>(until);
