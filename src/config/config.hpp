@@ -48,6 +48,8 @@ struct UpstreamConfig {
 
 struct RelayConfig {
   Duration deadline{};
+  double hedge = 0;  ///< queries that may be asked a second time because the first answer is late, as a share of all
+  Duration slow{};   ///< an upstream that persistently answers later is passed over
 };
 
 struct LimitsConfig {

@@ -63,6 +63,19 @@ KeyProblem take_duration(Duration& duration, std::string_view text, std::chrono:
   return std::nullopt;
 }
 
+/// "10%": whole percents as a fraction.
+KeyProblem take_share(double& share, std::string_view text) {
+  std::uint32_t percent = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), percent);
+  if (failure != std::errc{} ||
+      std::string_view(end, static_cast<std::size_t>(text.data() + text.size() - end)) != "%") {
+    return "\"" + std::string(text) + "\" is not a percentage (\"10%\")";
+  }
+  if (percent > 100) return "\"" + std::string(text) + "\" is out of range";
+  share = percent / 100.0;
+  return std::nullopt;
+}
+
 KeyProblem take_number(std::uint32_t& number, std::int64_t value, std::int64_t least, std::int64_t most) {
   if (value < least || value > most) return std::to_string(value) + " is out of range";
   number = static_cast<std::uint32_t>(value);
@@ -255,6 +268,33 @@ const KeyRow kKeys[] = {
         .help =
             "How long a client waits at most: all attempts at all upstreams together. Then it gets SERVFAIL with the "
             "cause. The default is below the 5 s after which most clients give up.",
+    },
+    {
+        .table = "relay",
+        .name = "hedge",
+        .set = SetText{[](const KeyTarget& target, std::string_view text) {
+          return take_share(target.config.relay.hedge, text);
+        }},
+        .default_value = R"("10%")",
+        .allowed = "\"0%\" to \"100%\"",
+        .help =
+            "A query that waits longer than its upstream usually takes is asked at the next upstream, too, and the "
+            "first "
+            "answer counts. This is the largest share of queries that may be asked twice so; 0% never does it before a "
+            "second (or a quarter of the deadline) has passed. Queries whose connection died are asked again in any "
+            "case.",
+    },
+    {
+        .table = "relay",
+        .name = "slow",
+        .set = SetText{[](const KeyTarget& target, std::string_view text) {
+          return take_duration(target.config.relay.slow, text, 50ms, 60s);
+        }},
+        .default_value = R"("400ms")",
+        .allowed = "a duration from 50ms to 60s",
+        .help =
+            "An upstream that has not answered within this time when another one has is slow. When most of its latest "
+            "answers were, it is passed over like one that fails, and tried now and then with a copy of a query.",
     },
     {
         .table = "limits",

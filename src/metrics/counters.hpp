@@ -22,6 +22,9 @@ namespace dotrelay {
   COUNT(overloaded, "Queries refused because a limit was reached") \
   COUNT(failed, "Queries answered SERVFAIL because no upstream answered in time") \
   COUNT(upstream_queries, "Queries sent to upstreams") \
+  COUNT(upstream_hedged, "Queries asked at the next upstream, too, because the first was later than usual") \
+  COUNT(upstream_trials, "Copies of queries sent to upstreams in trouble to see whether they work again") \
+  COUNT(upstream_silent, "Connections given up because the path to the upstream went silent") \
   COUNT(upstream_answers, "Answers from upstreams that matched a query") \
   COUNT(upstream_errors, "Answers from upstreams with an RCODE that makes the relay ask the next one") \
   COUNT(upstream_mismatched, "Frames from upstreams that matched no query") \

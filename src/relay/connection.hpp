@@ -25,6 +25,8 @@ enum class CloseKind : std::uint8_t {
   authentication,  ///< the certificate does not prove the upstream's identity
   tls,             ///< the handshake failed for another reason, or a record was forged
   protocol,        ///< what came was not DNS, or answers to questions nobody asked
+  silent,          ///< established, and TCP's octets are no longer acknowledged
+  dropped,         ///< by the relay itself: idle, or the network under it has changed
 };
 
 struct CloseReason {

@@ -1,5 +1,6 @@
 // See forwarder.hpp. A query's life in its order: in, on its way, its end. What connections report is in
-// forwarder_connections.cpp.
+// forwarder_connections.cpp, what passing time brings in forwarder_time.cpp, what is learned about upstreams in
+// forwarder_learning.cpp.
 #include "relay/forwarder.hpp"
 
 #include "dns/special_names.hpp"
@@ -10,7 +11,8 @@
 
 namespace dotrelay {
 
-Forwarder::Forwarder(const Config& config, Dialer& dialer, Counters& counters, Log& log, Random& random)
+Forwarder::Forwarder(const Config& config, std::span<SharedHealth> health, Dialer& dialer, Counters& counters, Log& log,
+                     Random& random)
     : config_(config),
       dialer_(dialer),
       counters_(counters),
@@ -20,15 +22,17 @@ Forwarder::Forwarder(const Config& config, Dialer& dialer, Counters& counters, L
       patience_(std::min(config.relay.deadline / 4, kMaxPatience)),
       in_flight_(queries_, hash_key_),
       quota_(hash_key_),
-      upstreams_(config.upstreams, random),
+      upstreams_(config.upstreams, health, random),
       deadlines_(waiters_),
-      patience_queue_(queries_),
+      checks_(queries_),
       room_(queries_),
+      hedge_budget_(config.relay.hedge),
       answer_buffer_(dns::kResponseBuffer) {}
 
 Forwarder::~Forwarder() = default;
 
 Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
+  notice_time(now);
   const dns::QueryVerdict verdict = dns::parse_query(incoming.message);
   if (verdict.kind == dns::QueryVerdict::Kind::ignore) {
     counters_.add(Counter::ignored);
@@ -125,7 +129,7 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
     start_trials(choice.target.upstream, false, now);
     switch (choice.kind) {
       case UpstreamSet::Choice::Kind::send:
-        if (send(handle, choice.connection, now)) return;
+        if (send(handle, choice.connection, now)) return send_copy(handle, choice.target.upstream, now);
         refused = true;
         break;
       case UpstreamSet::Choice::Kind::dial:
@@ -167,6 +171,7 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
     return false;
   }
   room_.push_back(handle);
+  if (upstreams_.is_prompt_dial_under_way(query.asked, now)) return true;
   start_trials(upstreams_.size(), true, now);
   if (!upstreams_.worth_waiting(query.asked)) {
     fail(handle, now);
@@ -181,7 +186,7 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, Tim
   Query& query = queries_.get(handle);
   PooledConnection& pooled = upstreams_.connections().get(connection_handle);
   const std::uint8_t upstream = pooled.upstream;
-  const std::uint16_t id = pooled.pending.add(handle, query.question_hash);
+  const std::uint16_t id = pooled.pending.add(handle, query.question_hash, now);
   std::array<std::uint8_t, dns::kMaxUpstreamQuery> message;
   const QueryKey key = query.key();
   const std::size_t size = dns::write_upstream_query(
@@ -197,69 +202,56 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, Tim
   }
   counters_.add(Counter::upstream_queries);
   pooled.idle_since = now;
-  query.attempts.push_back({connection_handle, id, upstream, now});
-  ++query.sendings;
-  query.patience_until = now + patience_;
-  patience_queue_.remove(handle);
-  patience_queue_.push_back(handle);
+  pooled.look_at = std::min(pooled.look_at, now + kFirstLook);
+  query.attempts.push_back(
+      {.connection = connection_handle, .id = id, .upstream = upstream, .late = false, .sent_at = now});
+  if (query.sendings++ == 0) hedge_budget_.on_query();
+  upstreams_[upstream].on_query(now);
+  schedule_check(handle, now);
   if (const auto target = upstreams_.wants_more(upstream, now)) dial(*target, now);
   return true;
 }
 
-void Forwarder::dial(AddressIndex target, TimePoint now) {
+/// An upstream in trouble before the one that was asked gets a copy of the query, when a trial is due: so it is tried
+/// with real traffic, and no client waits for it.
+void Forwarder::send_copy(QueryHandle handle, std::size_t before, TimePoint now) {
+  Query& query = queries_.get(handle);
+  const ConnectionHandle connection = upstreams_.trial_by_copy(before, query.asked, now);
+  if (!connection) return;
+  const auto twice = [&](const Attempt& attempt) { return attempt.connection == connection; };
+  if (std::ranges::any_of(query.attempts, twice)) return;
+  const AddressIndex index = upstreams_.connections().get(connection).index();
+  UpstreamAddress& address = upstreams_.address(index);
+  address.no_trial_until = now + config_.relay.slow;
+  address.health.claim_trial(now);
+  counters_.add(Counter::upstream_trials);
+  if (!send(handle, connection, now)) {
+    query.asked &= ~(UpstreamMask{1} << index.upstream);
+    note_trouble(index, address.health.trouble(), address.health.cause(), now);
+    return;
+  }
+  const Attempt& attempt = query.attempts.back();
+  expect_answer(connection, attempt.id, attempt.sent_at, true);
+}
+
+ConnectionHandle Forwarder::dial(AddressIndex target, TimePoint now) {
   counters_.add(Counter::upstream_dials);
   const ConnectionHandle handle = upstreams_.add(target, now);
   upstreams_.connections().get(handle).connection = dialer_.dial(target.upstream, target.address, handle);
+  return handle;
 }
 
 void Forwarder::start_trials(std::size_t before, bool urgent, TimePoint now) {
-  for (const AddressIndex target : upstreams_.trials_due(before, urgent, now)) dial(target, now);
+  for (const AddressIndex target : upstreams_.trials_due(before, urgent, now)) {
+    upstreams_.address(target).health.claim_trial(now);
+    dial(target, now);
+  }
 }
 
 /// Tells every query in the room to look again: a connection became ready, failed, or is slow to come.
 void Forwarder::reroute_room(TimePoint now) {
   // Those that must go on waiting come back at the end of the room, so exactly those that are in it now are visited.
   for (std::size_t left = room_.size(); left > 0 && !room_.empty(); --left) route(room_.front(), now);
-}
-
-/// The query was asked a while ago: look at the connection, and ask the next upstream as well.
-void Forwarder::on_patience_over(QueryHandle handle, TimePoint now) {
-  patience_queue_.remove(handle);
-  std::vector<ConnectionHandle> dead;
-  for (const Attempt& attempt : queries_.get(handle).attempts) {
-    const PooledConnection& pooled = upstreams_.connections().get(attempt.connection);
-    if (pooled.last_received <= attempt.sent_at && pooled.connection->path(now).silent)
-      dead.push_back(attempt.connection);
-  }
-  for (const ConnectionHandle connection : dead) {
-    if (upstreams_.connections().find(connection) == nullptr) continue;
-    close(connection, {CloseKind::timed_out, "connection timed out"}, now);
-  }
-  Query* query = queries_.find(handle);
-  if (query == nullptr || query->attempts.empty()) return;  // close() has routed or answered it
-  for (const Attempt& attempt : query->attempts) query->asked |= UpstreamMask{1} << attempt.upstream;
-  route(handle, now);
-  // Nobody else to ask: look at the connection again later.
-  query = queries_.find(handle);
-  if (query == nullptr || query->attempts.empty() || query->by_patience.linked) return;
-  query->patience_until = now + patience_;
-  patience_queue_.push_back(handle);
-}
-
-void Forwarder::on_timer(TimePoint now) {
-  while (!deadlines_.empty() && waiters_.get(deadlines_.front()).deadline <= now) fail_waiter(deadlines_.front(), now);
-  while (!patience_queue_.empty() && queries_.get(patience_queue_.front()).patience_until <= now) {
-    on_patience_over(patience_queue_.front(), now);
-  }
-  check_connections(now);
-  if (!room_.empty() && urgent_) start_trials(upstreams_.size(), true, now);
-}
-
-TimePoint Forwarder::next_timeout(TimePoint now) {
-  TimePoint next = upstreams_.next_event(!room_.empty() && urgent_, now);
-  if (!deadlines_.empty()) next = std::min(next, waiters_.get(deadlines_.front()).deadline);
-  if (!patience_queue_.empty()) next = std::min(next, queries_.get(patience_queue_.front()).patience_until);
-  return next;
 }
 
 void Forwarder::finish(QueryHandle handle, const dns::Response& response, Bytes message) {
@@ -338,7 +330,7 @@ void Forwarder::drop(QueryHandle handle) {
   }
   in_flight_.unlist(handle);
   room_.remove(handle);
-  patience_queue_.remove(handle);
+  checks_.remove(handle);
   queries_.erase(handle);
 }
 
@@ -359,7 +351,7 @@ std::string Forwarder::cause(const Query& query) {
     Upstream& upstream = upstreams_[i];
     const auto attempt = std::ranges::find(query.attempts, i, &Attempt::upstream);
     const auto failing =
-        std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.health.failing(); });
+        std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.health.in_trouble(); });
     const auto dialled =
         std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.dials > 0; });
     const auto label = [&](auto address) {
@@ -370,7 +362,7 @@ std::string Forwarder::cause(const Query& query) {
       const PooledConnection& pooled = upstreams_.connections().get(attempt->connection);
       clause = upstreams_.label({i, pooled.address}) + ": no answer in time";
     } else if (failing != upstream.addresses.end()) {
-      clause = label(failing) + ": " + failing->health.failure().text;
+      clause = label(failing) + ": " + failing->health.cause();
     } else if (dialled != upstream.addresses.end()) {
       clause = label(dialled) + ": connection timed out";
     } else if ((query.asked | query.stale) >> i & 1) {

@@ -10,12 +10,17 @@
 #include "metrics/counters.hpp"
 #include "relay/client_quota.hpp"
 #include "relay/connection.hpp"
+#include "relay/hedge_budget.hpp"
 #include "relay/in_flight.hpp"
 #include "relay/query.hpp"
 #include "relay/reply_channel.hpp"
 #include "relay/upstream_set.hpp"
 
+#include <deque>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace dotrelay {
@@ -50,17 +55,33 @@ class Forwarder final : public ConnectionEvents {
   /// Frames from an upstream that match no query before its connection is closed.
   static constexpr int kMaxBadFrames = 8;
 
-  /// After this time, or a quarter of the deadline when that is shorter, the next upstream is asked as well: with three
-  /// upstreams and the default deadline each has been asked before the last quarter of the client's time begins.
+  /// After this time, or a quarter of the deadline when that is shorter, the next upstream is asked as well, whatever
+  /// the budget for hedging: with three upstreams and the default deadline each has been asked before the last quarter
+  /// of the client's time begins.
   static constexpr Duration kMaxPatience = std::chrono::seconds(1);
+  /// The first look whether what was sent has been acknowledged: a living path does so within its round trip and the
+  /// peer's delayed acknowledgement, 40 ms on Linux.
+  static constexpr Duration kFirstLook = std::chrono::milliseconds(62);
+  /// Time is asked for at least so often while connections are open, and a gap of kClockGap means that the process or
+  /// the machine has slept: nobody knows what became of the connections.
+  static constexpr Duration kTick = std::chrono::seconds(1);
+  static constexpr Duration kClockGap = std::chrono::milliseconds(2500);
 
-  /// The references outlive the forwarder.
-  Forwarder(const Config& config, Dialer& dialer, Counters& counters, Log& log, Random& random);
+  /// `health` has an entry for each upstream address in the order of the configuration. The references outlive the
+  /// forwarder.
+  Forwarder(const Config& config, std::span<SharedHealth> health, Dialer& dialer, Counters& counters, Log& log,
+            Random& random);
   ~Forwarder() override;
 
   Accepted accept(const Incoming& incoming, TimePoint now);
 
   void on_activity(ConnectionHandle connection, TimePoint now) noexcept override;
+
+  /// Addresses or routes of this host have changed.
+  void on_network_change(TimePoint now);
+
+  /// The machine has slept: every connection is made anew.
+  void on_sleep(TimePoint now);
 
   /// Does what is due. To be called at next_timeout() at the latest; earlier calls do no harm.
   void on_timer(TimePoint now);
@@ -80,21 +101,42 @@ class Forwarder final : public ConnectionEvents {
   // On its way.
   void route(QueryHandle handle, TimePoint now);
   bool send(QueryHandle handle, ConnectionHandle connection, TimePoint now);
+  void send_copy(QueryHandle handle, std::size_t before, TimePoint now);
   bool wait_in_room(QueryHandle handle, TimePoint now);
   void reroute_room(TimePoint now);
-  void dial(AddressIndex target, TimePoint now);
+  ConnectionHandle dial(AddressIndex target, TimePoint now);
   void start_trials(std::size_t before, bool urgent, TimePoint now);
-  void on_patience_over(QueryHandle handle, TimePoint now);
+
+  // As time passes.
+  void notice_time(TimePoint now);
+  void expire(TimePoint now);
+  void schedule_check(QueryHandle handle, TimePoint now);
+  void on_check(QueryHandle handle, TimePoint now);
+  void ask_next_too(QueryHandle handle, TimePoint now);
+  void check_connections(TimePoint now);
+  void check_expected(TimePoint now);
+  void look_at_path(ConnectionHandle handle, TimePoint now);
+  void on_idle(ConnectionHandle handle, TimePoint now);
+  void renew(ConnectionHandle handle, Duration lifetime, TimePoint now);
+  void forget_connections(bool all, std::string_view why, TimePoint now);
 
   // What connections report.
   void on_ready(ConnectionHandle handle, TimePoint now);
   void on_message(ConnectionHandle handle, Bytes message, TimePoint now);
   void on_bad_frame(ConnectionHandle handle, TimePoint now);
-  void on_answer(QueryHandle handle, const dns::Response& response, Bytes message, TimePoint now);
+  void on_answer(QueryHandle handle, const dns::Response& response, AddressIndex from, Bytes message, TimePoint now);
+  void close_renewed(ConnectionHandle replacement, TimePoint now);
+  void on_server_closed_idle(ConnectionHandle handle, TimePoint now);
   void close(ConnectionHandle handle, const CloseReason& reason, TimePoint now);
-  void note_failure(AddressIndex target, const CloseReason& reason, TimePoint now);
+  std::vector<QueryHandle> take_down(ConnectionHandle handle);
   void retry_elsewhere(QueryHandle handle, std::size_t upstream, TimePoint now);
-  void check_connections(TimePoint now);
+
+  // What is learned about upstreams.
+  void note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, TimePoint now);
+  void note_answer(AddressIndex target, Duration took, bool good, TimePoint now);
+  void note_unanswered(AddressIndex target, TimePoint now);
+  void note_contradiction(const Query& query, TimePoint now);
+  void expect_answer(ConnectionHandle connection, std::uint16_t id, TimePoint sent_at, bool trial);
 
   // Its end.
   void finish(QueryHandle handle, const dns::Response& response, Bytes message);
@@ -121,9 +163,21 @@ class Forwarder final : public ConnectionEvents {
   ClientQuota quota_;
   UpstreamSet upstreams_;
   LinkedList<Waiter, &Waiter::by_deadline> deadlines_;
-  LinkedList<Query, &Query::by_patience> patience_queue_;
+  DueWheel<Query, &Query::check> checks_;
   LinkedList<Query, &Query::in_room> room_;  ///< queries that wait for a connection
 
+  /// An answer that is still expected although another upstream has given one, or that decides a trial.
+  struct Expected {
+    ConnectionHandle connection;
+    std::uint16_t id = 0;
+    bool trial = false;
+    TimePoint sent_at{};
+  };
+  static constexpr std::size_t kMaxExpected = 256;
+  std::deque<Expected> expected_;  ///< in the order of their time, all judged after config.relay.slow
+
+  HedgeBudget hedge_budget_;
+  TimePoint last_seen_{};
   bool urgent_ = false;                    ///< queries wait and nothing is usable
   std::optional<TimePoint> outage_since_;  ///< clients have been failed for want of any connection
   std::vector<std::uint8_t> answer_buffer_;

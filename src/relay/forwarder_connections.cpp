@@ -26,6 +26,7 @@ bool is_error(dns::Rcode rcode) { return rcode != dns::Rcode::noerror && rcode !
 }  // namespace
 
 void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
+  notice_time(now);
   PooledConnection* pooled = upstreams_.connections().find(handle);
   if (pooled == nullptr) return;
   if (!pooled->ready && pooled->connection->state() == Connection::State::ready) on_ready(handle, now);
@@ -49,7 +50,6 @@ void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
   const PooledConnection& pooled = upstreams_.connections().get(handle);
   const AddressIndex index{pooled.upstream, pooled.address};
   UpstreamAddress& address = upstreams_.address(index);
-  address.health.on_ready();
   if (!address.ever_ready) {
     log_.info("upstream " + upstreams_.label(index) + ": ready, " + pooled.connection->description());
   } else if (log_.enabled(LogLevel::debug)) {
@@ -61,7 +61,18 @@ void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
     outage_since_.reset();
   }
   urgent_ = false;
+  close_renewed(handle, now);
   reroute_room(now);
+}
+
+/// The connections that the new one replaces, as soon as they owe nothing.
+void Forwarder::close_renewed(ConnectionHandle replacement, TimePoint now) {
+  const AddressIndex index = upstreams_.connections().get(replacement).index();
+  for (const ConnectionHandle handle : std::vector(upstreams_[index.upstream].connections)) {
+    const PooledConnection& pooled = upstreams_.connections().get(handle);
+    if (!pooled.renewed || pooled.address != index.address || pooled.pending.live() > 0) continue;
+    close(handle, {CloseKind::dropped, "replaced"}, now);
+  }
 }
 
 void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, TimePoint now) {
@@ -78,9 +89,13 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
                                                     : is_error(response->rcode()));
   if (!matches) return on_bad_frame(connection_handle, now);
 
+  const AddressIndex index = pooled.index();
+  const Duration took = now - entry->sent_at;
+  const bool good = response->question && is_final(*response);
   if (!entry->query) {
     counters_.add(Counter::upstream_late);
     pooled.pending.remove(id);
+    note_answer(index, took, good, now);
     return;
   }
   Query& query = queries_.get(entry->query);
@@ -88,19 +103,18 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
     return on_bad_frame(connection_handle, now);
   }
   counters_.add(Counter::upstream_answers);
-  if (!std::exchange(pooled.answered, true)) {
-    const AddressIndex index{pooled.upstream, pooled.address};
-    if (upstreams_.address(index).health.on_answer())
-      log_.info("upstream " + upstreams_.label(index) + ": works again");
-  }
+  pooled.answered = true;
   pooled.pending.remove(id);
   if (pooled.pending.live() == 0) pooled.idle_since = now;
   std::erase_if(query.attempts, [&](const Attempt& attempt) {
     if (attempt.connection != connection_handle || attempt.id != id) return false;
     query.asked |= UpstreamMask{1} << attempt.upstream;
+    if (!attempt.late) upstreams_[attempt.upstream].usual_time.on_answer(took);
     return true;
   });
-  on_answer(entry->query, *response, message, now);
+  note_answer(index, took, good, now);
+  if (good) note_contradiction(query, now);
+  on_answer(entry->query, *response, index, message, now);
 }
 
 void Forwarder::on_bad_frame(ConnectionHandle handle, TimePoint now) {
@@ -109,44 +123,54 @@ void Forwarder::on_bad_frame(ConnectionHandle handle, TimePoint now) {
   close(handle, {CloseKind::protocol, "answers that match no query"}, now);
 }
 
-void Forwarder::on_answer(QueryHandle handle, const dns::Response& response, Bytes message, TimePoint now) {
+void Forwarder::on_answer(QueryHandle handle, const dns::Response& response, AddressIndex from, Bytes message,
+                          TimePoint now) {
   Query& query = queries_.get(handle);
   if (response.question && is_final(response)) return finish(handle, response, message);
   counters_.add(Counter::upstream_errors);
   const bool second = query.error.has_value();
-  query.error.emplace(ErrorAnswer{response.rcode(), {}});
+  query.error.emplace(ErrorAnswer{response.rcode(), from, {}});
   if (response.question) query.error->message.assign(message.begin(), message.end());
   if (second) return finish_with_error(handle);
   // An attempt under way at another upstream is the second opinion.
   if (query.attempts.empty()) route(handle, now);
 }
 
-/// Ends a connection, for a reason of its own or of the forwarder's, and finds its queries another one.
-void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePoint now) {
-  PooledConnection& pooled = upstreams_.connections().get(handle);
-  const AddressIndex index{pooled.upstream, pooled.address};
-  const bool was_ready = pooled.ready;
-  const bool owed = pooled.pending.live() > 0;
-  const bool answered = pooled.answered;
-  CloseReason told = reason;
-  if (was_ready && reason.kind == CloseKind::closed_by_peer) told.text = "connection closed before the answer";
-  if (!was_ready) counters_.add(Counter::upstream_dial_failures);
-  if (!was_ready || owed) upstreams_[index.upstream].last_problem = upstreams_.label(index) + ": " + told.text;
-
-  // Servers close idle connections, and some close after so many queries: that is no failure. One that closes on its
-  // first queries without a single answer is.
-  const bool is_failure = !was_ready || reason.kind != CloseKind::closed_by_peer || (owed && !answered);
-  const std::vector<QueryHandle> unanswered = pooled.pending.take_all();
+/// Takes a connection out and gives back the queries that it leaves unanswered; they may have attempts elsewhere.
+std::vector<QueryHandle> Forwarder::take_down(ConnectionHandle handle) {
+  std::vector<QueryHandle> unanswered = upstreams_.connections().get(handle).pending.take_all();
   for (const QueryHandle query : unanswered) {
     std::erase_if(queries_.get(query).attempts, [&](const Attempt& attempt) { return attempt.connection == handle; });
   }
   upstreams_.remove(handle);
+  return unanswered;
+}
+
+/// Ends a connection, for a reason of its own or of the forwarder's, and finds its queries another one.
+void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePoint now) {
+  PooledConnection& pooled = upstreams_.connections().get(handle);
+  const AddressIndex index = pooled.index();
+  UpstreamAddress& address = upstreams_.address(index);
+  const bool was_ready = pooled.ready;
+  const bool owed = pooled.pending.live() > 0;
+  const bool answered = pooled.answered;
+  const bool closed_by_peer = reason.kind == CloseKind::closed_by_peer;
+  CloseReason told = reason;
+  if (was_ready && closed_by_peer) told.text = "connection closed before the answer";
+  if (!was_ready && reason.kind != CloseKind::dropped) counters_.add(Counter::upstream_dial_failures);
+  if (!was_ready || owed) upstreams_[index.upstream].last_problem = upstreams_.label(index) + ": " + told.text;
+  if (was_ready && !owed && closed_by_peer) on_server_closed_idle(handle, now);
+
+  // Servers close idle connections, and some close after so many queries: that is no failure. One that closes on its
+  // first queries without a single answer is.
+  const bool is_failure = reason.kind != CloseKind::dropped && (!was_ready || !closed_by_peer || (owed && !answered));
+  const std::vector<QueryHandle> unanswered = take_down(handle);
   if (is_failure && !was_ready && upstreams_.has_ready(index)) {
     // The server does not want another connection beside those it serves: the address is well.
-    upstreams_.address(index).no_more_until = now + Health::kMaxBackOff;
+    address.no_more_until = now + Health::kMaxBackOff;
     log_.debug("upstream " + upstreams_.label(index) + ": no further connection (" + told.text + ")");
   } else if (is_failure) {
-    note_failure(index, told, now);
+    note_trouble(index, trouble_of(reason.kind), told.text, now);
   } else if (log_.enabled(LogLevel::debug)) {
     log_.debug("upstream " + upstreams_.label(index) + ": closed (" + reason.text + ")");
   }
@@ -159,18 +183,6 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
   if (!was_ready) reroute_room(now);
 }
 
-void Forwarder::note_failure(AddressIndex target, const CloseReason& reason, TimePoint now) {
-  UpstreamAddress& address = upstreams_.address(target);
-  if (reason.kind == CloseKind::authentication) counters_.add(Counter::upstream_authentication_failures);
-  if (!address.health.on_failure(reason, now, random_)) return;
-  const std::string text = "upstream " + upstreams_.label(target) + ": " + reason.text;
-  if (reason.kind == CloseKind::authentication) {
-    log_.error(text + "; no query is sent to it until this is mended");
-  } else {
-    log_.warning(text + "; it is passed over until it works again");
-  }
-}
-
 /// The connection that the query was sent on has ended without an answer.
 void Forwarder::retry_elsewhere(QueryHandle handle, std::size_t upstream, TimePoint now) {
   Query& query = queries_.get(handle);
@@ -181,26 +193,8 @@ void Forwarder::retry_elsewhere(QueryHandle handle, std::size_t upstream, TimePo
   if ((query.stale & bit) != 0) query.asked |= bit;
   query.stale |= bit;
   query.fresh_since = now;
-  patience_queue_.remove(handle);
+  checks_.remove(handle);
   route(handle, now);
-}
-
-void Forwarder::check_connections(TimePoint now) {
-  std::vector<ConnectionHandle> timed_out;
-  std::vector<ConnectionHandle> idle;
-  bool look_again = false;
-  upstreams_.connections().for_each([&](ConnectionHandle handle, PooledConnection& pooled) {
-    if (!pooled.ready) {
-      if (now - pooled.dialled_at >= UpstreamSet::kDialTimeout) timed_out.push_back(handle);
-      if (!pooled.slow && now - pooled.dialled_at >= UpstreamSet::kSlowDial) pooled.slow = look_again = true;
-    } else if (pooled.pending.live() == 0 && (pooled.pending.abandoned() >= PendingQueries::kMaxAbandoned ||
-                                              now - pooled.idle_since >= UpstreamSet::kIdleTimeout)) {
-      idle.push_back(handle);
-    }
-  });
-  for (const ConnectionHandle handle : timed_out) close(handle, {CloseKind::timed_out, "connection timed out"}, now);
-  for (const ConnectionHandle handle : idle) close(handle, {CloseKind::closed_by_peer, "idle"}, now);
-  if (look_again) reroute_room(now);
 }
 
 }  // namespace dotrelay

@@ -1,14 +1,33 @@
-// Whether one upstream address works, as far as its connections have shown, and when to try it again. Plain state: it
-// learns from live traffic and never sends anything itself.
+// Whether one upstream address works, as far as anybody has shown, and when to try it again. What one worker learns,
+// all know: the state lies in SharedHealth. It learns from live traffic and never sends anything itself.
 #pragma once
 
 #include "base/clock.hpp"
 #include "base/random.hpp"
 #include "relay/connection.hpp"
+#include "relay/shared_health.hpp"
 
-#include <optional>
+#include <string>
+#include <string_view>
 
 namespace dotrelay {
+
+/// What is wrong with an upstream address. Each kind has log lines and a way of recovery of its own.
+enum class Trouble : std::uint8_t {
+  none,
+  silent_path,     ///< its connections went silent; whether a fresh one does better is being tried
+  unreachable,     ///< connections are refused, reset, or closed before any answer
+  no_route,        ///< this host has no way there
+  timed_out,       ///< no connection in time
+  authentication,  ///< the certificate does not prove the upstream's identity
+  tls,             ///< the handshake fails for another reason
+  garbage,         ///< what comes is not DNS, or answers nothing that was asked
+  slow,            ///< it answers, but persistently too late
+  errors,          ///< it answers with errors where the next upstream has an answer
+};
+
+/// What a connection's end says of the address, if it was a failure.
+Trouble trouble_of(CloseKind kind);
 
 class Health {
  public:
@@ -18,38 +37,46 @@ class Health {
   static constexpr Duration kFirstBackOff = std::chrono::milliseconds(200);
   static constexpr Duration kFirstAuthenticationBackOff = std::chrono::seconds(1);
   static constexpr Duration kMaxBackOff = std::chrono::seconds(5);
+  /// An address that has worked for so long is trusted again: queries wait for its connections, and the next trouble
+  /// begins with the shortest back-off. So one that comes and goes costs ever fewer handshakes.
+  static constexpr Duration kSettlingTime = std::chrono::seconds(5);
 
-  [[nodiscard]] bool failing() const { return failure_.has_value(); }
+  /// `shared` outlives this object.
+  explicit Health(SharedHealth& shared) : shared_(shared) {}
 
-  /// The latest failure, while failing().
-  [[nodiscard]] const CloseReason& failure() const { return *failure_; }
+  [[nodiscard]] Trouble trouble() const;
+  [[nodiscard]] bool in_trouble() const { return trouble() != Trouble::none; }
 
-  /// Failing in a way that waiting a few seconds does not mend: queries need not wait for it.
-  [[nodiscard]] bool hopeless() const {
-    return failing() && (failure_->kind == CloseKind::authentication || failure_->kind == CloseKind::no_route);
-  }
+  /// Its connections work, its answers are no good: it is passed over while another upstream is usable.
+  [[nodiscard]] bool degraded() const;
 
-  /// A connection is ready: queries may try it.
-  void on_ready() { failure_.reset(); }
+  /// Trouble that waiting a few seconds does not mend: queries need not wait for it.
+  [[nodiscard]] bool hopeless() const;
 
-  /// A connection brought its first answer: only that proves that the upstream works, and ends the back-off. True when
-  /// there had been a failure since the last such proof.
-  bool on_answer();
+  /// Not in trouble, and not since kSettlingTime.
+  [[nodiscard]] bool settled(TimePoint now) const;
 
-  /// True when this is news: the first failure since an answer, or one with another cause.
-  bool on_failure(const CloseReason& reason, TimePoint now, Random& random);
+  /// The trouble in the words of log lines and EDE texts; empty without trouble.
+  [[nodiscard]] std::string cause() const;
 
-  void on_dial(TimePoint now) { last_dial_ = now; }
+  /// A trial of an address in trouble has failed, or the trouble is new. True when it should be told: the first since
+  /// the address was proven to work, or one with another cause.
+  bool on_trouble(Trouble trouble, std::string_view cause, TimePoint now, Random& random);
 
-  /// When a failing address may be dialled again. `urgent`: queries wait and nothing is usable.
-  [[nodiscard]] TimePoint next_trial(bool urgent) const;
+  /// An answer has come as it should. True when trouble had been told and is over now.
+  bool on_proof(TimePoint now);
+
+  /// Whether the next trial is due, in all workers together.
+  [[nodiscard]] bool trial_due(TimePoint now) const;
+  [[nodiscard]] TimePoint next_trial() const;
+  /// This worker begins the trial that is due; the others wait for what comes of it.
+  void claim_trial(TimePoint now);
+
+  /// The network has changed: what had no connection is tried at once.
+  void retry_now(TimePoint now);
 
  private:
-  std::optional<CloseReason> failure_;
-  std::string told_;  ///< the latest failure's text, until an answer comes
-  std::optional<TimePoint> last_dial_;
-  TimePoint back_off_until_{};
-  Duration back_off_{};
+  SharedHealth& shared_;
 };
 
 }  // namespace dotrelay

@@ -44,14 +44,14 @@ void PendingQueries::grow() {
   for (std::size_t slot = old_size; slot < new_size; ++slot) free_.push_back(static_cast<std::uint16_t>(slot));
 }
 
-std::uint16_t PendingQueries::add(QueryHandle query, std::uint64_t question_hash) {
+std::uint16_t PendingQueries::add(QueryHandle query, std::uint64_t question_hash, TimePoint sent_at) {
   assert(!full());
   if (free_.size() <= slots_.size() / 4) grow();
   const std::size_t drawn = random_.below(static_cast<std::uint32_t>(free_.size()));
   std::swap(free_[drawn], free_.back());
   const std::uint16_t slot = free_.back();
   free_.pop_back();
-  slots_[slot] = {{query, question_hash}, true};
+  slots_[slot] = {{query, question_hash, sent_at}, true};
   ++live_;
   return id_of(slot);
 }
@@ -78,12 +78,17 @@ void PendingQueries::abandon(std::uint16_t id) {
   ++abandoned_;
 }
 
-std::vector<QueryHandle> PendingQueries::take_all() {
+std::vector<QueryHandle> PendingQueries::live_queries() const {
   std::vector<QueryHandle> queries;
   queries.reserve(live_);
   for (const Slot& slot : slots_) {
     if (slot.reserved && slot.entry.query) queries.push_back(slot.entry.query);
   }
+  return queries;
+}
+
+std::vector<QueryHandle> PendingQueries::take_all() {
+  std::vector<QueryHandle> queries = live_queries();
   slots_.clear();
   free_.clear();
   live_ = 0;

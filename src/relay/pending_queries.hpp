@@ -3,6 +3,7 @@
 // reserved until its answer comes or the connection closes, so a late answer can never be taken for another's.
 #pragma once
 
+#include "base/clock.hpp"
 #include "base/random.hpp"
 #include "base/slab.hpp"
 
@@ -29,11 +30,12 @@ class PendingQueries {
   [[nodiscard]] bool full() const { return live_ >= kMaxLive || abandoned_ >= kMaxAbandoned; }
 
   /// Reserves an ID for the query. `question_hash` recognises its answer after abandon(). Only when not full().
-  std::uint16_t add(QueryHandle query, std::uint64_t question_hash);
+  std::uint16_t add(QueryHandle query, std::uint64_t question_hash, TimePoint sent_at);
 
   struct Entry {
     QueryHandle query;  ///< none when the query was given up
     std::uint64_t question_hash = 0;
+    TimePoint sent_at{};
   };
 
   /// What `id` is reserved for, if anything.
@@ -44,6 +46,9 @@ class PendingQueries {
 
   /// Gives the query of `id` up; the ID stays reserved.
   void abandon(std::uint16_t id);
+
+  /// All live queries.
+  [[nodiscard]] std::vector<QueryHandle> live_queries() const;
 
   /// All live queries. Empties the table.
   std::vector<QueryHandle> take_all();

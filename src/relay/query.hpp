@@ -2,10 +2,12 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/due_wheel.hpp"
 #include "base/linked_list.hpp"
 #include "dns/client_response.hpp"
 #include "relay/connection.hpp"
 #include "relay/pending_queries.hpp"
+#include "relay/pooled_connection.hpp"
 #include "relay/reply_channel.hpp"
 
 #include <array>
@@ -48,12 +50,14 @@ struct Attempt {
   ConnectionHandle connection;
   std::uint16_t id = 0;
   std::uint8_t upstream = 0;
+  bool late = false;  ///< its upstream's usual time has passed
   TimePoint sent_at{};
 };
 
 /// An error that an upstream answered with, kept while the next upstream is asked.
 struct ErrorAnswer {
   dns::Rcode rcode = dns::Rcode::servfail;
+  AddressIndex from;
   std::vector<std::uint8_t> message;  ///< empty when it had no question section
 };
 
@@ -93,11 +97,12 @@ struct Query {
   UpstreamMask asked = 0;   ///< upstreams not to be asked again
   UpstreamMask stale = 0;   ///< upstreams whose connection closed on this query once
   TimePoint fresh_since{};  ///< at those, only connections dialled from then on
-  TimePoint patience_until = kNever;
+  TimePoint asked_at{};     ///< the latest sending that was no copy for a trial
+  bool hedge_next = false;  ///< the next check is the one after the upstream's usual time
   std::optional<ErrorAnswer> error;
 
-  ListHook<Query> in_room;  ///< of those that wait for a connection
-  ListHook<Query> by_patience;
+  ListHook<Query> in_room;     ///< of those that wait for a connection
+  DueHook<Query> check;        ///< when to look what has become of it
   QueryHandle next_in_bucket;  ///< of InFlight
   bool listed = false;         ///< in InFlight
 };

@@ -6,12 +6,13 @@
 
 namespace dotrelay {
 
-UpstreamSet::UpstreamSet(const std::vector<UpstreamConfig>& configs, Random& random) : random_(random) {
+UpstreamSet::UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<SharedHealth> health, Random& random)
+    : random_(random) {
+  std::size_t next = 0;
   for (const UpstreamConfig& config : configs) {
     Upstream& upstream = upstreams_.emplace_back();
     upstream.config = &config;
-    for (const Endpoint& endpoint : config.addresses)
-      upstream.addresses.push_back({.endpoint = endpoint, .health = {}});
+    for (const Endpoint& endpoint : config.addresses) upstream.addresses.emplace_back(endpoint, health[next++]);
   }
 }
 
@@ -22,22 +23,88 @@ std::string UpstreamSet::label(AddressIndex index) const {
 
 UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stale, TimePoint fresh_since,
                                         TimePoint now) {
+  const auto usable = [&](std::size_t i) { return (excluded >> i & 1) == 0; };
+  const auto fresh = [&](std::size_t i) { return (stale >> i & 1) != 0 ? fresh_since : TimePoint{}; };
+  const auto connected = [&](const PooledConnection& connection) {
+    return !address(connection.index()).health.degraded();
+  };
+  Choice unproven;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if ((excluded >> i & 1) != 0) continue;
-    Upstream& upstream = upstreams_[i];
-    if (const ConnectionHandle ready = best_ready(upstream, (stale >> i & 1) != 0 ? fresh_since : TimePoint{})) {
-      return {Choice::Kind::send, ready, {i, connections_.get(ready).address}};
+    if (!usable(i)) continue;
+    const Choice choice = choose_trusted(i, fresh(i), now);
+    if (choice.kind == Choice::Kind::send) return choice;
+    // A fresh connection to one that was in trouble beats waiting for one to a later upstream.
+    if (choice.kind != Choice::Kind::none) return unproven.kind == Choice::Kind::send ? unproven : choice;
+    if (unproven.kind == Choice::Kind::send) continue;
+    if (const ConnectionHandle ready = best_ready(upstreams_[i], fresh(i), connected)) {
+      unproven = {Choice::Kind::send, ready, connections_.get(ready).index()};
     }
-    if (has_prompt_dial(upstream, now)) return {Choice::Kind::wait, {}, {i, 0}};
-    if (count_ready(upstream) >= kMaxConnections) continue;
-    // A slow dial makes the next address of the same upstream the next candidate.
-    const auto candidate = std::ranges::find_if(upstream.addresses, [](const UpstreamAddress& address) {
-      return !address.health.failing() && address.dials == 0;
-    });
-    if (candidate == upstream.addresses.end()) continue;
-    return {Choice::Kind::dial, {}, {i, static_cast<std::size_t>(candidate - upstream.addresses.begin())}};
+  }
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    if (!usable(i)) continue;
+    // In trouble, but connected: better than nothing.
+    const auto any = [](const PooledConnection&) { return true; };
+    if (const ConnectionHandle ready = best_ready(upstreams_[i], fresh(i), any)) {
+      return {Choice::Kind::send, ready, connections_.get(ready).index()};
+    }
+  }
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    if (!usable(i)) continue;
+    if (const Choice choice = choose_unsettled(i, now); choice.kind != Choice::Kind::none) return choice;
   }
   return {Choice::Kind::none, {}, {upstreams_.size(), 0}};
+}
+
+/// An upstream that is well: a ready connection, or one to wait for.
+UpstreamSet::Choice UpstreamSet::choose_trusted(std::size_t index, TimePoint fresh_since, TimePoint now) const {
+  const Upstream& upstream = upstreams_[index];
+  // A connection that has brought answers is good, whatever became of other ones.
+  const auto good = [&](const PooledConnection& connection) {
+    const Health& health = upstream.addresses[connection.address].health;
+    return connection.answered ? !health.degraded() : !health.in_trouble();
+  };
+  if (const ConnectionHandle ready = best_ready(upstream, fresh_since, good)) {
+    return {Choice::Kind::send, ready, connections_.get(ready).index()};
+  }
+  const auto settled = [&](const UpstreamAddress& address) { return address.health.settled(now); };
+  for (const ConnectionHandle handle : upstream.connections) {
+    const PooledConnection& connection = connections_.get(handle);
+    if (!connection.ready && now < connection.slow_at && settled(upstream.addresses[connection.address]))
+      return {Choice::Kind::wait, {}, {index, connection.address}};
+  }
+  if (count_ready(upstream) >= kMaxConnections) return {};
+  // A slow dial makes the next address of the same upstream the next candidate.
+  for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
+    const UpstreamAddress& address = upstream.addresses[j];
+    if (settled(address) && address.dials == 0) return {Choice::Kind::dial, {}, {index, j}};
+  }
+  return {};
+}
+
+/// An upstream that was in trouble a moment ago: worth waiting for only when there is nothing better.
+UpstreamSet::Choice UpstreamSet::choose_unsettled(std::size_t index, TimePoint now) const {
+  const Upstream& upstream = upstreams_[index];
+  if (has_prompt_dial(upstream, now)) return {Choice::Kind::wait, {}, {index, 0}};
+  if (count_ready(upstream) >= kMaxConnections) return {};
+  for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
+    const UpstreamAddress& address = upstream.addresses[j];
+    if (!address.health.in_trouble() && address.dials == 0) return {Choice::Kind::dial, {}, {index, j}};
+  }
+  return {};
+}
+
+ConnectionHandle UpstreamSet::trial_by_copy(std::size_t before, UpstreamMask excluded, TimePoint now) {
+  for (std::size_t i = 0; i < before; ++i) {
+    if ((excluded >> i & 1) != 0) continue;
+    const auto due = [&](const PooledConnection& connection) {
+      const UpstreamAddress& address = this->address(connection.index());
+      if (!address.health.in_trouble() || now < address.no_trial_until) return false;
+      // A connection that has just been made is the trial; one of an upstream that answers badly waits for its time.
+      return !address.health.degraded() || address.health.trial_due(now);
+    };
+    if (const ConnectionHandle ready = best_ready(upstreams_[i], {}, due)) return ready;
+  }
+  return {};
 }
 
 bool UpstreamSet::any_ready() const {
@@ -56,27 +123,43 @@ std::vector<AddressIndex> UpstreamSet::trials_due(std::size_t before, bool urgen
   for (std::size_t i = 0; i < before; ++i) {
     const Upstream& upstream = upstreams_[i];
     std::size_t dials = count_dials(upstream);
-    if (dials >= kMaxDials || (!urgent && best_ready(upstream, {}))) continue;
-    for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
+    if (dials >= kMaxDials || (!urgent && count_ready(upstream) > 0)) continue;
+    for (std::size_t j = 0; j < upstream.addresses.size() && dials < kMaxDials; ++j) {
       const UpstreamAddress& address = upstream.addresses[j];
-      if (!urgent && (address.dials > 0 || !address.health.failing())) continue;
-      if (address.health.next_trial(urgent) > now) continue;
+      const bool wanted = urgent ? next_urgent_dial(address) <= now
+                                 : address.dials == 0 && (address.health.in_trouble() ? address.health.trial_due(now)
+                                                                                      : !address.health.settled(now));
+      if (!wanted) continue;
       due.push_back({i, j});
-      if (++dials >= kMaxDials) break;
+      ++dials;
     }
   }
   return due;
 }
 
+TimePoint UpstreamSet::next_urgent_dial(const UpstreamAddress& address) {
+  if (address.last_dial == TimePoint::min()) return TimePoint::min();
+  const TimePoint soonest = address.last_dial + Health::kUrgentInterval;
+  // A certificate is not mended within a fifth of a second.
+  return address.health.trouble() == Trouble::authentication ? std::max(soonest, address.health.next_trial()) : soonest;
+}
+
 std::optional<AddressIndex> UpstreamSet::wants_more(std::size_t index, TimePoint now) const {
   const Upstream& upstream = upstreams_[index];
   if (count_dials(upstream) > 0 || count_ready(upstream) >= kMaxConnections) return std::nullopt;
-  const ConnectionHandle best = best_ready(upstream, {});
+  const ConnectionHandle best = best_ready(upstream, {}, [](const PooledConnection&) { return true; });
   if (!best) return std::nullopt;
   const PooledConnection& connection = connections_.get(best);
   if (connection.pending.live() < kComfortableLoad) return std::nullopt;
   if (now < upstream.addresses[connection.address].no_more_until) return std::nullopt;
-  return AddressIndex{index, connection.address};
+  return connection.index();
+}
+
+bool UpstreamSet::is_prompt_dial_under_way(UpstreamMask excluded, TimePoint now) const {
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    if ((excluded >> i & 1) == 0 && has_prompt_dial(upstreams_[i], now)) return true;
+  }
+  return false;
 }
 
 bool UpstreamSet::worth_waiting(UpstreamMask excluded) const {
@@ -90,11 +173,11 @@ bool UpstreamSet::worth_waiting(UpstreamMask excluded) const {
 }
 
 ConnectionHandle UpstreamSet::add(AddressIndex target, TimePoint now) {
-  const ConnectionHandle handle = connections_.emplace(target.upstream, target.address, now, random_);
-  upstreams_[target.upstream].connections.push_back(handle);
   UpstreamAddress& address = this->address(target);
+  const ConnectionHandle handle = connections_.emplace(target, now, address.slow_dial(), random_);
+  upstreams_[target.upstream].connections.push_back(handle);
   ++address.dials;
-  address.health.on_dial(now);
+  address.last_dial = now;
   return handle;
 }
 
@@ -112,23 +195,26 @@ void UpstreamSet::mark_ready(ConnectionHandle handle, TimePoint now) {
   connection.ready = true;
   connection.last_received = now;
   connection.idle_since = now;
-  --address({connection.upstream, connection.address}).dials;
+  UpstreamAddress& address = this->address(connection.index());
+  --address.dials;
+  address.on_dialled(now - connection.dialled_at);
 }
 
 TimePoint UpstreamSet::next_event(bool urgent, TimePoint now) {
   TimePoint next = kNever;
   connections_.for_each([&](ConnectionHandle, const PooledConnection& connection) {
     if (!connection.ready) {
-      next = std::min(next, connection.dialled_at + (connection.slow ? kDialTimeout : kSlowDial));
+      next = std::min(next, connection.slow ? connection.dialled_at + kDialTimeout : connection.slow_at);
     } else if (connection.pending.live() == 0) {
-      next = std::min(next, connection.idle_since + kIdleTimeout);
+      next = std::min(next, connection.idle_end(address(connection.index()).idle_close.limit()));
     }
+    next = std::min(next, connection.look_at);
   });
   if (!urgent) return next;
   for (const Upstream& upstream : upstreams_) {
     if (count_dials(upstream) >= kMaxDials) continue;
     for (const UpstreamAddress& address : upstream.addresses) {
-      next = std::min(next, std::max(now, address.health.next_trial(true)));
+      next = std::min(next, std::max(now, next_urgent_dial(address)));
     }
   }
   return next;
@@ -136,12 +222,14 @@ TimePoint UpstreamSet::next_event(bool urgent, TimePoint now) {
 
 // The first connection that is comfortable, so that queries gather on few connections and leave in few writes; else the
 // least loaded.
-ConnectionHandle UpstreamSet::best_ready(const Upstream& upstream, TimePoint fresh_since) const {
+template <class Suits>
+ConnectionHandle UpstreamSet::best_ready(const Upstream& upstream, TimePoint fresh_since, Suits suits) const {
   ConnectionHandle best;
   std::size_t best_load = 0;
   for (const ConnectionHandle handle : upstream.connections) {
     const PooledConnection& connection = connections_.get(handle);
-    if (!connection.ready || connection.pending.full() || connection.dialled_at < fresh_since) continue;
+    if (!connection.ready || connection.pending.full() || connection.dialled_at < fresh_since || !suits(connection))
+      continue;
     const std::size_t load = connection.pending.live();
     if (load < kComfortableLoad) return handle;
     if (!best || load < best_load) {
@@ -160,8 +248,7 @@ std::size_t UpstreamSet::count_ready(const Upstream& upstream) const {
 bool UpstreamSet::has_prompt_dial(const Upstream& upstream, TimePoint now) const {
   return std::ranges::any_of(upstream.connections, [&](ConnectionHandle handle) {
     const PooledConnection& connection = connections_.get(handle);
-    return !connection.ready && !upstream.addresses[connection.address].health.failing() &&
-           now - connection.dialled_at < kSlowDial;
+    return !connection.ready && now < connection.slow_at;
   });
 }
 

@@ -52,28 +52,67 @@ TEST_CASE("a dead path is given up, and its queries go elsewhere") {
   const auto client = relay.ask("www.example");
   const auto other = relay.ask("other.example");
   relay.line(0).silent = true;
-  relay.advance(seconds(1));
+  relay.advance(milliseconds(61));
+  CHECK_FALSE(relay.line(0).gone);
+  relay.advance(milliseconds(1));
   CHECK(relay.line(0).gone);
-  REQUIRE(relay.upstreams.lines.size() == 2);
-  CHECK(relay.line(1).upstream == 1);
-  relay.ready(1);
-  relay.answer(1, 0);
-  relay.answer(1, 1);
+  // At once: a fresh connection to the first, and one to the next upstream.
+  REQUIRE(relay.upstreams.lines.size() == 3);
+  CHECK(relay.upstreams.dials(0) == 2);
+  CHECK(relay.upstreams.dials(1) == 1);
+  const std::size_t first = relay.line(1).upstream == 0 ? 1 : 2;
+  const std::size_t second = 3 - first;
+  SUBCASE("the next upstream is ready first") {
+    relay.ready(second);
+    relay.answer(second, 0);
+    relay.answer(second, 1);
+    // The fresh connection to the first has to prove itself with a copy of a query that goes to the second.
+    relay.ready(first);
+    CHECK(relay.line(first).sent.empty());
+    relay.ask("copied.example");
+    REQUIRE(relay.line(first).sent.size() == 1);
+    CHECK(relay.line(second).sent.size() == 3);
+    CHECK(relay.count(Counter::upstream_trials) == 1);
+    relay.answer(first);
+    relay.ask("back.example");
+    CHECK(relay.line(first).sent.size() == 2);
+    CHECK(relay.line(second).sent.size() == 3);
+  }
+  SUBCASE("the fresh connection is ready first") {
+    relay.ready(first);
+    relay.answer(first, 0);
+    relay.answer(first, 1);
+    CHECK(relay.line(second).sent.empty());
+  }
   CHECK(relay.rcode(client) == 0);
   CHECK(relay.rcode(other) == 0);
-  CHECK(contains(relay.logged(), "up1 (192.0.2.1:853): connection timed out"));
+  CHECK(relay.count(Counter::upstream_silent) == 1);
+  CHECK(contains(relay.logged(), "info    worker 1: upstream up1 (192.0.2.1:853): its connection went silent"));
+  CHECK_FALSE(contains(relay.logged(), "warning"));
 }
 
-TEST_CASE("a path that brought octets since the query was sent is not dead") {
+TEST_CASE("when the fresh connection does not come up either, it is the address that has failed") {
+  RelayFixture relay({1, 1});
+  relay.ask("www.example");
+  relay.ready(0);
+  relay.line(0).silent = true;
+  relay.advance(milliseconds(62));
+  relay.ready(relay.line(1).upstream == 1 ? 1 : 2);
+  relay.advance(milliseconds(3200));
+  CHECK(contains(relay.logged(), "warning worker 1: upstream up1 (192.0.2.1:853): connection timed out"));
+}
+
+TEST_CASE("a connection whose octets are all acknowledged is looked at again only when more was sent") {
   RelayFixture relay;
   relay.ask("one.example");
-  relay.ask("two.example");
   relay.ready(0);
-  relay.advance(milliseconds(500));
-  relay.answer(0, 1);
+  relay.advance(milliseconds(100));
   relay.line(0).silent = true;
   relay.advance(milliseconds(600));
   CHECK_FALSE(relay.line(0).gone);
+  relay.ask("two.example");
+  relay.advance(milliseconds(62));
+  CHECK(relay.line(0).gone);
 }
 
 TEST_CASE("a dead path to the only upstream: a fresh connection at once") {
@@ -81,7 +120,7 @@ TEST_CASE("a dead path to the only upstream: a fresh connection at once") {
   const auto client = relay.ask("www.example");
   relay.ready(0);
   relay.line(0).silent = true;
-  relay.advance(seconds(1));
+  relay.advance(milliseconds(62));
   CHECK(relay.line(0).gone);
   REQUIRE(relay.upstreams.lines.size() == 2);
   relay.ready(1);

@@ -1,7 +1,8 @@
-// When a failing upstream address is tried again.
+// When an upstream address in trouble is tried again, and how it is trusted again.
 #include "relay/health.hpp"
 
 #include <doctest/doctest.h>
+#include <vector>
 
 namespace dotrelay {
 namespace {
@@ -10,82 +11,136 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 const TimePoint kStart{std::chrono::hours(1)};
-const CloseReason kRefused{CloseKind::unreachable, "connection refused"};
+
+/// One address as one worker sees it.
+struct Watched {
+  SharedHealth shared{};
+  Health health{shared};
+  Random random{1};
+};
 
 /// The pauses between trials that fail as soon as they are allowed.
-std::vector<Duration> pauses(CloseKind kind, bool urgent, int count, std::uint32_t seed = 1) {
-  Random random(seed);
-  Health health;
+std::vector<Duration> pauses(Trouble trouble, int count, std::uint32_t seed = 1) {
+  Watched address;
+  address.random = Random(seed);
   TimePoint now = kStart;
   std::vector<Duration> result;
   for (int i = 0; i < count; ++i) {
-    health.on_dial(now);
-    health.on_failure({kind, "cause"}, now, random);
-    const TimePoint next = health.next_trial(urgent);
+    address.health.on_trouble(trouble, "cause", now, address.random);
+    const TimePoint next = address.health.next_trial();
+    CHECK_FALSE(address.health.trial_due(next - milliseconds(1)));
+    CHECK(address.health.trial_due(next));
     result.push_back(next - now);
     now = next;
   }
   return result;
 }
 
-TEST_CASE("an address that was never dialled may be dialled at once") {
-  CHECK(Health().next_trial(false) == TimePoint::min());
-  CHECK_FALSE(Health().failing());
+TEST_CASE("zeroed memory: nothing is wrong, and the address is trusted") {
+  const Watched address;
+  CHECK_FALSE(address.health.in_trouble());
+  CHECK(address.health.settled(kStart));
+  CHECK(address.health.next_trial() == kNever);
+  CHECK(address.health.cause().empty());
 }
 
 TEST_CASE("back-off doubles from 200 ms to 5 s, a quarter either way") {
   for (std::uint32_t seed = 0; seed < 50; ++seed) {
-    const std::vector<Duration> all = pauses(CloseKind::unreachable, false, 12, seed);
     Duration nominal = milliseconds(200);
-    for (const Duration pause : all) {
-      CHECK(pause >= std::max<Duration>(nominal * 3 / 4, milliseconds(200)));
-      CHECK(pause <= nominal * 5 / 4);
+    for (const Duration pause : pauses(Trouble::unreachable, 12, seed)) {
+      CHECK(pause >= nominal * 3 / 4);
+      CHECK(pause <= nominal * 5 / 4 + milliseconds(1));
       nominal = std::min<Duration>(nominal * 2, seconds(5));
     }
   }
 }
 
-TEST_CASE("jitter parts two relays") {
-  CHECK(pauses(CloseKind::tls, false, 8, 1) != pauses(CloseKind::tls, false, 8, 2));
+TEST_CASE("jitter parts two relays") { CHECK(pauses(Trouble::tls, 8, 1) != pauses(Trouble::tls, 8, 2)); }
+
+TEST_CASE("a wrong certificate is tried after a second or more, no route each 200 ms") {
+  CHECK(pauses(Trouble::authentication, 1)[0] >= milliseconds(750));
+  for (const Duration pause : pauses(Trouble::no_route, 10)) CHECK(pause <= milliseconds(251));
 }
 
-TEST_CASE("while queries wait and nothing is usable: each 200 ms") {
-  for (const Duration pause : pauses(CloseKind::unreachable, true, 10)) CHECK(pause == milliseconds(200));
+TEST_CASE("sessions that went silent: a fresh connection is tried at once, and only then it is the address") {
+  Watched address;
+  address.health.on_trouble(Trouble::silent_path, "connection timed out", kStart, address.random);
+  CHECK(address.health.trouble() == Trouble::silent_path);
+  CHECK(address.health.trial_due(kStart));
+  CHECK(address.health.on_trouble(Trouble::silent_path, "connection timed out", kStart, address.random));
+  CHECK(address.health.trouble() == Trouble::timed_out);
+  CHECK_FALSE(address.health.trial_due(kStart));
 }
 
-TEST_CASE("a wrong certificate is tried after a second or more, urgent or not") {
-  CHECK(pauses(CloseKind::authentication, true, 1)[0] >= milliseconds(750));
-  CHECK(pauses(CloseKind::authentication, true, 8) == pauses(CloseKind::authentication, false, 8));
+TEST_CASE("what one worker learns, all know") {
+  Watched address;
+  Health other(address.shared);
+  address.health.on_trouble(Trouble::unreachable, "connection refused", kStart, address.random);
+  CHECK(other.trouble() == Trouble::unreachable);
+  CHECK(other.cause() == "connection refused");
+  const TimePoint next = other.next_trial();
+  CHECK(other.trial_due(next));
+  address.health.claim_trial(next);
+  CHECK_FALSE(other.trial_due(next));
+  CHECK(other.on_proof(next));
+  CHECK_FALSE(address.health.in_trouble());
 }
 
-TEST_CASE("no route is cheap to try: each 200 ms") {
-  for (const Duration pause : pauses(CloseKind::no_route, false, 10)) CHECK(pause == milliseconds(200));
+TEST_CASE("the same trouble is news once, another cause is news again, an answer ends it") {
+  Watched address;
+  Health& health = address.health;
+  CHECK(health.on_trouble(Trouble::unreachable, "connection refused", kStart, address.random));
+  CHECK_FALSE(health.on_trouble(Trouble::unreachable, "connection refused", kStart, address.random));
+  CHECK(health.on_trouble(Trouble::timed_out, "connection timed out", kStart, address.random));
+  CHECK(health.on_proof(kStart));
+  CHECK_FALSE(health.on_proof(kStart));
+  CHECK(health.on_trouble(Trouble::unreachable, "connection refused", kStart + seconds(10), address.random));
 }
 
-TEST_CASE("the same failure is news once, another cause is news again, success ends it") {
-  Random random(1);
-  Health health;
-  CHECK(health.on_failure(kRefused, kStart, random));
-  CHECK_FALSE(health.on_failure(kRefused, kStart, random));
-  CHECK(health.on_failure({CloseKind::timed_out, "connection timed out"}, kStart, random));
-  CHECK(health.failure().text == "connection timed out");
-  CHECK(health.on_answer());
-  CHECK_FALSE(health.on_answer());
-  CHECK_FALSE(health.failing());
-  CHECK(health.on_failure(kRefused, kStart, random));
-  CHECK(health.next_trial(false) <= kStart + milliseconds(250));  // the back-off began anew
+TEST_CASE("an address is trusted again five seconds after its proof; trouble before that goes on where it was") {
+  Watched address;
+  Health& health = address.health;
+  for (int i = 0; i < 4; ++i) health.on_trouble(Trouble::unreachable, "connection refused", kStart, address.random);
+  health.on_proof(kStart);
+  CHECK_FALSE(health.settled(kStart + milliseconds(4999)));
+  CHECK(health.settled(kStart + seconds(5)));
+  TimePoint now = kStart + seconds(1);
+  SUBCASE("too early") {
+    health.on_trouble(Trouble::unreachable, "connection refused", now, address.random);
+    CHECK(health.next_trial() - now >= milliseconds(2400));
+  }
+  SUBCASE("settled") {
+    now = kStart + seconds(6);
+    health.on_trouble(Trouble::unreachable, "connection refused", now, address.random);
+    CHECK(health.next_trial() - now <= milliseconds(251));
+  }
 }
 
-TEST_CASE("hopeless: what waiting a few seconds does not mend") {
-  Random random(1);
-  for (const auto& [kind, hopeless] : {std::pair{CloseKind::authentication, true},
-                                       {CloseKind::no_route, true},
-                                       {CloseKind::unreachable, false},
-                                       {CloseKind::timed_out, false},
-                                       {CloseKind::tls, false}}) {
-    Health health;
-    health.on_failure({kind, "cause"}, kStart, random);
-    CHECK(health.hopeless() == hopeless);
+TEST_CASE("a change of the network makes the next trial due") {
+  Watched address;
+  for (int i = 0; i < 6; ++i)
+    address.health.on_trouble(Trouble::timed_out, "connection timed out", kStart, address.random);
+  CHECK_FALSE(address.health.trial_due(kStart));
+  address.health.retry_now(kStart);
+  CHECK(address.health.trial_due(kStart));
+}
+
+TEST_CASE("a cause longer than its place is cut, and still the same cause") {
+  Watched address;
+  const std::string cause(300, 'x');
+  CHECK(address.health.on_trouble(Trouble::tls, cause, kStart, address.random));
+  CHECK(address.health.cause() == std::string(128, 'x'));
+  CHECK_FALSE(address.health.on_trouble(Trouble::tls, cause, kStart, address.random));
+}
+
+TEST_CASE("hopeless: what waiting a few seconds does not mend; degraded: connections work, answers do not") {
+  for (const Trouble trouble : {Trouble::silent_path, Trouble::unreachable, Trouble::no_route, Trouble::timed_out,
+                                Trouble::authentication, Trouble::tls, Trouble::garbage, Trouble::slow, Trouble::errors}) {
+    Watched address;
+    address.health.on_trouble(trouble, "cause", kStart, address.random);
+    CHECK(address.health.trouble() == trouble);
+    CHECK(address.health.hopeless() == (trouble == Trouble::authentication || trouble == Trouble::no_route));
+    CHECK(address.health.degraded() == (trouble == Trouble::slow || trouble == Trouble::errors));
   }
 }
 

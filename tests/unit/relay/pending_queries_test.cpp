@@ -13,7 +13,7 @@ QueryHandle query(std::uint32_t number) { return {number, 0}; }
 TEST_CASE("an ID finds its query until it is removed") {
   Random random(1);
   PendingQueries pending(random);
-  const std::uint16_t id = pending.add(query(5), 77);
+  const std::uint16_t id = pending.add(query(5), 77, TimePoint{});
   REQUIRE(pending.find(id));
   CHECK(pending.find(id)->query == query(5));
   CHECK(pending.find(id)->question_hash == 77);
@@ -29,7 +29,7 @@ TEST_CASE("IDs are a bijection of slots for every seed: all 65,536 values find a
     PendingQueries pending(random);
     std::set<std::uint16_t> ids;
     for (std::uint32_t i = 0; i < PendingQueries::kMaxLive; ++i) {
-      const std::uint16_t id = pending.add(query(i), i);
+      const std::uint16_t id = pending.add(query(i), i, TimePoint{});
       REQUIRE(ids.insert(id).second);
       REQUIRE(pending.find(id)->query == query(i));
     }
@@ -48,7 +48,7 @@ TEST_CASE("an abandoned ID stays reserved, with its question, and is never drawn
   std::set<std::uint16_t> abandoned;
   for (std::uint32_t i = 0; i < PendingQueries::kMaxAbandoned; ++i) {
     CHECK_FALSE(pending.full());
-    const std::uint16_t id = pending.add(query(i), i);
+    const std::uint16_t id = pending.add(query(i), i, TimePoint{});
     pending.abandon(id);
     CHECK(abandoned.insert(id).second);
     CHECK_FALSE(pending.find(id)->query);
@@ -68,7 +68,7 @@ TEST_CASE("random use against a plain map") {
   std::vector<std::pair<std::uint16_t, std::uint32_t>> live;
   for (std::uint32_t i = 0; i < 100'000; ++i) {
     if (!pending.full() && (live.empty() || random.below(100) < 52)) {
-      live.emplace_back(pending.add(query(i), i), i);
+      live.emplace_back(pending.add(query(i), i, TimePoint{}), i);
     } else {
       const std::size_t at = random.below(static_cast<std::uint32_t>(live.size()));
       REQUIRE(pending.find(live[at].first));
@@ -87,7 +87,7 @@ TEST_CASE("an ID seldom comes twice in a row") {
   int repetitions = 0;
   std::uint16_t last = 0;
   for (int i = 0; i < 1000; ++i) {
-    const std::uint16_t id = pending.add(query(1), 1);
+    const std::uint16_t id = pending.add(query(1), 1, TimePoint{});
     repetitions += id == last ? 1 : 0;
     last = id;
     pending.remove(id);
@@ -98,9 +98,9 @@ TEST_CASE("an ID seldom comes twice in a row") {
 TEST_CASE("take_all gives the live queries and empties the table") {
   Random random(6);
   PendingQueries pending(random);
-  pending.add(query(1), 1);
-  pending.abandon(pending.add(query(2), 2));
-  const std::uint16_t id = pending.add(query(3), 3);
+  pending.add(query(1), 1, TimePoint{});
+  pending.abandon(pending.add(query(2), 2, TimePoint{}));
+  const std::uint16_t id = pending.add(query(3), 3, TimePoint{});
   const std::vector<QueryHandle> all = pending.take_all();
   CHECK(all.size() == 2);
   CHECK(std::ranges::count(all, query(2)) == 0);

@@ -63,6 +63,7 @@ inline Config relay_config(std::initializer_list<std::size_t> addresses_of_upstr
     }
   }
   config.relay.deadline = seconds(4);
+  config.relay.slow = milliseconds(400);
   return config;
 }
 
@@ -80,7 +81,8 @@ class RelayFixture {
   Random random;
   FakeUpstreams upstreams;
   RecordingChannel channel{now};
-  Forwarder forwarder{config, upstreams, counters, log, random};
+  std::vector<SharedHealth> health = std::vector<SharedHealth>(16);
+  Forwarder forwarder{config, health, upstreams, counters, log, random};
 
   /// A client asks. Returns its number for got().
   std::uint32_t ask(std::string_view qname, const Ask& details = {}) {

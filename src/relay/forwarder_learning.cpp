@@ -1,0 +1,93 @@
+// See forwarder.hpp. What is learned about upstreams from live traffic: who fails, who answers too late or wrongly
+// where another one does better, and who works again.
+#include "relay/forwarder.hpp"
+
+namespace dotrelay {
+
+void Forwarder::note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, TimePoint now) {
+  UpstreamAddress& address = upstreams_.address(target);
+  if (trouble == Trouble::authentication) counters_.add(Counter::upstream_authentication_failures);
+  const bool news = address.health.on_trouble(trouble, cause, now, random_);
+  const std::string label = "upstream " + upstreams_.label(target) + ": ";
+  if (address.health.trouble() == Trouble::silent_path) {
+    log_.info(label + "its connection went silent, another is made");
+  } else if (!news) {
+    return;
+  } else if (trouble == Trouble::authentication) {
+    log_.error(label + cause + "; no query is sent to it until this is mended");
+  } else {
+    log_.warning(label + cause + "; it is passed over until it works again");
+  }
+}
+
+/// An answer has come from there, to a query that still waited or to one that others have answered meanwhile.
+void Forwarder::note_answer(AddressIndex target, Duration took, bool good, TimePoint now) {
+  UpstreamAddress& address = upstreams_.address(target);
+  const bool in_time = took < config_.relay.slow;
+  if (in_time) address.late.add(false);
+  if (good) address.errors.add(false);
+  const Trouble trouble = address.health.trouble();
+  if (trouble == Trouble::none || (trouble == Trouble::slow && !in_time)) return;
+  if (trouble == Trouble::errors && !good) return note_trouble(target, trouble, address.health.cause(), now);
+  address.late.clear();
+  address.errors.clear();
+  if (address.health.on_proof(now)) log_.info("upstream " + upstreams_.label(target) + ": works again");
+}
+
+/// It has not answered within config.relay.slow what another upstream has answered.
+void Forwarder::note_unanswered(AddressIndex target, TimePoint now) {
+  UpstreamAddress& address = upstreams_.address(target);
+  address.late.add(true);
+  if (!address.late.mostly_bad() || address.health.in_trouble()) return;
+  note_trouble(target, Trouble::slow, "no answer within " + to_text(config_.relay.slow), now);
+  // Those that wait there are asked elsewhere, too, as if the connection had died.
+  std::vector<QueryHandle> waiting;
+  for (const ConnectionHandle handle : upstreams_[target.upstream].connections) {
+    const PooledConnection& pooled = upstreams_.connections().get(handle);
+    if (pooled.address != target.address) continue;
+    const std::vector<QueryHandle> live = pooled.pending.live_queries();
+    waiting.insert(waiting.end(), live.begin(), live.end());
+  }
+  for (const QueryHandle handle : waiting) {
+    const Query* const query = queries_.find(handle);
+    if (query != nullptr && query->attempts.size() == 1) ask_next_too(handle, now);
+  }
+}
+
+/// The query has got a good answer: what does that say of the others that were asked?
+void Forwarder::note_contradiction(const Query& query, TimePoint now) {
+  for (const Attempt& attempt : query.attempts) {
+    expect_answer(attempt.connection, attempt.id, attempt.sent_at, false);
+  }
+  if (!query.error) return;
+  UpstreamAddress& address = upstreams_.address(query.error->from);
+  address.errors.add(true);
+  if (!address.errors.mostly_bad() || address.health.in_trouble()) return;
+  note_trouble(query.error->from, Trouble::errors, "answers with errors where others have an answer", now);
+}
+
+void Forwarder::expect_answer(ConnectionHandle connection, std::uint16_t id, TimePoint sent_at, bool trial) {
+  if (expected_.size() < kMaxExpected) {
+    expected_.push_back({.connection = connection, .id = id, .trial = trial, .sent_at = sent_at});
+  }
+}
+
+void Forwarder::check_expected(TimePoint now) {
+  while (!expected_.empty() && expected_.front().sent_at + config_.relay.slow <= now) {
+    const Expected expected = expected_.front();
+    expected_.pop_front();
+    PooledConnection* const pooled = upstreams_.connections().find(expected.connection);
+    if (pooled == nullptr) continue;
+    const std::optional<PendingQueries::Entry> entry = pooled->pending.find(expected.id);
+    if (!entry || entry->sent_at != expected.sent_at) continue;  // it has come
+    const AddressIndex index = pooled->index();
+    const Health& health = upstreams_.address(index).health;
+    if (!expected.trial) {
+      note_unanswered(index, now);
+    } else if (health.in_trouble()) {
+      note_trouble(index, health.trouble(), health.cause(), now);
+    }
+  }
+}
+
+}  // namespace dotrelay

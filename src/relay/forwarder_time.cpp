@@ -1,0 +1,199 @@
+// See forwarder.hpp. What passing time brings: deadlines, late answers, paths that went silent, idle connections, and
+// the network under the relay changing.
+#include "relay/forwarder.hpp"
+
+#include <algorithm>
+
+namespace dotrelay {
+
+void Forwarder::on_timer(TimePoint now) {
+  notice_time(now);
+  expire(now);
+  while (const QueryHandle due = checks_.due(now)) on_check(due, now);
+  check_connections(now);
+  check_expected(now);
+  if (!room_.empty() && urgent_) start_trials(upstreams_.size(), true, now);
+}
+
+TimePoint Forwarder::next_timeout(TimePoint now) {
+  TimePoint next = upstreams_.next_event(!room_.empty() && urgent_, now);
+  if (!deadlines_.empty()) next = std::min(next, waiters_.get(deadlines_.front()).deadline);
+  next = std::min(next, checks_.next());
+  if (!expected_.empty()) next = std::min(next, expected_.front().sent_at + config_.relay.slow);
+  if (!upstreams_.connections().empty()) next = std::min(next, last_seen_ + kTick);
+  return next;
+}
+
+void Forwarder::expire(TimePoint now) {
+  while (!deadlines_.empty() && waiters_.get(deadlines_.front()).deadline <= now) fail_waiter(deadlines_.front(), now);
+}
+
+/// Called before anything else happens, so that no query is sent where nobody listens any more.
+void Forwarder::notice_time(TimePoint now) {
+  const TimePoint before = std::exchange(last_seen_, now);
+  if (now - before >= kClockGap && !upstreams_.connections().empty()) on_sleep(now);
+}
+
+void Forwarder::on_sleep(TimePoint now) {
+  expire(now);
+  forget_connections(true, "the relay was asleep", now);
+}
+
+void Forwarder::on_network_change(TimePoint now) {
+  notice_time(now);
+  forget_connections(false, "the network has changed", now);
+}
+
+/// Drops all connections, or those that the kernel would now make in another way, and tries at once what was waiting
+/// for its back-off.
+void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now) {
+  std::vector<ConnectionHandle> lost;
+  upstreams_.connections().for_each([&](ConnectionHandle handle, PooledConnection& pooled) {
+    if (all || pooled.connection->route_has_changed()) lost.push_back(handle);
+  });
+  // All are taken down before any query is sent again: it must not meet the next one that is lost.
+  std::vector<QueryHandle> unanswered;
+  for (const ConnectionHandle handle : lost) {
+    const std::vector<QueryHandle> left = take_down(handle);
+    unanswered.insert(unanswered.end(), left.begin(), left.end());
+  }
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    for (UpstreamAddress& address : upstreams_[i].addresses) {
+      if (!address.health.degraded()) address.health.retry_now(now);
+      if (all || !lost.empty()) address.last_dial = TimePoint::min();
+    }
+  }
+  if (!lost.empty()) log_.info(std::string(why) + ": " + std::to_string(lost.size()) + " upstream connections dropped");
+  for (const QueryHandle query : unanswered) {
+    Query* const left = queries_.find(query);
+    if (left == nullptr || !left->attempts.empty()) continue;
+    checks_.remove(query);
+    route(query, now);
+  }
+  if (!room_.empty()) reroute_room(now);
+}
+
+/// Looks again when the upstream's usual time is over, if hedging is possible, else when patience is.
+void Forwarder::schedule_check(QueryHandle handle, TimePoint now) {
+  Query& query = queries_.get(handle);
+  query.asked_at = now;
+  const Duration usual = upstreams_[query.attempts.back().upstream].usual_time.get();
+  query.hedge_next =
+      query.attempts.size() == 1 && usual < patience_ && hedge_budget_.enabled() && upstreams_.size() > 1;
+  checks_.remove(handle);
+  checks_.add(handle, now + (query.hedge_next ? usual : patience_), now);
+}
+
+/// The query was asked a while ago, and has no answer yet.
+void Forwarder::on_check(QueryHandle handle, TimePoint now) {
+  checks_.remove(handle);
+  Query& query = queries_.get(handle);
+  if (query.attempts.empty()) return;  // it waits for a connection
+  if (std::exchange(query.hedge_next, false)) {
+    UpstreamMask asked = query.asked;
+    for (Attempt& attempt : query.attempts) {
+      if (!std::exchange(attempt.late, true)) upstreams_[attempt.upstream].usual_time.on_late();
+      asked |= UpstreamMask{1} << attempt.upstream;
+    }
+    checks_.add(handle, query.asked_at + patience_, now);
+    if (asked == upstreams_.everyone() || !hedge_budget_.spend()) return;
+    counters_.add(Counter::upstream_hedged);
+    return ask_next_too(handle, now);
+  }
+  ask_next_too(handle, now);
+  // Nobody else to ask: look again later.
+  Query* const left = queries_.find(handle);
+  if (left == nullptr || left->attempts.empty() || checks_.contains(handle)) return;
+  checks_.add(handle, now + patience_, now);
+}
+
+/// Asks the next upstream as well; the first answer counts.
+void Forwarder::ask_next_too(QueryHandle handle, TimePoint now) {
+  Query& query = queries_.get(handle);
+  for (const Attempt& attempt : query.attempts) query.asked |= UpstreamMask{1} << attempt.upstream;
+  route(handle, now);
+}
+
+void Forwarder::check_connections(TimePoint now) {
+  std::vector<ConnectionHandle> timed_out;
+  std::vector<ConnectionHandle> idle;
+  std::vector<ConnectionHandle> unsure;
+  bool look_again = false;
+  upstreams_.connections().for_each([&](ConnectionHandle handle, PooledConnection& pooled) {
+    if (!pooled.ready) {
+      if (now - pooled.dialled_at >= UpstreamSet::kDialTimeout) timed_out.push_back(handle);
+      if (!pooled.slow && now >= pooled.slow_at) pooled.slow = look_again = true;
+      return;
+    }
+    if (now >= pooled.look_at) unsure.push_back(handle);
+    if (pooled.pending.live() > 0) return;
+    if (pooled.pending.abandoned() >= PendingQueries::kMaxAbandoned ||
+        now >= pooled.idle_end(upstreams_.address(pooled.index()).idle_close.limit())) {
+      idle.push_back(handle);
+    }
+  });
+  for (const ConnectionHandle handle : timed_out) close(handle, {CloseKind::timed_out, "connection timed out"}, now);
+  for (const ConnectionHandle handle : unsure) {
+    if (upstreams_.connections().find(handle) != nullptr) look_at_path(handle, now);
+  }
+  for (const ConnectionHandle handle : idle) {
+    if (upstreams_.connections().find(handle) != nullptr) on_idle(handle, now);
+  }
+  if (look_again) reroute_room(now);
+}
+
+void Forwarder::look_at_path(ConnectionHandle handle, TimePoint now) {
+  PooledConnection& pooled = upstreams_.connections().get(handle);
+  const PathState path = pooled.connection->path(now);
+  if (!path.silent) {
+    constexpr Duration kLeast = std::chrono::milliseconds(2);
+    pooled.look_at = path.look_again == Duration{} ? kNever : now + std::max<Duration>(path.look_again, kLeast);
+    return;
+  }
+  counters_.add(Counter::upstream_silent);
+  // What else is open to this address and owes nothing would only be found out by the next query.
+  const AddressIndex index = pooled.index();
+  for (const ConnectionHandle other : std::vector(upstreams_[index.upstream].connections)) {
+    const PooledConnection& idle = upstreams_.connections().get(other);
+    if (other != handle && idle.ready && idle.address == index.address && idle.pending.live() == 0) {
+      close(other, {CloseKind::dropped, "another connection went silent"}, now);
+    }
+  }
+  close(handle, {CloseKind::silent, "connection timed out"}, now);
+}
+
+/// The connection has been idle for as long as the server usually grants. When the next query is to be expected soon,
+/// another takes its place before the server closes it; else it is closed.
+void Forwarder::on_idle(ConnectionHandle handle, TimePoint now) {
+  PooledConnection& pooled = upstreams_.connections().get(handle);
+  IdleClose& idle_close = upstreams_.address(pooled.index()).idle_close;
+  const bool full = pooled.pending.abandoned() >= PendingQueries::kMaxAbandoned;
+  if (idle_close.known() && !pooled.renewed && !full) {
+    const Duration lifetime = idle_close.limit();
+    idle_close.on_own_close();
+    renew(handle, lifetime, now);
+    if (pooled.renewed) return;
+  }
+  close(handle, {CloseKind::dropped, "idle"}, now);
+}
+
+void Forwarder::on_server_closed_idle(ConnectionHandle handle, TimePoint now) {
+  PooledConnection& pooled = upstreams_.connections().get(handle);
+  const Duration idle = now - pooled.idle_since;
+  upstreams_.address(pooled.index()).idle_close.on_server_closed(idle);
+  if (!pooled.renewed) renew(handle, idle, now);
+}
+
+/// Opens a connection in place of one that has come to its end, if the next query is to be expected within `lifetime`.
+void Forwarder::renew(ConnectionHandle handle, Duration lifetime, TimePoint now) {
+  PooledConnection& pooled = upstreams_.connections().get(handle);
+  const AddressIndex index = pooled.index();
+  const std::uint8_t unused = pooled.answered ? 0 : static_cast<std::uint8_t>(pooled.unused_renewals + 1);
+  const UpstreamAddress& address = upstreams_.address(index);
+  if (unused >= Upstream::kMaxUnusedRenewals || address.dials > 0 || address.health.in_trouble()) return;
+  if (!upstreams_[index.upstream].expects_query(lifetime, now)) return;
+  pooled.renewed = true;
+  upstreams_.connections().get(dial(index, now)).unused_renewals = unused;
+}
+
+}  // namespace dotrelay

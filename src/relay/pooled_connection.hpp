@@ -1,0 +1,54 @@
+// A connection to an upstream, with what it owes and what the relay remembers of it.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/random.hpp"
+#include "base/slab.hpp"
+#include "relay/connection.hpp"
+#include "relay/idle_close.hpp"
+#include "relay/pending_queries.hpp"
+
+#include <cstdint>
+#include <memory>
+
+namespace dotrelay {
+
+/// One address of one upstream.
+struct AddressIndex {
+  std::size_t upstream = 0;
+  std::size_t address = 0;
+};
+
+struct PooledConnection {
+  PooledConnection(AddressIndex index, TimePoint now, Duration slow_after, Random& random)
+      : upstream(static_cast<std::uint8_t>(index.upstream)),
+        address(static_cast<std::uint8_t>(index.address)),
+        dialled_at(now),
+        slow_at(now + slow_after),
+        last_received(now),
+        idle_since(now),
+        pending(random) {}
+
+  [[nodiscard]] AddressIndex index() const { return {upstream, address}; }
+
+  /// When it has been idle for too long. `limit`: what the server grants. Its replacement may be longer in coming.
+  [[nodiscard]] TimePoint idle_end(Duration limit) const { return idle_since + (renewed ? IdleClose::kMost : limit); }
+
+  std::unique_ptr<Connection> connection;
+  std::uint8_t upstream;
+  std::uint8_t address;
+  std::uint8_t bad_frames = 0;
+  std::uint8_t unused_renewals = 0;  ///< connections opened in advance before this one that nobody used
+  bool ready = false;
+  bool slow = false;      ///< not ready at slow_at
+  bool answered = false;  ///< has brought an answer
+  bool renewed = false;   ///< another connection was opened to replace this one before the server closes it
+  TimePoint dialled_at;
+  TimePoint slow_at;
+  TimePoint last_received;
+  TimePoint idle_since;
+  TimePoint look_at = kNever;  ///< when to look whether the path is alive
+  PendingQueries pending;
+};
+
+}  // namespace dotrelay

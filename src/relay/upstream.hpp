@@ -1,0 +1,72 @@
+// One upstream resolver of the configuration, with what is known of it and its addresses. Plain data.
+#pragma once
+
+#include "base/address.hpp"
+#include "base/clock.hpp"
+#include "config/config.hpp"
+#include "relay/health.hpp"
+#include "relay/idle_close.hpp"
+#include "relay/pooled_connection.hpp"
+#include "relay/recent_outcomes.hpp"
+#include "relay/usual_time.hpp"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace dotrelay {
+
+struct UpstreamAddress {
+  UpstreamAddress(const Endpoint& endpoint, SharedHealth& shared)
+      : endpoint(endpoint), health(shared), idle_close(shared) {}
+
+  /// A dial that takes longer makes queries look at the next upstream: well above what the server usually takes, and
+  /// before anybody has seen it, above two round trips across a continent.
+  [[nodiscard]] Duration slow_dial() const {
+    constexpr Duration kUnknown = std::chrono::milliseconds(150);
+    if (usual_dial == Duration{}) return kUnknown;
+    return std::clamp<Duration>(usual_dial * 2 + std::chrono::milliseconds(50), std::chrono::milliseconds(100),
+                                std::chrono::seconds(1));
+  }
+
+  void on_dialled(Duration took) { usual_dial = usual_dial == Duration{} ? took : (usual_dial * 3 + took) / 4; }
+
+  Endpoint endpoint;
+  Health health;
+  IdleClose idle_close;
+  RecentOutcomes late;    ///< answers that came too late, where another upstream had one
+  RecentOutcomes errors;  ///< errors, where another upstream had an answer
+  bool ever_ready = false;
+  TimePoint no_more_until{};  ///< the server refused a further connection beside one that works
+  TimePoint last_dial = TimePoint::min();
+  TimePoint no_trial_until{};  ///< a copy of a query is under way as a trial
+  Duration usual_dial{};       ///< from the dial to a ready connection; zero: not seen yet
+  std::size_t dials = 0;       ///< connections that are not ready yet
+};
+
+struct Upstream {
+  /// Connections opened in advance that nobody used, before that stops.
+  static constexpr std::uint8_t kMaxUnusedRenewals = 2;
+
+  const UpstreamConfig* config = nullptr;
+  std::vector<UpstreamAddress> addresses;
+  std::vector<ConnectionHandle> connections;
+  UsualTime usual_time;
+  /// "NAME (ADDRESS): cause" of the latest connection that failed or left queries unanswered.
+  std::string last_problem;
+  TimePoint last_query{};
+  Duration usual_gap = std::chrono::hours(1);  ///< between queries
+
+  void on_query(TimePoint now) {
+    const Duration gap = std::min<Duration>(now - last_query, std::chrono::hours(1));
+    usual_gap = (usual_gap * 3 + gap) / 4;
+    last_query = now;
+  }
+
+  /// Whether another query is to be expected while a connection that is opened now lives, idle for at most `lifetime`.
+  [[nodiscard]] bool expects_query(Duration lifetime, TimePoint now) const {
+    return usual_gap < lifetime * 3 / 2 && now - last_query < lifetime * 2;
+  }
+};
+
+}  // namespace dotrelay
