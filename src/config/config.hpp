@@ -63,6 +63,13 @@ struct Config {
   RelayConfig relay;
   LimitsConfig limits;
   LogLevel log_level = LogLevel::info;
+
+  /// The addresses of all upstreams, and the number of one of them when they are counted in the file's order.
+  [[nodiscard]] std::size_t address_count() const { return address_number(upstreams.size(), 0); }
+  [[nodiscard]] std::size_t address_number(std::size_t upstream, std::size_t address) const {
+    for (std::size_t i = 0; i < upstream; ++i) address += upstreams[i].addresses.size();
+    return address;
+  }
 };
 
 /// Most tables and list entries of each kind: a bound for what an upstream mask or a descriptor table must hold.

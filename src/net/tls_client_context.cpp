@@ -5,8 +5,10 @@
 #include "net/tls_internal.hpp"
 #include "net/unique_fd.hpp"
 
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <mbedtls/sha256.h>
 #include <psa/crypto.h>
 #include <sys/stat.h>
 #if defined(__aarch64__)
@@ -83,7 +85,29 @@ Result<std::string> read_file(const std::string& path) {
   return content;
 }
 
+Bytes octets_of(const std::string& text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+
+/// Each part is preceded by its size, so that no two settings read alike.
+Sha256 fingerprint_of(const TlsClientSettings& settings, const Sha256* authorities) {
+  std::vector<std::uint8_t> text;
+  const auto add = [&text](Bytes part) {
+    const auto size = static_cast<std::uint32_t>(part.size());
+    for (const int shift : {24, 16, 8, 0}) text.push_back(static_cast<std::uint8_t>(size >> shift));
+    text.insert(text.end(), part.begin(), part.end());
+  };
+  add(octets_of(settings.server_name));
+  add(authorities != nullptr ? Bytes(*authorities) : Bytes());
+  for (const PublicKeyPin& pin : settings.pins) add(pin);
+  return sha256(text);
+}
+
 }  // namespace
+
+Sha256 sha256(Bytes octets) {
+  Sha256 digest;
+  if (mbedtls_sha256(octets.data(), octets.size(), digest.data(), 0) != 0) std::abort();  // fails in hardware only
+  return digest;
+}
 
 bool start_tls_library() { return psa_crypto_init() == PSA_SUCCESS; }
 
@@ -97,6 +121,7 @@ Result<std::unique_ptr<CaBundle>> CaBundle::load(const std::string& path) {
   // The library wants the terminating NUL counted. A positive result counts certificates it could not read.
   mbedtls_x509_crt_parse(&bundle->state_->chain, reinterpret_cast<const unsigned char*>(content->c_str()),
                          content->size() + 1);
+  bundle->state_->digest = sha256(octets_of(*content));
   if (bundle->state_->chain.raw.p == nullptr) return Error{path + " holds no certificate in PEM format"};
   return bundle;
 }
@@ -117,6 +142,9 @@ TlsClientContext::TlsClientContext(TlsClientSettings settings) : state_(std::mak
     const Bytes octets = address->bytes();
     state_->ip_address.assign(octets.begin(), octets.end());
   }
+  const CaBundle* const authorities = state_->settings.authorities;
+  state_->fingerprint =
+      fingerprint_of(state_->settings, authorities != nullptr ? &authorities->state_->digest : nullptr);
   mbedtls_x509_crt_init(&state_->nobody);
   mbedtls_ssl_config& config = state_->config;
   mbedtls_ssl_config_init(&config);
@@ -125,7 +153,6 @@ TlsClientContext::TlsClientContext(TlsClientSettings settings) : state_(std::mak
   mbedtls_ssl_conf_max_tls_version(&config, MBEDTLS_SSL_VERSION_TLS1_3);
   mbedtls_ssl_conf_rng(&config, psa_random, nullptr);
   mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_REQUIRED);
-  const CaBundle* const authorities = state_->settings.authorities;
   mbedtls_ssl_conf_ca_chain(&config, authorities != nullptr ? &authorities->state_->chain : &state_->nobody, nullptr);
   mbedtls_ssl_conf_ciphersuites(&config, has_aes_instructions() ? kSuitesWithAes : kSuitesWithoutAes);
   mbedtls_ssl_conf_groups(&config, kGroups);
@@ -137,6 +164,8 @@ TlsClientContext::TlsClientContext(TlsClientSettings settings) : state_(std::mak
   mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(&config,
                                                            MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
 }
+
+const Sha256& TlsClientContext::fingerprint() const { return state_->fingerprint; }
 
 TlsClientContext::~TlsClientContext() {
   mbedtls_ssl_config_free(&state_->config);

@@ -49,6 +49,9 @@ class TlsClientContext {
   TlsClientContext& operator=(const TlsClientContext&) = delete;
   ~TlsClientContext();
 
+  /// SHA-256 of the settings, the authorities' file included: equal for contexts that accept the same servers.
+  [[nodiscard]] const std::array<std::uint8_t, 32>& fingerprint() const;
+
   struct State;  // the library's structures: net/tls_internal.hpp
 
  private:

@@ -3,19 +3,26 @@
 
 #include "net/tls_client_context.hpp"
 #include "net/tls_session.hpp"
+#include "net/tls_ticket.hpp"
 
+#include <array>
 #include <mbedtls/ssl.h>
 #include <mbedtls/x509_crt.h>
 #include <optional>
 
 namespace dotrelay {
 
+using Sha256 = std::array<std::uint8_t, 32>;
+Sha256 sha256(Bytes octets);
+
 struct CaBundle::State {
   mbedtls_x509_crt chain;
+  Sha256 digest{};  ///< of the file's content
 };
 
 struct TlsClientContext::State {
   TlsClientSettings settings;
+  Sha256 fingerprint{};                  ///< see TlsClientContext::fingerprint()
   std::vector<std::uint8_t> ip_address;  ///< of server_name, when it is an IP literal
   mbedtls_ssl_config config;
   mbedtls_x509_crt nobody;  ///< an empty chain of authorities
@@ -23,6 +30,7 @@ struct TlsClientContext::State {
 
 struct TlsTicket::State {
   mbedtls_ssl_session session;
+  Sha256 fingerprint{};  ///< of the context that checked the server
   std::int64_t usable_until = 0;
 };
 

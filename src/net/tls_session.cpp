@@ -15,7 +15,9 @@ constexpr std::size_t kMaxRecord = 16384;
 }  // namespace
 
 struct TlsSession::Engine {
-  explicit Engine(const TlsClientContext::State& context) : judge(context) { mbedtls_ssl_init(&ssl); }
+  explicit Engine(const TlsClientContext::State& its_context) : context(its_context), judge(its_context) {
+    mbedtls_ssl_init(&ssl);
+  }
   ~Engine() { mbedtls_ssl_free(&ssl); }
 
   static int send(void* session, const unsigned char* octets, std::size_t size) {
@@ -32,23 +34,12 @@ struct TlsSession::Engine {
     return static_cast<int>(size);
   }
 
+  const TlsClientContext::State& context;
   mbedtls_ssl_context ssl;
   CertificateJudge judge;
   bool verified = false;    ///< the certificates were looked at: not a resumption
   std::int64_t expiry = 0;  ///< of what was verified, now or in the session that was resumed
 };
-
-TlsTicket::TlsTicket(std::unique_ptr<State> state) : state_(std::move(state)) {}
-TlsTicket::TlsTicket(TlsTicket&&) noexcept = default;
-TlsTicket& TlsTicket::operator=(TlsTicket&& other) noexcept {
-  std::swap(state_, other.state_);
-  return *this;
-}
-TlsTicket::~TlsTicket() {
-  if (state_) mbedtls_ssl_session_free(&state_->session);
-}
-
-bool TlsTicket::usable_at(std::int64_t seconds) const { return seconds < state_->usable_until; }
 
 TlsSession::TlsSession(const TlsClientContext& context, std::optional<TlsTicket> ticket)
     : engine_(std::make_unique<Engine>(*context.state_)) {
@@ -65,7 +56,8 @@ TlsSession::TlsSession(const TlsClientContext& context, std::optional<TlsTicket>
   }
   mbedtls_ssl_set_verify(&ssl, CertificateJudge::judge, &engine_->judge);
   mbedtls_ssl_set_bio(&ssl, this, Engine::send, Engine::receive, nullptr);
-  if (ticket && mbedtls_ssl_set_session(&ssl, &ticket->state_->session) == 0) {
+  if (ticket && ticket->state_->fingerprint == context.state_->fingerprint &&
+      mbedtls_ssl_set_session(&ssl, &ticket->state_->session) == 0) {
     engine_->expiry = ticket->state_->usable_until;
   }
 }
@@ -126,6 +118,7 @@ void TlsSession::keep_ticket() {
   mbedtls_ssl_session_init(&ticket->session);
   TlsTicket owner(std::move(ticket));
   if (mbedtls_ssl_get_session(&engine_->ssl, &owner.state_->session) != 0) return;
+  owner.state_->fingerprint = engine_->context.fingerprint;
   owner.state_->usable_until = engine_->expiry;
   tickets_.push_back(std::move(owner));
 }

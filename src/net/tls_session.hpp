@@ -4,6 +4,7 @@
 
 #include "base/byte_queue.hpp"
 #include "net/tls_client_context.hpp"
+#include "net/tls_ticket.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -12,24 +13,6 @@
 #include <vector>
 
 namespace dotrelay {
-
-/// What a later session to the same server can resume from. Used once (RFC 8446 C.4). Only valid for the context that
-/// the session was made with: that is what binds it to the name, the authorities and the pins that were checked.
-class TlsTicket {
- public:
-  struct State;
-  explicit TlsTicket(std::unique_ptr<State> state);
-  TlsTicket(TlsTicket&&) noexcept;
-  TlsTicket& operator=(TlsTicket&&) noexcept;
-  ~TlsTicket();
-
-  /// False once a certificate that was checked has expired: resumption skips that check. Seconds since 1970.
-  [[nodiscard]] bool usable_at(std::int64_t seconds) const;
-
- private:
-  friend class TlsSession;
-  std::unique_ptr<State> state_;
-};
 
 class TlsSession {
  public:
@@ -46,7 +29,7 @@ class TlsSession {
     std::string text;
   };
 
-  /// `context` outlives the session.
+  /// `context` outlives the session. A ticket of a context that trusts others or expects another name is not used.
   TlsSession(const TlsClientContext& context, std::optional<TlsTicket> ticket);
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;

@@ -1,6 +1,8 @@
 // See shared_state.hpp.
 #include "process/shared_state.hpp"
 
+#include "config/config.hpp"
+
 #include <cassert>
 #include <cerrno>
 #include <cstring>
@@ -10,67 +12,108 @@
 namespace dotrelay {
 namespace {
 
-/// Changes with every change of Layout or WorkerSlot.
-constexpr std::uint32_t kVersion = 1;
+/// Changes with every change of Header, WorkerSlot, SharedHealth or TicketPool.
+constexpr std::uint32_t kVersion = 2;
 constexpr std::uint32_t kMagic = 0x646f7472;
 
-}  // namespace
-
-struct SharedState::Layout {
+struct Header {
   std::uint32_t magic;
   std::uint32_t version;
   std::uint32_t workers;
+  std::uint32_t upstream_addresses;
   std::uint32_t slot_size;
-  WorkerSlot slots[1];  // `workers` of them
+  std::uint32_t health_size;
+  std::uint32_t pool_size;
 
-  static std::size_t size_for(std::uint32_t workers) { return sizeof(Layout) + workers * sizeof(WorkerSlot); }
+  friend bool operator==(const Header&, const Header&) = default;
 };
 
-Result<SharedState> SharedState::create(std::uint32_t workers) {
+Header header_for(std::uint32_t workers, std::uint32_t upstream_addresses) {
+  return {kMagic, kVersion, workers, upstream_addresses, sizeof(WorkerSlot), sizeof(SharedHealth), sizeof(TicketPool)};
+}
+
+/// Parts begin at cache lines.
+constexpr std::size_t aligned(std::size_t offset) { return (offset + 63) / 64 * 64; }
+
+/// Where the parts begin: header, worker slots, health and tickets of each address.
+struct Parts {
+  std::size_t slots;
+  std::size_t health;
+  std::size_t tickets;
+  std::size_t end;
+
+  explicit Parts(const Header& header)
+      : slots(aligned(sizeof(Header))),
+        health(aligned(slots + header.workers * sizeof(WorkerSlot))),
+        tickets(aligned(health + header.upstream_addresses * sizeof(SharedHealth))),
+        end(tickets + header.upstream_addresses * sizeof(TicketPool)) {}
+};
+
+Error mapping_error() { return Error{std::string("cannot map shared memory: ") + std::strerror(errno)}; }
+
+}  // namespace
+
+template <class Part>
+Part* SharedState::at(std::size_t offset) {
+  return reinterpret_cast<Part*>(static_cast<std::uint8_t*>(memory_) + offset);
+}
+
+Result<SharedState> SharedState::create(std::uint32_t workers, std::size_t upstream_addresses) {
+  assert(workers <= kMaxWorkers && upstream_addresses <= kMaxUpstreams * kMaxUpstreamAddresses);
+  const Header header = header_for(workers, static_cast<std::uint32_t>(upstream_addresses));
+  const std::size_t size = Parts(header).end;
   UniqueFd fd(memfd_create("dotrelay", MFD_CLOEXEC));
-  const std::size_t size = Layout::size_for(workers);
   if (!fd || ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
     return Error{std::string("cannot make shared memory: ") + std::strerror(errno)};
   }
   void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  if (memory == MAP_FAILED) return Error{std::string("cannot map shared memory: ") + std::strerror(errno)};
-  auto* const layout = static_cast<Layout*>(memory);
-  layout->magic = kMagic;
-  layout->version = kVersion;
-  layout->workers = workers;
-  layout->slot_size = sizeof(WorkerSlot);
-  return SharedState(std::move(fd), layout, size);
+  if (memory == MAP_FAILED) return mapping_error();
+  *static_cast<Header*>(memory) = header;
+  return SharedState(std::move(fd), memory, size);
 }
 
 Result<SharedState> SharedState::map(UniqueFd fd) {
   struct stat status {};
-  if (fstat(fd.get(), &status) != 0 || static_cast<std::size_t>(status.st_size) < Layout::size_for(1)) {
+  if (fstat(fd.get(), &status) != 0 || static_cast<std::size_t>(status.st_size) < sizeof(Header)) {
     return Error{"the shared memory is not there"};
   }
   const auto size = static_cast<std::size_t>(status.st_size);
   void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  if (memory == MAP_FAILED) return Error{std::string("cannot map shared memory: ") + std::strerror(errno)};
-  SharedState state(std::move(fd), static_cast<Layout*>(memory), size);
-  const Layout& layout = *state.layout_;
-  if (layout.magic != kMagic || layout.version != kVersion || layout.slot_size != sizeof(WorkerSlot) ||
-      size < Layout::size_for(layout.workers)) {
-    return Error{"the shared memory belongs to another version of dotrelay"};
-  }
+  if (memory == MAP_FAILED) return mapping_error();
+  SharedState state(std::move(fd), memory, size);
+  const Header header = *static_cast<const Header*>(memory);
+  const bool ours = header == header_for(header.workers, header.upstream_addresses) && header.workers > 0 &&
+                    header.workers <= kMaxWorkers && header.upstream_addresses <= kMaxUpstreams * kMaxUpstreamAddresses;
+  if (!ours || size < Parts(header).end) return Error{"the shared memory belongs to another version of dotrelay"};
   return state;
 }
 
 SharedState::SharedState(SharedState&& other) noexcept
-    : fd_(std::move(other.fd_)), layout_(std::exchange(other.layout_, nullptr)), size_(other.size_) {}
+    : fd_(std::move(other.fd_)), memory_(std::exchange(other.memory_, nullptr)), size_(other.size_) {}
 
 SharedState::~SharedState() {
-  if (layout_ != nullptr) munmap(layout_, size_);
+  if (memory_ != nullptr) munmap(memory_, size_);
 }
 
-std::uint32_t SharedState::workers() const { return layout_->workers; }
+std::uint32_t SharedState::workers() const { return static_cast<const Header*>(memory_)->workers; }
 
 WorkerSlot& SharedState::slot(std::uint32_t index) {
-  assert(index < layout_->workers);
-  return layout_->slots[index];
+  assert(index < workers());
+  return at<WorkerSlot>(Parts(*at<Header>(0)).slots)[index];
+}
+
+std::span<SharedHealth> SharedState::health() {
+  const Header& header = *at<Header>(0);
+  return {at<SharedHealth>(Parts(header).health), header.upstream_addresses};
+}
+
+std::span<TicketPool> SharedState::tickets() {
+  const Header& header = *at<Header>(0);
+  return {at<TicketPool>(Parts(header).tickets), header.upstream_addresses};
+}
+
+void SharedState::worker_ended(std::uint32_t number) {
+  for (TicketPool& pool : tickets()) pool.release_slots_of(number);
 }
 
 }  // namespace dotrelay

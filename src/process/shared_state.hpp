@@ -1,13 +1,18 @@
-// The memory that supervisor and workers share: each worker has a slot that only it writes. It is a sealed-size memfd,
-// so nothing stays behind when the processes end, and its header lets a worker refuse memory of another version.
+// The memory that supervisor and workers share: each worker has a slot that only it writes, and all of them together
+// keep health and tickets of each upstream address. It is a memfd, so nothing stays behind when the processes end, and
+// its header lets a worker refuse memory of another version. It belongs to one configuration: what it holds of an
+// upstream is never carried over to another.
 #pragma once
 
 #include "base/result.hpp"
 #include "metrics/counters.hpp"
 #include "net/unique_fd.hpp"
+#include "relay/shared_health.hpp"
+#include "upstream/ticket_pool.hpp"
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 
 namespace dotrelay {
 
@@ -20,8 +25,8 @@ struct alignas(64) WorkerSlot {
 
 class SharedState {
  public:
-  /// Memory for `workers` slots, all zero.
-  static Result<SharedState> create(std::uint32_t workers);
+  /// Memory for `workers` slots and `upstream_addresses` addresses (Config::address_count()), all zero.
+  static Result<SharedState> create(std::uint32_t workers, std::size_t upstream_addresses);
   /// Maps memory made by create() in another process of the same program.
   static Result<SharedState> map(UniqueFd fd);
 
@@ -33,12 +38,23 @@ class SharedState {
   [[nodiscard]] std::uint32_t workers() const;
   WorkerSlot& slot(std::uint32_t index);
 
+  /// By Config::address_number().
+  std::span<SharedHealth> health();
+  std::span<TicketPool> tickets();
+
+  /// Gives back what a worker held when it died. `number` from 1; before another worker of that number starts.
+  void worker_ended(std::uint32_t number);
+
  private:
   struct Layout;
-  SharedState(UniqueFd fd, Layout* layout, std::size_t size) : fd_(std::move(fd)), layout_(layout), size_(size) {}
+  SharedState(UniqueFd fd, void* memory, std::size_t size) : fd_(std::move(fd)), memory_(memory), size_(size) {}
+
+  /// The part of the memory that begins at `offset`.
+  template <class Part>
+  Part* at(std::size_t offset);
 
   UniqueFd fd_;
-  Layout* layout_;
+  void* memory_;
   std::size_t size_;
 };
 

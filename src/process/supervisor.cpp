@@ -154,6 +154,7 @@ class Supervisor {
 
   void ended(WorkerEntry& worker, int status) {
     worker.pid = 0;
+    shared_.worker_ended(worker.number);
     worker.readiness.reset();
     const bool was_ready = std::exchange(worker.ready, false);
     if (stopping_) return;
@@ -250,7 +251,7 @@ int run_supervisor(const Config& config, const std::string& config_text, const s
       config.listen.workers == 0 ? std::min(usable_cpus(), kMaxWorkers) : config.listen.workers;
   Result<ListenSockets> sockets = open_listen_sockets(config.listen, workers, log);
   if (!sockets) return refuse(sockets.error());
-  Result<SharedState> shared = SharedState::create(workers);
+  Result<SharedState> shared = SharedState::create(workers, config.address_count());
   if (!shared) return refuse(shared.error());
   Result<UniqueFd> memory = into_memory(config_text);
   if (!memory) return refuse(memory.error());

@@ -40,7 +40,7 @@ class Worker final : private PollListener {
       : config_(config),
         log_(log),
         slot_(shared.slot(inheritance.worker - 1)),
-        dialer_(config, authorities, loop_, slot_.counters),
+        dialer_(config, authorities, loop_, slot_.counters, shared.tickets(), inheritance.worker),
         forwarder_(config, dialer_, slot_.counters, log, random_),
         tcp_clients_(loop_, forwarder_, slot_.counters, client_limit(config, shared.workers()), config.limits.tcp_idle),
         forwarder_timer_(loop_, [this] { forwarder_.on_timer(Clock::now()); }),
@@ -161,7 +161,7 @@ int run_worker(const Inheritance& inheritance, const std::string& config_file) {
   }
   Log log(config->log_level, "worker " + std::to_string(inheritance.worker));
   Result<SharedState> shared = SharedState::map(UniqueFd(inheritance.shared_state));
-  if (!shared || inheritance.worker > shared->workers()) {
+  if (!shared || inheritance.worker > shared->workers() || shared->tickets().size() != config->address_count()) {
     log.error(shared ? "the shared memory has no place for this worker" : shared.error().message);
     return 1;
   }

@@ -119,7 +119,7 @@ void DotConnection::read() {
 
 void DotConnection::advance_session() {
   session_.advance();
-  for (TlsTicket& ticket : session_.take_tickets()) environment_.tickets.add(std::move(ticket));
+  for (const TlsTicket& ticket : session_.take_tickets()) environment_.tickets.add(ticket);
   write();  // also the alert of a session that failed
   switch (session_.state()) {
     case TlsSession::State::handshaking:

@@ -7,13 +7,18 @@
 
 namespace dotrelay {
 
-DotDialer::DotDialer(const Config& config, const Authorities& authorities, Loop& loop, Counters& counters)
+DotDialer::DotDialer(const Config& config, const Authorities& authorities, Loop& loop, Counters& counters,
+                     std::span<TicketPool> tickets, std::uint32_t worker)
     : config_(config), loop_(loop), counters_(counters) {
+  assert(tickets.size() == config.address_count());
+  std::size_t number = 0;
   for (const UpstreamConfig& upstream : config.upstreams) {
     Target& target = targets_.emplace_back();
     target.tls = std::make_unique<TlsClientContext>(TlsClientSettings{
         .server_name = upstream.tls_name, .authorities = authorities.of(upstream), .pins = upstream.pins});
-    target.tickets.resize(upstream.addresses.size());
+    for (std::size_t i = 0; i < upstream.addresses.size(); ++i) {
+      target.tickets.emplace_back(tickets[number++], worker, *target.tls);
+    }
   }
 }
 

@@ -10,14 +10,17 @@
 #include "upstream/ticket_store.hpp"
 
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace dotrelay {
 
 class DotDialer final : public Dialer {
  public:
-  /// The references outlive the dialer.
-  DotDialer(const Config& config, const Authorities& authorities, Loop& loop, Counters& counters);
+  /// The references outlive the dialer. `tickets`: one pool for each address of the configuration, in its order, shared
+  /// with the other workers. `worker` is this worker's number, from 1.
+  DotDialer(const Config& config, const Authorities& authorities, Loop& loop, Counters& counters,
+            std::span<TicketPool> tickets, std::uint32_t worker);
 
   /// Who hears from the connections. Once, before the first dial().
   void report_to(ConnectionEvents& events) { events_ = &events; }
@@ -27,7 +30,7 @@ class DotDialer final : public Dialer {
  private:
   struct Target {
     std::unique_ptr<TlsClientContext> tls;
-    std::vector<TicketStore> tickets;  ///< by address; the context binds them to name, authorities and pins
+    std::vector<TicketStore> tickets;  ///< by address
   };
 
   const Config& config_;

@@ -1,40 +1,30 @@
-// The session tickets of one upstream address. Each is used once, so that two connections cannot be linked by it (RFC
-// 8446 C.4), and none after a certificate that was checked for it has expired.
+// The session tickets that a worker may use for one upstream address: those of the pool that all workers share, as far
+// as they were made for the same name, authorities and pins, and no certificate that was checked has expired. Each is
+// used once, so that two connections cannot be linked by it (RFC 8446 C.4).
 #pragma once
 
-#include "net/tls_session.hpp"
+#include "net/tls_ticket.hpp"
+#include "upstream/ticket_pool.hpp"
 
-#include <ctime>
 #include <optional>
-#include <utility>
-#include <vector>
 
 namespace dotrelay {
 
 class TicketStore {
  public:
-  /// Servers send one to four at a time.
-  static constexpr std::size_t kMaxTickets = 4;
+  /// The pool and the context outlive the store. `worker` is this worker's number, from 1.
+  TicketStore(TicketPool& pool, std::uint32_t worker, const TlsClientContext& context)
+      : pool_(pool), worker_(worker), context_(context) {}
 
-  void add(TlsTicket ticket) {
-    if (tickets_.size() == kMaxTickets) tickets_.erase(tickets_.begin());
-    tickets_.push_back(std::move(ticket));
-  }
+  void add(const TlsTicket& ticket);
 
   /// The newest ticket that is still good. `wall_time` in seconds since 1970.
-  std::optional<TlsTicket> take(std::int64_t wall_time) {
-    while (!tickets_.empty()) {
-      TlsTicket ticket = std::move(tickets_.back());
-      tickets_.pop_back();
-      if (ticket.usable_at(wall_time)) return ticket;
-    }
-    return std::nullopt;
-  }
-
-  [[nodiscard]] std::size_t size() const { return tickets_.size(); }
+  std::optional<TlsTicket> take(std::int64_t wall_time);
 
  private:
-  std::vector<TlsTicket> tickets_;
+  TicketPool& pool_;
+  std::uint32_t worker_;
+  const TlsClientContext& context_;
 };
 
 }  // namespace dotrelay

@@ -4,12 +4,21 @@
 #include <doctest/doctest.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <vector>
 
 namespace dotrelay {
 namespace {
 
+using Octets = std::vector<std::uint8_t>;
+
+Octets taken(TicketPool& pool, std::uint32_t worker) {
+  Octets octets(TicketPool::kMaxTicketBytes);
+  octets.resize(pool.take(octets, worker));
+  return octets;
+}
+
 TEST_CASE("two mappings see each other's slots") {
-  auto ours = SharedState::create(3);
+  auto ours = SharedState::create(3, 1);
   REQUIRE(ours);
   auto theirs = SharedState::map(UniqueFd(dup(ours->fd())));
   REQUIRE(theirs);
@@ -22,37 +31,76 @@ TEST_CASE("two mappings see each other's slots") {
   CHECK(ours->slot(2).counters.get(Counter::answers) == 0);
 }
 
-TEST_CASE("slots do not share a cache line") {
-  auto state = SharedState::create(2);
+TEST_CASE("each upstream address has its own health and tickets, and nothing overlaps") {
+  auto ours = SharedState::create(3, 4);
+  REQUIRE(ours);
+  auto theirs = SharedState::map(UniqueFd(dup(ours->fd())));
+  REQUIRE(theirs);
+  REQUIRE(theirs->health().size() == 4);
+  REQUIRE(theirs->tickets().size() == 4);
+  for (std::uint32_t i = 0; i < 3; ++i) theirs->slot(i).counters.add(Counter::answers, i + 1);
+  for (std::uint8_t i = 0; i < 4; ++i) {
+    theirs->health()[i].verdict = i + 10U;
+    theirs->health()[i].idle_close_ms = i + 20U;
+    theirs->tickets()[i].put(Octets(TicketPool::kMaxTicketBytes, i), 2);
+  }
+  for (std::uint32_t i = 0; i < 3; ++i) CHECK(ours->slot(i).counters.get(Counter::answers) == i + 1);
+  for (std::uint8_t i = 0; i < 4; ++i) {
+    CHECK(ours->health()[i].verdict == i + 10U);
+    CHECK(ours->health()[i].idle_close_ms == i + 20U);
+    CHECK(taken(ours->tickets()[i], 1) == Octets(TicketPool::kMaxTicketBytes, i));
+    CHECK(taken(theirs->tickets()[i], 2).empty());
+  }
+}
+
+TEST_CASE("parts do not share a cache line") {
+  auto state = SharedState::create(2, 3);
   REQUIRE(state);
   CHECK(reinterpret_cast<std::uintptr_t>(&state->slot(1)) % 64 == 0);
   CHECK(sizeof(WorkerSlot) % 64 == 0);
+  CHECK(reinterpret_cast<std::uintptr_t>(state->health().data()) % 64 == 0);
+  CHECK(reinterpret_cast<std::uintptr_t>(state->tickets().data()) % 64 == 0);
 }
 
 TEST_CASE("the memory outlives the move of its owner") {
-  auto state = SharedState::create(1);
+  auto state = SharedState::create(1, 1);
   REQUIRE(state);
   SharedState moved = std::move(*state);
   moved.slot(0).heartbeat = 1;
+  moved.worker_ended(1);
   CHECK(moved.workers() == 1);
 }
 
 TEST_CASE("what is not our memory is refused") {
+  const auto text = "the shared memory belongs to another version of dotrelay";
   CHECK_FALSE(SharedState::map(UniqueFd()));
   UniqueFd empty(memfd_create("empty", 0));
   CHECK_FALSE(SharedState::map(std::move(empty)));
   UniqueFd zeros(memfd_create("zeros", 0));
   REQUIRE(ftruncate(zeros.get(), 1 << 16) == 0);
-  CHECK(SharedState::map(std::move(zeros)).error().message ==
-        "the shared memory belongs to another version of dotrelay");
-  auto good = SharedState::create(4);
-  UniqueFd cut(dup(good->fd()));
-  UniqueFd small(memfd_create("small", 0));
-  char head[4096] = {};
-  REQUIRE(pread(cut.get(), head, sizeof head, 0) > 0);
-  REQUIRE(ftruncate(small.get(), static_cast<off_t>(sizeof(WorkerSlot) * 3)) == 0);
-  REQUIRE(pwrite(small.get(), head, 16, 0) == 16);
-  CHECK_FALSE(SharedState::map(std::move(small)));
+  CHECK(SharedState::map(std::move(zeros)).error().message == text);
+
+  auto good = SharedState::create(4, 2);
+  REQUIRE(good);
+  std::uint32_t header[7] = {};
+  REQUIRE(pread(good->fd(), header, sizeof header, 0) == sizeof header);
+  const auto map_with = [&](std::size_t field, std::uint32_t value, off_t size) {
+    std::uint32_t changed[7];
+    std::copy_n(header, 7, changed);
+    changed[field] = value;
+    UniqueFd fd(memfd_create("changed", 0));
+    REQUIRE(ftruncate(fd.get(), size) == 0);
+    REQUIRE(pwrite(fd.get(), changed, sizeof changed, 0) == sizeof changed);
+    return SharedState::map(std::move(fd));
+  };
+  const off_t size = lseek(good->fd(), 0, SEEK_END);
+  CHECK(map_with(0, header[0], size));
+  CHECK_FALSE(map_with(0, header[0], size - 1));
+  CHECK_FALSE(map_with(2, 5, size));
+  CHECK_FALSE(map_with(2, 0, size));
+  CHECK_FALSE(map_with(3, 3, size));
+  for (const std::size_t field : {1U, 4U, 5U, 6U}) CHECK_FALSE(map_with(field, header[field] + 1, size));
+  for (const std::size_t field : {2U, 3U}) CHECK_FALSE(map_with(field, UINT32_MAX, size));
 }
 
 }  // namespace

@@ -1,63 +1,84 @@
-// The ticket store: each ticket once, the newest first, few of them, none past its certificate. The tickets are real:
-// their library structures come from net/tls_internal.hpp.
+// The ticket store in front of a pool: real tickets of made-up sessions, none past its certificate, none of a context
+// that trusts others. The library's structures come from net/tls_internal.hpp.
 #include "upstream/ticket_store.hpp"
 
 #include "net/tls_internal.hpp"
 
 #include <doctest/doctest.h>
+#include <memory>
 
 namespace dotrelay {
 namespace {
 
-TlsTicket ticket_until(std::int64_t usable_until) {
-  auto state = std::make_unique<TlsTicket::State>();
-  mbedtls_ssl_session_init(&state->session);
-  state->usable_until = usable_until;
-  return TlsTicket(std::move(state));
-}
+struct Context {
+  explicit Context(const std::string& name) : tls({.server_name = name, .pins = {PublicKeyPin{}}}) {}
+  TlsClientContext tls;
+};
 
-TEST_CASE("a ticket is given out once") {
-  TicketStore store;
-  CHECK_FALSE(store.take(100));
-  store.add(ticket_until(200));
-  CHECK(store.take(100));
-  CHECK_FALSE(store.take(100));
+/// One address as two workers with a context of their own see it.
+struct Pair {
+  std::unique_ptr<TicketPool> pool = std::make_unique<TicketPool>();
+  Context context{"upstream.test"};
+  Context same{"upstream.test"};
+  TicketStore first{*pool, 1, context.tls};
+  TicketStore second{*pool, 2, same.tls};
+};
+
+TlsTicket ticket_until(std::int64_t usable_until, const Context& context);
+
+TEST_CASE("a ticket is given out once, to whichever worker asks") {
+  Pair pair;
+  CHECK_FALSE(pair.first.take(100));
+  pair.first.add(ticket_until(200, pair.context));
+  CHECK(pair.second.take(100));
+  CHECK_FALSE(pair.first.take(100));
+  CHECK_FALSE(pair.second.take(100));
 }
 
 TEST_CASE("none is given out once its certificate has expired") {
-  TicketStore store;
-  store.add(ticket_until(200));
-  CHECK_FALSE(store.take(200));
-  CHECK(store.size() == 0);
-  store.add(ticket_until(200));
-  CHECK(store.take(199));
+  Pair pair;
+  pair.first.add(ticket_until(200, pair.context));
+  CHECK_FALSE(pair.first.take(200));
+  CHECK_FALSE(pair.first.take(100));  // it has gone
+  pair.first.add(ticket_until(200, pair.context));
+  CHECK(pair.first.take(199));
 }
 
 TEST_CASE("the newest comes first, an expired one in between is passed over") {
-  TicketStore store;
-  store.add(ticket_until(300));
-  store.add(ticket_until(50));
-  store.add(ticket_until(400));
-  auto newest = store.take(100);
+  Pair pair;
+  pair.first.add(ticket_until(300, pair.context));
+  pair.second.add(ticket_until(50, pair.context));
+  pair.first.add(ticket_until(400, pair.context));
+  auto newest = pair.second.take(100);
   REQUIRE(newest);
   CHECK(newest->usable_at(399));
-  auto oldest = store.take(100);
+  auto oldest = pair.second.take(100);
   REQUIRE(oldest);
   CHECK_FALSE(oldest->usable_at(300));
-  CHECK_FALSE(store.take(100));
+  CHECK_FALSE(pair.second.take(100));
 }
 
-TEST_CASE("four are kept, the oldest go") {
-  TicketStore store;
-  for (int i = 0; i < 10; ++i) store.add(ticket_until(1000 + i));
-  CHECK(store.size() == TicketStore::kMaxTickets);
-  for (int i = 9; i >= 6; --i) {
-    auto ticket = store.take(0);
-    REQUIRE(ticket);
-    CHECK(ticket->usable_at(999 + i));
-    CHECK_FALSE(ticket->usable_at(1000 + i));
-  }
-  CHECK_FALSE(store.take(0));
+TEST_CASE("a worker that trusts others passes over the tickets of the one before") {
+  Pair pair;
+  const Context other("other.test");
+  TicketStore changed(*pair.pool, 1, other.tls);
+  pair.first.add(ticket_until(200, pair.context));
+  changed.add(ticket_until(300, other));
+  pair.first.add(ticket_until(200, pair.context));
+  auto own = changed.take(100);
+  REQUIRE(own);
+  CHECK(own->usable_at(299));
+}
+
+/// The session of a TLS 1.2 handshake, with an ID as long as they come.
+TlsTicket ticket_until(std::int64_t usable_until, const Context& context) {
+  auto state = std::make_unique<TlsTicket::State>();
+  mbedtls_ssl_session_init(&state->session);
+  state->session.MBEDTLS_PRIVATE(tls_version) = MBEDTLS_SSL_VERSION_TLS1_2;
+  state->session.MBEDTLS_PRIVATE(id_len) = 32;
+  state->usable_until = usable_until;
+  state->fingerprint = context.tls.fingerprint();
+  return TlsTicket(std::move(state));
 }
 
 }  // namespace
