@@ -2,8 +2,17 @@
 #include "base/clock.hpp"
 
 #include <cstdio>
+#include <ctime>
 
 namespace dotrelay {
+
+Duration time_asleep() {
+  timespec boot{};
+  timespec awake{};
+  clock_gettime(CLOCK_MONOTONIC, &awake);
+  clock_gettime(CLOCK_BOOTTIME, &boot);
+  return std::chrono::seconds(boot.tv_sec - awake.tv_sec) + std::chrono::nanoseconds(boot.tv_nsec - awake.tv_nsec);
+}
 
 std::string to_text(Duration duration) {
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();

@@ -12,6 +12,9 @@ using Duration = Clock::duration;
 
 inline constexpr TimePoint kNever = TimePoint::max();
 
+/// How long the machine has been suspended since it started; Clock does not count that time.
+Duration time_asleep();
+
 /// "250 ms", "4 s", "1.5 s": for log lines.
 std::string to_text(Duration duration);
 

@@ -7,6 +7,7 @@
 #include "listener/udp_listener.hpp"
 #include "net/handles.hpp"
 #include "net/loop.hpp"
+#include "net/route_watch.hpp"
 #include "process/heartbeat.hpp"
 #include "process/shared_state.hpp"
 #include "process/system_limits.hpp"
@@ -41,10 +42,11 @@ class Worker final : private PollListener {
         log_(log),
         slot_(shared.slot(inheritance.worker - 1)),
         dialer_(config, authorities, loop_, slot_.counters, shared.tickets(), inheritance.worker),
-        forwarder_(config, dialer_, slot_.counters, log, random_),
+        forwarder_(config, shared.health(), dialer_, slot_.counters, log, random_),
         tcp_clients_(loop_, forwarder_, slot_.counters, client_limit(config, shared.workers()), config.limits.tcp_idle),
         forwarder_timer_(loop_, [this] { forwarder_.on_timer(Clock::now()); }),
         heartbeat_timer_(loop_, [this] { beat(); }),
+        route_watch_(loop_, [this] { forwarder_.on_network_change(Clock::now()); }),
         drain_limit_(loop_, [this] { loop_.stop(); }),
         terminate_(loop_, SIGTERM, [this] { drain(); }),
         interrupt_(loop_, SIGINT, [this] { drain(); }),
@@ -79,7 +81,13 @@ class Worker final : private PollListener {
     return possible;
   }
 
-  void beat() { slot_.heartbeat.fetch_add(1, std::memory_order_relaxed); }
+  void beat() {
+    slot_.heartbeat.fetch_add(1, std::memory_order_relaxed);
+    // The clock stands still while the machine is suspended, so the forwarder cannot notice by itself.
+    if (const Duration asleep = time_asleep(); asleep - std::exchange(asleep_, asleep) > std::chrono::seconds(1)) {
+      forwarder_.on_sleep(Clock::now());
+    }
+  }
 
   void end_turn() {
     if (draining_ && drained()) return loop_.stop();
@@ -127,6 +135,8 @@ class Worker final : private PollListener {
   std::list<TcpListener> tcp_listeners_;
   Timer forwarder_timer_;
   Timer heartbeat_timer_;
+  RouteWatch route_watch_;
+  Duration asleep_ = time_asleep();
   Timer drain_limit_;
   SignalWatch terminate_;
   SignalWatch interrupt_;

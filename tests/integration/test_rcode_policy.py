@@ -6,6 +6,7 @@ import pytest
 from support import behaviours, clients
 from support.behaviours import rcode as answering
 from support.clients import assert_right, rcode
+from support.event_loop import wait_until
 
 RETRIED = {"SERVFAIL": 2, "REFUSED": 5, "FORMERR": 1, "NOTIMP": 4}
 DNSSEC_ERRORS = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12]
@@ -21,6 +22,10 @@ def pair(certificates, tmp_path_factory):
     with DotUpstream(certificates.good) as first, DotUpstream(certificates.good) as second, Relay(
             tmp_path_factory.mktemp("relay"), [upstream_table(first, certificates, "one"), upstream_table(second, certificates, "two")]) as relay:
         def ask(of_first, of_second=None, **query):
+            # Errors only now and then: an upstream whose answers are mostly errors is passed over.
+            first.behaviour = second.behaviour = None
+            for _ in range(2):
+                relay.ask(f"settled-{next(number)}.example")
             first.behaviour, second.behaviour = of_first, of_second
             name = f"policy-{next(number)}.example"
             response = relay.ask(name, **query)
@@ -96,6 +101,18 @@ def test_error_does_not_put_the_upstream_out_of_service(pair):
     pair(answering(2))
     response, first, second = pair(None)
     assert rcode(response) == "NOERROR" and (first, second) == (1, 0)
+
+
+def test_errors_for_everything_do(make_upstream, make_relay):
+    """Where the next upstream has the answers, the first one's errors are its own."""
+    first, second = make_upstream(behaviour=answering(2)), make_upstream()
+    relay = make_relay(first, second)
+    for number in range(20):
+        assert_right(relay.ask(f"errors-{number}.example"), f"errors-{number}.example")
+    assert relay.has_logged(r"warning .*upstream one .*answers with errors where others have an answer")
+    assert len(first.queries) < 10
+    first.behaviour = None
+    wait_until(lambda: relay.ask("again.example") and relay.has_logged(r"upstream one .*: works again"), 8, "the first is trusted again")
 
 
 def test_unreachable_second_leaves_the_first_ones_verdict(make_upstream, make_relay):
