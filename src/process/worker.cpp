@@ -7,6 +7,7 @@
 #include "listener/udp_listener.hpp"
 #include "net/handles.hpp"
 #include "net/loop.hpp"
+#include "net/route_watch.hpp"
 #include "process/heartbeat.hpp"
 #include "process/shared_state.hpp"
 #include "process/system_limits.hpp"
@@ -41,9 +42,10 @@ class Worker final : private PollListener {
         log_(log),
         slot_(shared.slot(inheritance.worker - 1)),
         dialer_(config, authorities, loop_, slot_.counters, shared.tickets(), inheritance.worker),
-        forwarder_(config, dialer_, slot_.counters, log, random_),
+        forwarder_(config, shared.health(), dialer_, slot_.counters, log, random_),
         tcp_clients_(loop_, forwarder_, slot_.counters, client_limit(config, shared.workers()), config.limits.tcp_idle),
         forwarder_timer_(loop_, [this] { forwarder_.on_timer(Clock::now()); }),
+        route_watch_(loop_, [this] { forwarder_.on_network_change(Clock::now()); }),
         heartbeat_timer_(loop_, [this] { beat(); }),
         drain_limit_(loop_, [this] { loop_.stop(); }),
         terminate_(loop_, SIGTERM, [this] { drain(); }),
@@ -126,6 +128,7 @@ class Worker final : private PollListener {
   std::list<UdpListener> udp_listeners_;
   std::list<TcpListener> tcp_listeners_;
   Timer forwarder_timer_;
+  RouteWatch route_watch_;
   Timer heartbeat_timer_;
   Timer drain_limit_;
   SignalWatch terminate_;
