@@ -67,6 +67,9 @@ void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now
   for (const QueryHandle query : unanswered) {
     Query* const left = queries_.find(query);
     if (left == nullptr || !left->attempts.empty()) continue;
+    // It has no answer, and its upstreams had no chance: all may be asked again.
+    left->asked = 0;
+    left->stale = 0;
     checks_.remove(query);
     route(query, now);
   }

@@ -55,17 +55,17 @@ struct Upstream {
   /// "NAME (ADDRESS): cause" of the latest connection that failed or left queries unanswered.
   std::string last_problem;
   TimePoint last_query{};
-  Duration usual_gap = std::chrono::hours(1);  ///< between queries
+  Duration usual_gap{};  ///< between queries; zero: not known yet
 
   void on_query(TimePoint now) {
-    const Duration gap = std::min<Duration>(now - last_query, std::chrono::hours(1));
-    usual_gap = (usual_gap * 3 + gap) / 4;
+    const Duration gap = now - last_query;
+    if (last_query != TimePoint{}) usual_gap = usual_gap == Duration{} ? gap : (usual_gap * 3 + gap) / 4;
     last_query = now;
   }
 
   /// Whether another query is to be expected while a connection that is opened now lives, idle for at most `lifetime`.
   [[nodiscard]] bool expects_query(Duration lifetime, TimePoint now) const {
-    return usual_gap < lifetime * 3 / 2 && now - last_query < lifetime * 2;
+    return usual_gap != Duration{} && usual_gap < lifetime * 3 / 2 && now - last_query < lifetime * 2;
   }
 };
 

@@ -134,8 +134,9 @@ TEST_CASE("a cause longer than its place is cut, and still the same cause") {
 }
 
 TEST_CASE("hopeless: what waiting a few seconds does not mend; degraded: connections work, answers do not") {
-  for (const Trouble trouble : {Trouble::silent_path, Trouble::unreachable, Trouble::no_route, Trouble::timed_out,
-                                Trouble::authentication, Trouble::tls, Trouble::garbage, Trouble::slow, Trouble::errors}) {
+  for (const Trouble trouble :
+       {Trouble::silent_path, Trouble::unreachable, Trouble::no_route, Trouble::timed_out, Trouble::authentication,
+        Trouble::tls, Trouble::garbage, Trouble::slow, Trouble::errors}) {
     Watched address;
     address.health.on_trouble(trouble, "cause", kStart, address.random);
     CHECK(address.health.trouble() == trouble);

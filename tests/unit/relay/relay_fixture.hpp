@@ -51,7 +51,7 @@ struct Ask {
   bool tcp = false;
 };
 
-inline Config relay_config(std::initializer_list<std::size_t> addresses_of_upstreams) {
+inline Config relay_config(std::initializer_list<std::size_t> addresses_of_upstreams, double hedge) {
   Config config;
   for (const std::size_t count : addresses_of_upstreams) {
     UpstreamConfig& upstream = config.upstreams.emplace_back();
@@ -64,13 +64,16 @@ inline Config relay_config(std::initializer_list<std::size_t> addresses_of_upstr
   }
   config.relay.deadline = seconds(4);
   config.relay.slow = milliseconds(400);
+  config.relay.hedge = hedge;
   return config;
 }
 
 class RelayFixture {
  public:
-  explicit RelayFixture(std::initializer_list<std::size_t> addresses_of_upstreams = {1}, std::uint32_t seed = 1)
-      : config(relay_config(addresses_of_upstreams)), random(seed) {}
+  /// `hedge`: the share of queries that may be asked twice for being late; most tests are clearer without.
+  explicit RelayFixture(std::initializer_list<std::size_t> addresses_of_upstreams = {1}, std::uint32_t seed = 1,
+                        double hedge = 0)
+      : config(relay_config(addresses_of_upstreams, hedge)), random(seed) {}
   ~RelayFixture() { close(log_file); }
 
   Config config;

@@ -1,0 +1,191 @@
+// Late answers on living connections: asked at the next upstream too, within a budget; an upstream that is persistently
+// late, or answers with errors where others do not, is passed over and tried with copies of queries.
+#include "relay_fixture.hpp"
+
+namespace dotrelay::test {
+namespace {
+
+/// Two upstreams, the first connected and known to answer within 20 ms.
+class Hedging : public RelayFixture {
+ public:
+  explicit Hedging(double share = 0.1) : RelayFixture({1, 1}, 1, share) {
+    ask("first.example");
+    ready(0);
+    answer(0, 0);
+    for (int i = 0; i < 200; ++i) {
+      ask_next();
+      answer_latest(0);
+    }
+  }
+
+  std::uint32_t ask_next() { return ask("n" + std::to_string(asked_++) + ".example"); }
+  void answer_latest(std::size_t index, unsigned rcode = 0) { answer(index, line(index).sent.size() - 1, rcode); }
+
+  /// The first upstream stays silent, the second answers at once, until the first counts as slow.
+  void turn_slow() {
+    for (int i = 0; i < 8; ++i) {
+      ask_next();
+      advance(milliseconds(20));
+      if (upstreams.lines.size() == 1) continue;
+      if (line(1).state == Connection::State::connecting) ready(1);
+      while (second_answered_ < line(1).sent.size()) answer(1, second_answered_++);
+    }
+    advance(milliseconds(420));
+    while (second_answered_ < line(1).sent.size()) answer(1, second_answered_++);
+  }
+
+  std::size_t second_answered_ = 0;
+
+ private:
+  int asked_ = 0;
+};
+
+TEST_CASE("a query that waits longer than usual is asked at the next upstream, too, and the first answer counts") {
+  Hedging relay;
+  const auto client = relay.ask_next();
+  relay.advance(milliseconds(19));
+  CHECK(relay.upstreams.lines.size() == 1);
+  relay.advance(milliseconds(1));
+  REQUIRE(relay.upstreams.lines.size() == 2);
+  CHECK(relay.line(1).upstream == 1);
+  CHECK(relay.count(Counter::upstream_hedged) == 1);
+  relay.ready(1);
+  REQUIRE(relay.line(1).sent.size() == 1);
+  SUBCASE("of the first") { relay.answer_latest(0); }
+  SUBCASE("of the second") { relay.answer(1); }
+  CHECK(relay.rcode(client) == 0);
+  CHECK_FALSE(relay.line(0).gone);  // slow is not dead
+}
+
+TEST_CASE("the other address of the same upstream is never the second one to be asked") {
+  RelayFixture relay({2}, 1, 1.0);
+  relay.ask("www.example");
+  relay.ready(0);
+  relay.advance(seconds(3));
+  CHECK(relay.upstreams.lines.size() == 1);
+  CHECK(relay.count(Counter::upstream_hedged) == 0);
+}
+
+TEST_CASE("no more than the share of all queries is asked twice") {
+  for (const double share : {0.0, 0.1, 0.5}) {
+    CAPTURE(share);
+    Hedging relay(share);
+    // The first answers all, but always late; the second never: so nothing shows that the first is slow.
+    constexpr int kQueries = 1000;
+    for (int i = 0; i < kQueries; ++i) {
+      relay.ask_next();
+      relay.advance(milliseconds(150));
+      for (std::size_t line = 1; line < relay.upstreams.lines.size(); ++line) {
+        if (relay.line(line).state == Connection::State::connecting) relay.ready(line);
+      }
+      relay.answer_latest(0);
+    }
+    const auto hedged = static_cast<double>(relay.count(Counter::upstream_hedged));
+    CHECK(hedged <= share * (kQueries + 201) + HedgeBudget::kBurst);
+    CHECK((hedged > 0) == (share > 0));
+  }
+}
+
+TEST_CASE("an upstream that others prove slow is passed over, and what waits there is asked elsewhere at once") {
+  Hedging relay;
+  relay.turn_slow();
+  CHECK(contains(relay.logged(), "up1 (192.0.2.1:853): no answer within 400 ms; it is passed over"));
+  CHECK_FALSE(relay.line(0).gone);
+  for (const auto& [number, client] : relay.channel.clients) {
+    CAPTURE(number);
+    CHECK(client.answers.size() == 1);
+  }
+  const std::size_t before = relay.line(0).sent.size();
+  const auto client = relay.ask_next();
+  REQUIRE(relay.line(1).sent.size() == relay.second_answered_ + 1);
+  relay.answer_latest(1);
+  CHECK(relay.rcode(client) == 0);
+  CHECK(relay.line(0).sent.size() == before);  // no trial is due yet
+}
+
+TEST_CASE("a slow upstream is tried with copies of queries and takes over again when one is answered in time") {
+  Hedging relay;
+  relay.turn_slow();
+  relay.advance(milliseconds(260));
+  const std::size_t before = relay.line(0).sent.size();
+  const auto copied = relay.ask_next();
+  REQUIRE(relay.line(0).sent.size() == before + 1);
+  relay.answer_latest(1);  // the client need not wait for the trial
+  CHECK(relay.rcode(copied) == 0);
+  SUBCASE("in time") {
+    relay.advance(milliseconds(100));
+    relay.answer_latest(0);
+    CHECK(contains(relay.logged(), "up1 (192.0.2.1:853): works again"));
+    relay.ask_next();
+    CHECK(relay.line(0).sent.size() == before + 2);
+  }
+  SUBCASE("too late: the next trial takes longer to come") {
+    relay.advance(milliseconds(410));
+    relay.answer_latest(0);
+    CHECK_FALSE(contains(relay.logged(), ": works again"));
+    relay.ask_next();
+    relay.answer_latest(1);
+    CHECK(relay.line(0).sent.size() == before + 1);
+    relay.advance(milliseconds(510));
+    relay.ask_next();
+    CHECK(relay.line(0).sent.size() == before + 2);
+  }
+}
+
+TEST_CASE("a slow upstream is still better than none") {
+  Hedging relay;
+  relay.turn_slow();
+  relay.end(1);
+  const std::size_t before = relay.line(0).sent.size();
+  const auto client = relay.ask_next();
+  for (std::size_t i = 2; i < relay.upstreams.lines.size(); ++i) relay.refuse(i);
+  CHECK(relay.line(0).sent.size() == before + 1);
+  relay.answer_latest(0);
+  CHECK(relay.rcode(client) == 0);
+}
+
+TEST_CASE("domains that nobody answers make no upstream slow") {
+  Hedging relay(1.0);
+  for (int i = 0; i < 50; ++i) {
+    relay.ask_next();
+    relay.advance(milliseconds(100));
+    if (relay.upstreams.lines.size() > 1 && relay.line(1).state == Connection::State::connecting) relay.ready(1);
+  }
+  relay.advance(seconds(5));
+  CHECK_FALSE(contains(relay.logged(), "passed over"));
+}
+
+TEST_CASE("errors where another upstream has the answer: passed over, until an answer is good again") {
+  Hedging relay(0);
+  for (int i = 0; i < 5; ++i) {
+    const auto client = relay.ask_next();
+    relay.answer_latest(0, 2);
+    if (relay.line(1).state == Connection::State::connecting) relay.ready(1);
+    relay.answer_latest(1);
+    CHECK(relay.rcode(client) == 0);
+  }
+  CHECK(contains(relay.logged(), "up1 (192.0.2.1:853): answers with errors where others have an answer; it is passed"));
+  const std::size_t before = relay.line(0).sent.size();
+  relay.ask_next();
+  CHECK(relay.line(0).sent.size() == before);
+  relay.answer_latest(1);
+  relay.advance(milliseconds(260));
+  relay.ask_next();
+  REQUIRE(relay.line(0).sent.size() == before + 1);
+  relay.answer_latest(0);
+  CHECK(contains(relay.logged(), ": works again"));
+}
+
+TEST_CASE("errors on which all agree say nothing about an upstream") {
+  Hedging relay(0);
+  for (int i = 0; i < 20; ++i) {
+    relay.ask_next();
+    relay.answer_latest(0, 2);
+    if (relay.line(1).state == Connection::State::connecting) relay.ready(1);
+    relay.answer_latest(1, 2);
+  }
+  CHECK_FALSE(contains(relay.logged(), "passed over"));
+}
+
+}  // namespace
+}  // namespace dotrelay::test
