@@ -4,7 +4,9 @@ New connections pass; only the old flow is dropped. TCP shows it at once (unackn
 deadline.
 """
 import shutil
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -45,6 +47,35 @@ def test_established_flow_dies_and_a_fresh_one_answers(certificates, tmp_path):
         begin = time.monotonic()
         assert_right(relay.ask("after.example"), "after.example")
         assert time.monotonic() - begin < 0.7, "the dead connection was given up by TCP's evidence, not by the deadline"
+    scenario(certificates, tmp_path, body)
+
+
+def test_busy_flow_dies(certificates, tmp_path):
+    """Under steady load new octets leave all the time: the age of the oldest unacknowledged ones tells."""
+    def body(relay, upstream):
+        for number in range(3):
+            assert_right(relay.ask(f"before-{number}.example"), f"before-{number}.example")
+        times, stop = [], threading.Event()
+
+        def load(worker):
+            number = 0
+            while not stop.is_set():
+                name, begin = f"load-{worker}-{number}.example", time.monotonic()
+                assert_right(relay.ask(name), name)
+                times.append(time.monotonic() - begin)
+                number += 1
+                time.sleep(0.005)
+
+        with ThreadPoolExecutor(20) as pool:
+            workers = [pool.submit(load, worker) for worker in range(20)]
+            time.sleep(0.5)
+            for connection in upstream.live_connections():
+                drop_flow(connection)
+            time.sleep(1)
+            stop.set()
+            for worker in workers:
+                worker.result()
+        assert max(times) < 0.5
     scenario(certificates, tmp_path, body)
 
 

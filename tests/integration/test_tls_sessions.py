@@ -1,4 +1,8 @@
 """What the relay offers in a handshake, which versions it speaks, and how it resumes sessions."""
+import os
+import re
+import signal
+
 import pytest
 
 from support import behaviours
@@ -109,6 +113,78 @@ def test_tickets_stay_with_their_name(make_upstream, make_relay, certificates):
     for connection in upstream.connections:
         if connection.hello and connection.hello.server_name == "other.test":
             assert not connection.resumed and not connection.hello.psk_identities and not connection.queries
+
+
+def first_connections(relay):
+    """Each worker's log line about its first connection."""
+    lines = [line for line in relay.lines if re.search(r"worker \d+: .*: ready, TLS", line)]
+    return {re.search(r"worker (\d+)", line).group(1): line for line in reversed(lines)}
+
+
+def ask_until_both_workers_have_connected(relay, upstream):
+    """The kernel spreads the clients' ports over the workers."""
+    for number in range(100):
+        assert_right(relay.ask(f"spread-{number}.example"), f"spread-{number}.example")
+        wait_until(lambda: not upstream.live_connections())
+        if len(first_connections(relay)) == 2:
+            return
+    raise AssertionError("100 questions reached one worker only")
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_workers_share_their_tickets(make_upstream, make_relay, version):
+    """A ticket that one worker got resumes the other's first connection; none is offered twice over both."""
+    upstream = make_upstream(version=version, behaviour=behaviours.close_after(1))
+    relay = make_relay(upstream, listen={"workers": 2})
+    ask_until_both_workers_have_connected(relay, upstream)
+    ask_on_new_connections(relay, upstream, 10)
+    used = [connection for connection in upstream.connections if connection.established and connection.queries]
+    assert not used[0].resumed
+    assert sorted("resumed" in line for line in first_connections(relay).values()) == [False, True]
+    if version == "1.3":
+        assert all(connection.resumed for connection in used[1:])
+        offered = [identity for connection in upstream.connections for identity in connection.hello.psk_identities]
+        assert len(offered) >= 10 and len(offered) == len(set(offered))
+
+
+def replace_worker(relay):
+    """Kills the only worker and waits for the next."""
+    def ready():
+        return len([line for line in list(relay.lines) if "is ready (PID" in line])
+    old, before = relay.workers(), ready()
+    os.kill(old[0], signal.SIGKILL)
+    wait_until(lambda: ready() > before, 10, "another worker is ready")
+    assert relay.workers() != old
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_tickets_outlive_their_worker(make_upstream, make_relay, version):
+    upstream = make_upstream(version=version, behaviour=behaviours.close_after(1))
+    relay = make_relay(upstream)
+    ask_on_new_connections(relay, upstream, 3)
+    replace_worker(relay)
+    before = len(upstream.connections)
+    assert_right(relay.ask("successor.example"), "successor.example")
+    first = [connection for connection in upstream.connections[before:] if connection.queries][0]
+    assert first.resumed
+    offered = [identity for connection in upstream.connections for identity in connection.hello.psk_identities]
+    if version == "1.3":
+        assert offered and len(offered) == len(set(offered))
+
+
+def test_a_worker_with_other_authorities_resumes_nothing_of_the_one_before(make_upstream, make_relay, certificates, tmp_path):
+    """The CA file changed without a reload, and a worker was replaced: what it trusts now must be what is checked."""
+    ca_file = tmp_path / "changing-ca.pem"
+    ca_file.write_text(certificates.ca_file.read_text())
+    upstream = make_upstream(behaviour=behaviours.close_after(1))
+    relay = make_relay(upstream_table(upstream, certificates, ca_file=str(ca_file)))
+    ask_on_new_connections(relay, upstream, 2)
+    ca_file.write_text("# another edition\n" + ca_file.read_text())
+    replace_worker(relay)
+    before = len(upstream.connections)
+    assert_right(relay.ask("successor.example"), "successor.example")
+    first = [connection for connection in upstream.connections[before:] if connection.queries][0]
+    assert not first.resumed and not first.hello.psk_identities
 
 
 @pytest.mark.parametrize("octets", ["records", "segments"])
