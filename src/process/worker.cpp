@@ -45,7 +45,6 @@ class Worker final : private PollListener {
         forwarder_(config, shared.health(), dialer_, slot_.counters, log, random_),
         tcp_clients_(loop_, forwarder_, slot_.counters, client_limit(config, shared.workers()), config.limits.tcp_idle),
         forwarder_timer_(loop_, [this] { forwarder_.on_timer(Clock::now()); }),
-        route_watch_(loop_, [this] { forwarder_.on_network_change(Clock::now()); }),
         heartbeat_timer_(loop_, [this] { beat(); }),
         route_watch_(loop_, [this] { forwarder_.on_network_change(Clock::now()); }),
         drain_limit_(loop_, [this] { loop_.stop(); }),
@@ -135,7 +134,6 @@ class Worker final : private PollListener {
   std::list<UdpListener> udp_listeners_;
   std::list<TcpListener> tcp_listeners_;
   Timer forwarder_timer_;
-  RouteWatch route_watch_;
   Timer heartbeat_timer_;
   RouteWatch route_watch_;
   Duration asleep_ = time_asleep();
