@@ -59,6 +59,8 @@ class Forwarder final : public ConnectionEvents {
   /// the budget for hedging: with three upstreams and the default deadline each has been asked before the last quarter
   /// of the client's time begins.
   static constexpr Duration kMaxPatience = std::chrono::seconds(1);
+  /// A late query for which the budget has nothing left looks again so often.
+  static constexpr Duration kHedgeInterval = std::chrono::milliseconds(25);
   /// The first look whether what was sent has been acknowledged: a living path does so within its round trip and the
   /// peer's delayed acknowledgement, 40 ms on Linux.
   static constexpr Duration kFirstLook = std::chrono::milliseconds(62);
@@ -112,6 +114,7 @@ class Forwarder final : public ConnectionEvents {
   void expire(TimePoint now);
   void schedule_check(QueryHandle handle, TimePoint now);
   void on_check(QueryHandle handle, TimePoint now);
+  bool may_hedge(Query& query);
   void ask_next_too(QueryHandle handle, TimePoint now);
   void check_connections(TimePoint now);
   void check_expected(TimePoint now);

@@ -92,22 +92,39 @@ void Forwarder::on_check(QueryHandle handle, TimePoint now) {
   checks_.remove(handle);
   Query& query = queries_.get(handle);
   if (query.attempts.empty()) return;  // it waits for a connection
-  if (std::exchange(query.hedge_next, false)) {
-    UpstreamMask asked = query.asked;
-    for (Attempt& attempt : query.attempts) {
-      if (!std::exchange(attempt.late, true)) upstreams_[attempt.upstream].usual_time.on_late();
-      asked |= UpstreamMask{1} << attempt.upstream;
+  const TimePoint patience_end = query.asked_at + patience_;
+  if (query.hedge_next && now < patience_end) {
+    if (may_hedge(query)) {
+      query.hedge_next = false;
+      checks_.add(handle, patience_end, now);
+      return ask_next_too(handle, now);
     }
-    checks_.add(handle, query.asked_at + patience_, now);
-    if (asked == upstreams_.everyone() || !hedge_budget_.spend()) return;
-    counters_.add(Counter::upstream_hedged);
-    return ask_next_too(handle, now);
+    checks_.add(handle, std::min(patience_end, now + kHedgeInterval), now);
+    return;
   }
   ask_next_too(handle, now);
   // Nobody else to ask: look again later.
   Query* const left = queries_.find(handle);
   if (left == nullptr || left->attempts.empty() || checks_.contains(handle)) return;
   checks_.add(handle, now + patience_, now);
+}
+
+/// Whether a late query may be asked elsewhere before patience is over: within the budget, or because another query or
+/// another worker has found out meanwhile that its upstream is slow.
+bool Forwarder::may_hedge(Query& query) {
+  UpstreamMask asked = query.asked;
+  bool known_slow = false;
+  for (Attempt& attempt : query.attempts) {
+    if (!std::exchange(attempt.late, true)) upstreams_[attempt.upstream].usual_time.on_late();
+    asked |= UpstreamMask{1} << attempt.upstream;
+    const PooledConnection& pooled = upstreams_.connections().get(attempt.connection);
+    known_slow = known_slow || upstreams_.address(pooled.index()).health.degraded();
+  }
+  if (asked == upstreams_.everyone()) return false;
+  if (known_slow) return true;
+  if (!hedge_budget_.spend()) return false;
+  counters_.add(Counter::upstream_hedged);
+  return true;
 }
 
 /// Asks the next upstream as well; the first answer counts.
