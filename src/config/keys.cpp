@@ -67,8 +67,8 @@ KeyProblem take_duration(Duration& duration, std::string_view text, std::chrono:
 KeyProblem take_share(double& share, std::string_view text) {
   std::uint32_t percent = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), percent);
-  if (failure != std::errc{} ||
-      std::string_view(end, static_cast<std::size_t>(text.data() + text.size() - end)) != "%") {
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (failure != std::errc{} || (unit != "%" && text != "0")) {
     return "\"" + std::string(text) + "\" is not a percentage (\"10%\")";
   }
   if (percent > 100) return "\"" + std::string(text) + "\" is out of range";

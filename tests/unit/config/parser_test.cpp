@@ -47,6 +47,28 @@ std::vector<std::string> texts(const std::vector<Endpoint>& endpoints) {
 
 IpAddress ip(std::string_view text) { return *parse_ip_address(text); }
 
+TEST_CASE("hedge is a percentage, slow a duration") {
+  const auto relay = [](const std::string& keys) {
+    return parse_config(
+        "[relay]\n" + keys + "\n[[upstream]]\nname = \"a\"\naddresses = [\"192.0.2.1\"]\ntls_name = \"a.example\"\n",
+        "f.toml");
+  };
+  CHECK(relay("")->relay.hedge == 0.1);
+  CHECK(relay("")->relay.slow == std::chrono::milliseconds(400));
+  CHECK(relay("hedge = \"25%\"")->relay.hedge == 0.25);
+  CHECK(relay("hedge = \"0%\"")->relay.hedge == 0);
+  CHECK(relay("hedge = \"0\"")->relay.hedge == 0);
+  CHECK(relay("slow = \"1s\"")->relay.slow == std::chrono::seconds(1));
+  for (const auto* bad : {"hedge = \"10\"", "hedge = \"101%\"", "hedge = \"-1%\"", "hedge = \"ten\"",
+                          "hedge = \"10%%\"", "hedge = 10", "slow = \"49ms\"", "slow = \"61s\""}) {
+    CAPTURE(bad);
+    const Result<Config> config = relay(bad);
+    REQUIRE_FALSE(config);
+    CHECK(config.error().message.starts_with("f.toml:2:"));
+    CHECK(config.error().message.find("allowed: ") != std::string::npos);
+  }
+}
+
 TEST_CASE("one upstream is enough; the rest are defaults") {
   const Config config = parse(kUpstream);
   CHECK(texts(config.listen.addresses) == std::vector<std::string>{"127.0.0.1:12555", "[::1]:12555"});
