@@ -65,7 +65,7 @@ def ask_on_new_connections(relay, upstream, count):
     """Every query on a connection of its own, for the upstream closes after each."""
     for number in range(count):
         assert_right(relay.ask(f"session-{number}.example"), f"session-{number}.example")
-        wait_until(lambda: not upstream.live_connections())
+        wait_until(lambda: not any(connection.queries for connection in upstream.live_connections()))
     return [connection for connection in upstream.connections if connection.established and connection.queries]
 
 
@@ -125,7 +125,7 @@ def ask_until_both_workers_have_connected(relay, upstream):
     """The kernel spreads the clients' ports over the workers."""
     for number in range(100):
         assert_right(relay.ask(f"spread-{number}.example"), f"spread-{number}.example")
-        wait_until(lambda: not upstream.live_connections())
+        wait_until(lambda: not any(connection.queries for connection in upstream.live_connections()))
         if len(first_connections(relay)) == 2:
             return
     raise AssertionError("100 questions reached one worker only")
