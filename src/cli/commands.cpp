@@ -33,6 +33,7 @@ int check_configuration(const CommandLine& line) {
   }
   const Result<LoadedConfig> loaded = load_config(line.config_file);
   if (!loaded) return refuse(loaded.error());
+  if (line.handover != 0) return 0;  // standard output is a log then
   std::printf("%s: ok, %s, %s\n", line.config_file.c_str(),
               counted(loaded->config.listen.addresses.size(), "listen address").c_str(),
               counted(loaded->config.upstreams.size(), "upstream").c_str());

@@ -49,11 +49,6 @@ Generation::RunningWorker read_worker(Words& words) {
   return worker;
 }
 
-std::string line_of(std::string_view what, const Generation::RunningWorker& worker) {
-  return std::string(what) + " " + std::to_string(worker.number) + " " + std::to_string(worker.pid) + " " +
-         std::to_string(worker.control) + "\n";
-}
-
 /// False when the line is damaged.
 bool read_line(std::string_view line, Handover& handover) {
   Words words(line);
@@ -64,8 +59,6 @@ bool read_line(std::string_view line, Handover& handover) {
   }
   if (what == "config") {
     handover.config = words.number(0);
-  } else if (what == "shared") {
-    handover.shared = words.number(0);
   } else if (what == "listener") {
     const Result<Endpoint> address = parse_endpoint(words.word(), 0);
     if (!address) return false;
@@ -75,10 +68,11 @@ bool read_line(std::string_view line, Handover& handover) {
     listener.udp = words.number(0);
     listener.tcp = words.number(0);
     handover.listeners.push_back(listener);
-  } else if (what == "serving") {
-    handover.serving.push_back(read_worker(words));
-  } else if (what == "leaving") {
-    handover.leaving.push_back(read_worker(words));
+  } else if (what == "generation") {
+    handover.generations.push_back({words.number(-1), {}});
+  } else if (what == "worker") {
+    if (handover.generations.empty()) return false;
+    handover.generations.back().running.push_back(read_worker(words));
   } else if (what == "counter") {
     const std::string_view name = words.word();
     const auto value = words.number<std::uint64_t>(0);
@@ -96,13 +90,17 @@ std::string Handover::to_text() const {
   std::string text = std::string(kTitle) + std::to_string(kVersion) + "\n";
   text += std::string(kProgram) + " " + program + "\n";
   text += "config " + std::to_string(config) + "\n";
-  if (shared >= 0) text += "shared " + std::to_string(shared) + "\n";
   for (const Listener& listener : listeners) {
     text += "listener " + listener.address.to_text() + " " + std::to_string(listener.worker) + " " +
             std::to_string(listener.udp) + " " + std::to_string(listener.tcp) + "\n";
   }
-  for (const auto& worker : serving) text += line_of("serving", worker);
-  for (const auto& worker : leaving) text += line_of("leaving", worker);
+  for (const Workers& generation : generations) {
+    text += "generation " + std::to_string(generation.shared) + "\n";
+    for (const auto& worker : generation.running) {
+      text += "worker " + std::to_string(worker.number) + " " + std::to_string(worker.pid) + " " +
+              std::to_string(worker.control) + "\n";
+    }
+  }
   for (std::size_t i = 0; i < kCounterCount; ++i) {
     if (counters[i] > 0)
       text += "counter " + std::string(kCounterRows[i].name) + " " + std::to_string(counters[i]) + "\n";
@@ -126,7 +124,7 @@ Result<Handover> Handover::from_text(std::string_view text) {
       return Error{"the handover has a damaged line: " + std::string(line)};
     }
   }
-  if (handover.program.empty() || handover.config < 0 || handover.listeners.empty()) {
+  if (handover.program.empty() || handover.config < 0 || handover.listeners.empty() || handover.generations.empty()) {
     return Error{"the handover is incomplete"};
   }
   return handover;
@@ -134,10 +132,11 @@ Result<Handover> Handover::from_text(std::string_view text) {
 
 std::vector<int> Handover::descriptors() const {
   std::vector<int> all = {config};
-  if (shared >= 0) all.push_back(shared);
   for (const Listener& listener : listeners) all.insert(all.end(), {listener.udp, listener.tcp});
-  for (const auto& worker : serving) all.push_back(worker.control);
-  for (const auto& worker : leaving) all.push_back(worker.control);
+  for (const Workers& generation : generations) {
+    if (generation.shared >= 0) all.push_back(generation.shared);
+    for (const auto& worker : generation.running) all.push_back(worker.control);
+  }
   return all;
 }
 

@@ -26,13 +26,16 @@ struct Handover {
     friend bool operator==(const Listener&, const Listener&) = default;
   };
 
+  struct Workers {
+    int shared = -1;  ///< the SharedState; -1: none
+    std::vector<Generation::RunningWorker> running;
+  };
+
   std::string program;  ///< the path to upgrade from
   int config = -1;
-  int shared = -1;  ///< -1: none
   std::vector<Listener> listeners;
-  std::vector<Generation::RunningWorker> serving;
-  std::vector<Generation::RunningWorker> leaving;
-  CounterTotals counters{};  ///< of workers that have ended
+  std::vector<Workers> generations;  ///< the first one serves, the others leave
+  CounterTotals counters{};          ///< of workers that have ended
 
   [[nodiscard]] std::string to_text() const;
   static Result<Handover> from_text(std::string_view text);

@@ -1,14 +1,14 @@
 // See supervisor.hpp.
 #include "process/supervisor.hpp"
 
-#include "config/parser.hpp"
 #include "net/handles.hpp"
 #include "net/loop.hpp"
 #include "process/file_watch.hpp"
 #include "process/generation.hpp"
+#include "process/generation_log.hpp"
+#include "process/generation_parts.hpp"
 #include "process/heartbeat.hpp"
 #include "process/loaded_config.hpp"
-#include "process/memory_text.hpp"
 #include "process/system_limits.hpp"
 #include "process/upgrade.hpp"
 
@@ -44,25 +44,6 @@ bool terminal_has_gone() {
          (terminal.revents & POLLHUP) != 0;
 }
 
-Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& config_file, ListenSockets& sockets,
-                                   Log& log) {
-  const ListenConfig& listen = loaded.config.listen;
-  const std::uint32_t workers = listen.workers == 0 ? std::min(usable_cpus(), kMaxWorkers) : listen.workers;
-  GenerationParts parts;
-  Result<std::vector<WorkerSockets>> leased = sockets.lease(listen, workers, log);
-  if (!leased) return leased.error();
-  Result<SharedState> shared = SharedState::create(workers);
-  if (!shared) return shared.error();
-  Result<UniqueFd> memory = into_memory(loaded.text);
-  if (!memory) return memory.error();
-  parts.sockets = std::move(*leased);
-  parts.shared.emplace(std::move(*shared));
-  parts.config_memory = std::move(*memory);
-  parts.config = std::move(loaded.config);
-  parts.config_file = config_file;
-  return parts;
-}
-
 class Supervisor final : private Generation::Listener {
  public:
   Supervisor(const SupervisorOptions& options, FileWatch watch)
@@ -87,7 +68,7 @@ class Supervisor final : private Generation::Listener {
     if (!parts) return parts.error();
     if (Status joined = sockets_.join(parts->sockets); !joined) return joined;
     current_ = make_generation(std::move(*parts), Generation::Stage::serving);
-    log_start();
+    log_beginning(log_, current_->parts());
     current_->start();
     return ok();
   }
@@ -96,36 +77,19 @@ class Supervisor final : private Generation::Listener {
   void resume(const Handover& handover) {
     program_ = handover.program;
     totals_ = handover.counters;
-    GenerationParts parts;
-    parts.config_file = options_.config_file;
-    parts.config_memory = UniqueFd(handover.config);
-    parts.config.relay.deadline = std::chrono::seconds(60);  // the longest there is, if this program cannot read it
-    if (auto config = parse_config(text_in_memory(handover.config), options_.config_file)) {
-      parts.config = std::move(*config);
-    }
+    GenerationParts parts = adopt_parts(handover, options_.config_file, sockets_);
+    const Duration deadline = parts.config.relay.deadline;
     log_.set_threshold(parts.config.log_level);
-    if (Result<SharedState> shared = SharedState::map(UniqueFd(handover.shared))) {
-      parts.shared.emplace(std::move(*shared));
-    }
-    for (const Handover::Listener& listener : handover.listeners) {
-      SocketPair pair;
-      pair.address = listener.address;
-      pair.worker = listener.worker;
-      pair.udp = UniqueFd(listener.udp);
-      pair.tcp = UniqueFd(listener.tcp);
-      while (parts.sockets.size() < listener.worker) parts.sockets.emplace_back();
-      parts.sockets[listener.worker - 1].push_back(sockets_.adopt(std::move(pair)));
-    }
-    GenerationParts rest;
-    rest.config.relay.deadline = parts.config.relay.deadline;
     current_ = make_generation(std::move(parts), Generation::Stage::serving);
-    for (const auto& worker : handover.serving) current_->adopt(worker);
-    if (!handover.leaving.empty()) {
+    for (const auto& worker : handover.generations.front().running) current_->adopt(worker);
+    for (std::size_t i = 1; i < handover.generations.size(); ++i) {
+      GenerationParts rest = adopt_leaving_parts(handover.generations[i], deadline);
       leaving_.push_back(make_generation(std::move(rest), Generation::Stage::serving));
-      for (const auto& worker : handover.leaving) leaving_.back()->adopt(worker);
+      for (const auto& worker : handover.generations[i].running) leaving_.back()->adopt(worker);
       leaving_.back()->leave();
     }
-    log_.info("upgraded to dotrelay " + options_.version + "; " + counted_workers(handover.serving.size()) +
+    log_.info("upgraded to dotrelay " + options_.version + "; " +
+              counted_workers(handover.generations.front().running.size()) +
               " of the old one serve until the new ones are ready");
     current_->start_missing();
     reload_wanted_ = true;
@@ -147,31 +111,10 @@ class Supervisor final : private Generation::Listener {
     return std::unique_ptr<Generation>(new Generation(loop_, *this, log_, std::move(parts), stage));
   }
 
-  void log_start() {
-    const Config& config = current_->config();
-    std::string text = "listening on";
-    for (const SocketLease& lease : current_->parts().sockets.front()) text += " " + lease.pair().address.to_text();
-    log_.info(text + " (UDP and TCP)");
-    for (std::size_t i = 0; i < config.upstreams.size(); ++i) {
-      const UpstreamConfig& upstream = config.upstreams[i];
-      text = "upstream " + std::to_string(i + 1) + ": " + upstream.name + ", TLS name " + upstream.tls_name + ", at";
-      for (const Endpoint& endpoint : upstream.addresses) text += " " + endpoint.to_text();
-      if (!upstream.pins.empty()) text += upstream.ca_file.empty() ? ", by pin" : ", by CA and pin";
-      log_.info(text);
-    }
-  }
-
   void log_end() {
     current_->add_counters(totals_);
     for (const auto& generation : leaving_) generation->add_counters(totals_);
-    const auto total = [this](Counter counter) { return std::to_string(totals_[static_cast<std::size_t>(counter)]); };
-    log_.info("stopped: " + total(Counter::answers) + " answers to clients, " + total(Counter::failed) +
-              " of them failures; " + total(Counter::upstream_queries) + " queries to upstreams over " +
-              total(Counter::upstream_handshakes) + " connections, " + total(Counter::upstream_resumptions) +
-              " resumed");
-    for (std::size_t i = 0; i < kCounterCount && log_.enabled(LogLevel::debug); ++i) {
-      log_.debug(std::string(kCounterRows[i].name) + " " + total(static_cast<Counter>(i)));
-    }
+    log_totals(log_, totals_);
   }
 
   void on_ready(Generation& generation) override {
@@ -308,24 +251,24 @@ class Supervisor final : private Generation::Listener {
     go_on();
   }
 
+  static Handover::Workers running_workers(const Generation& generation) {
+    const auto& shared = generation.parts().shared;
+    return {shared ? shared->fd() : -1, generation.running_workers()};
+  }
+
   Handover make_handover() {
     Handover handover;
     handover.program = program_;
     handover.config = current_->parts().config_memory.get();
-    if (current_->parts().shared) handover.shared = current_->parts().shared->fd();
     for (const WorkerSockets& leases : current_->parts().sockets) {
       for (const SocketLease& lease : leases) {
         const SocketPair& pair = lease.pair();
         handover.listeners.push_back({pair.address, pair.worker, pair.udp.get(), pair.tcp.get()});
       }
     }
-    handover.serving = current_->running_workers();
     handover.counters = totals_;
-    for (const auto& generation : leaving_) {
-      const auto workers = generation->running_workers();
-      handover.leaving.insert(handover.leaving.end(), workers.begin(), workers.end());
-      generation->add_counters(handover.counters);
-    }
+    handover.generations.push_back(running_workers(*current_));
+    for (const auto& generation : leaving_) handover.generations.push_back(running_workers(*generation));
     return handover;
   }
 
