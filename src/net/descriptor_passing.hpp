@@ -15,7 +15,7 @@ namespace dotrelay {
 std::optional<std::pair<UniqueFd, UniqueFd>> make_channel();
 
 /// Sends `head` and `body` as one message, with a copy of `fd` unless it is -1. The message must not be empty. 0, or
-/// the errno: EAGAIN when the channel is full, EPIPE when the other end has gone.
+/// the errno: EAGAIN when the channel is full, EPIPE or ECONNRESET when the other end has gone.
 int send_message(int channel, Bytes head, Bytes body, int fd);
 
 struct ReceivedMessage {

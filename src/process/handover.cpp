@@ -44,7 +44,7 @@ class Words {
 Generation::RunningWorker read_worker(Words& words) {
   Generation::RunningWorker worker;
   worker.number = words.number<std::uint32_t>(1);
-  worker.pid = words.number<pid_t>(1);
+  worker.pid = words.number<pid_t>(2);  // 1 is init, or this process
   worker.control = words.number(0);
   return worker;
 }
@@ -67,6 +67,7 @@ bool read_line(std::string_view line, Handover& handover) {
     listener.worker = words.number<std::uint32_t>(1);
     listener.udp = words.number(0);
     listener.tcp = words.number(0);
+    if (listener.worker > kMaxWorkers) return false;
     handover.listeners.push_back(listener);
   } else if (what == "generation") {
     handover.generations.push_back({words.number(-1), {}});
