@@ -2,6 +2,7 @@
 #include "process/generation.hpp"
 
 #include "net/descriptor_passing.hpp"
+#include "net/sockets.hpp"
 #include "process/heartbeat.hpp"
 
 #include <algorithm>
@@ -131,11 +132,23 @@ void Generation::hand_over(Generation& successor) {
       left.push_back(pair.left);
     }
     worker.restart->set(kNever);
-    if (!worker.control) continue;
+    if (!worker.control) {
+      leave_ports(worker);
+      continue;
+    }
     Worker* const heir = successor.running_worker(index++);
     auto channel = heir != nullptr ? make_channel() : std::nullopt;
     if (channel) heir->control->take_clients(std::move(channel->first));
     worker.control->hand_over(left, channel ? std::move(channel->second) : UniqueFd());
+  }
+}
+
+/// For a worker that is not there to do it: the kernel is to give its share of the clients to others.
+void Generation::leave_ports(const Worker& worker) {
+  for (const SocketLease& lease : parts_.sockets[worker.number - 1]) {
+    if (!lease.pair().left) continue;
+    leave_port(lease.pair().udp.get(), Protocol::udp);
+    leave_port(lease.pair().tcp.get(), Protocol::tcp);
   }
 }
 

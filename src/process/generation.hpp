@@ -112,6 +112,7 @@ class Generation {
   void became_ready(Worker& worker);
   void ended(Worker& worker, int status);
   void start_failed(Worker& worker, const std::string& why);
+  void leave_ports(const Worker& worker);
   [[nodiscard]] bool leases(const SocketPair& pair) const;
   Worker* running_worker(std::size_t index);
   [[nodiscard]] std::string name_of(const Worker& worker) const { return "worker " + std::to_string(worker.number); }

@@ -17,6 +17,11 @@ void map_shared(GenerationParts& parts, int fd) {
   if (Result<SharedState> shared = SharedState::map(UniqueFd(fd))) parts.shared.emplace(std::move(*shared));
 }
 
+Handover::Workers running_workers(const Generation& generation) {
+  const auto& shared = generation.parts().shared;
+  return {shared ? shared->fd() : -1, generation.running_workers()};
+}
+
 }  // namespace
 
 Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& config_file, ListenSockets& sockets,
@@ -62,6 +67,23 @@ GenerationParts adopt_leaving_parts(const Handover::Workers& workers, Duration d
   parts.config.relay.deadline = deadline;
   map_shared(parts, workers.shared);
   return parts;
+}
+
+Handover make_handover(const std::string& program, const Generation& current, const LeavingGenerations& leaving,
+                       const CounterTotals& totals) {
+  Handover handover;
+  handover.program = program;
+  handover.config = current.parts().config_memory.get();
+  for (const WorkerSockets& leases : current.parts().sockets) {
+    for (const SocketLease& lease : leases) {
+      const SocketPair& pair = lease.pair();
+      handover.listeners.push_back({pair.address, pair.worker, pair.udp.get(), pair.tcp.get()});
+    }
+  }
+  handover.generations.push_back(running_workers(current));
+  for (const auto& generation : leaving) handover.generations.push_back(running_workers(*generation));
+  handover.counters = totals;
+  return handover;
 }
 
 }  // namespace dotrelay

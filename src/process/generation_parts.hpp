@@ -1,11 +1,13 @@
 // Where the parts of a generation come from: a configuration that has been loaded, or the supervisor of another
-// program.
+// program; and what that program needs of the generations that there are.
 #pragma once
 
 #include "process/generation.hpp"
 #include "process/handover.hpp"
 #include "process/loaded_config.hpp"
 
+#include <list>
+#include <memory>
 #include <string>
 
 namespace dotrelay {
@@ -20,5 +22,11 @@ GenerationParts adopt_parts(const Handover& handover, const std::string& config_
 
 /// Of a generation that leaves.
 GenerationParts adopt_leaving_parts(const Handover::Workers& workers, Duration deadline);
+
+using LeavingGenerations = std::list<std::unique_ptr<Generation>>;
+
+/// `totals` are the counters of generations that have ended.
+Handover make_handover(const std::string& program, const Generation& current, const LeavingGenerations& leaving,
+                       const CounterTotals& totals);
 
 }  // namespace dotrelay

@@ -128,6 +128,11 @@ Result<Handover> Handover::from_text(std::string_view text) {
   if (handover.program.empty() || handover.config < 0 || handover.listeners.empty() || handover.generations.empty()) {
     return Error{"the handover is incomplete"};
   }
+  for (const auto& worker : handover.generations.front().running) {
+    if (std::ranges::find(handover.listeners, worker.number, &Listener::worker) == handover.listeners.end()) {
+      return Error{"the handover has a worker without listeners"};
+    }
+  }
   return handover;
 }
 

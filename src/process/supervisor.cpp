@@ -97,7 +97,7 @@ class Supervisor final : private Generation::Listener {
 
   int run() {
     heartbeat_timer_.repeat(kHeartbeatInterval);
-    watch_.set_files(files_of_config(options_.config_file));
+    watch_files();
     if (options_.watch) watch_timer_.repeat(kWatchInterval);
     allow_signals();
     reap();  // whoever ended while no handler was there
@@ -161,6 +161,10 @@ class Supervisor final : private Generation::Listener {
     });
   }
 
+  void watch_files() {
+    if (options_.watch) watch_.set_files(files_of_config(options_.config_file));
+  }
+
   void poll_files() {
     if (!watch_.poll()) return;
     log_.info("the configuration's files have changed");
@@ -188,7 +192,7 @@ class Supervisor final : private Generation::Listener {
     reload_wanted_ = false;
     watch_.accept();  // before reading: what changes while it is read is a change
     Result<LoadedConfig> loaded = load_config(options_.config_file);
-    watch_.set_files(files_of_config(options_.config_file));
+    watch_files();
     if (!loaded) return refuse_reload(loaded.error().message);
     Result<GenerationParts> parts = make_parts(std::move(*loaded), options_.config_file, sockets_, log_);
     if (!parts) return refuse_reload(parts.error().message);
@@ -216,6 +220,7 @@ class Supervisor final : private Generation::Listener {
     current_ = std::move(next_);
     log_.set_threshold(current_->config().log_level);
     log_.info("reloaded " + options_.config_file + ": " + counted_workers(current_->ready_workers()));
+    forget_ended();  // if none of the old ones was running
     go_on();
   }
 
@@ -244,32 +249,12 @@ class Supervisor final : private Generation::Listener {
     if (!stopping_) {
       std::vector<std::string> arguments = {"--config", options_.config_file};
       if (options_.watch) arguments.emplace_back("--watch");
-      log_.error("upgrade failed, nothing changed: " + execute_in_place(make_handover(), arguments).message);
+      log_.error("upgrade failed, nothing changed: " +
+                 execute_in_place(make_handover(program_, *current_, leaving_, totals_), arguments).message);
     }
     executing_ = false;
     allow_signals();
     go_on();
-  }
-
-  static Handover::Workers running_workers(const Generation& generation) {
-    const auto& shared = generation.parts().shared;
-    return {shared ? shared->fd() : -1, generation.running_workers()};
-  }
-
-  Handover make_handover() {
-    Handover handover;
-    handover.program = program_;
-    handover.config = current_->parts().config_memory.get();
-    for (const WorkerSockets& leases : current_->parts().sockets) {
-      for (const SocketLease& lease : leases) {
-        const SocketPair& pair = lease.pair();
-        handover.listeners.push_back({pair.address, pair.worker, pair.udp.get(), pair.tcp.get()});
-      }
-    }
-    handover.counters = totals_;
-    handover.generations.push_back(running_workers(*current_));
-    for (const auto& generation : leaving_) handover.generations.push_back(running_workers(*generation));
-    return handover;
   }
 
   void stop() {
@@ -293,9 +278,9 @@ class Supervisor final : private Generation::Listener {
   Loop loop_;
   ListenSockets sockets_;
   FileWatch watch_;
-  std::unique_ptr<Generation> current_;             // never nullptr once begun
-  std::unique_ptr<Generation> next_;                // while a reload is under way
-  std::list<std::unique_ptr<Generation>> leaving_;  // with workers that drain, or are being killed
+  std::unique_ptr<Generation> current_;  // never nullptr once begun
+  std::unique_ptr<Generation> next_;     // while a reload is under way
+  LeavingGenerations leaving_;           // with workers that drain, or are being killed
   Timer heartbeat_timer_;
   Timer watch_timer_;
   Timer check_limit_;

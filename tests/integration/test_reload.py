@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from support.clients import TcpClient, UdpClient, assert_failed, assert_right, p
 from support.event_loop import wait_until
 from support.load import Load
 from support.ports import free_port
-from support.relay import Relay, toml, upstream_table
+from support.relay import Relay, binary, toml, upstream_table
 
 REFUSED = r"supervisor: reload refused, nothing changed: "
 
@@ -29,7 +30,10 @@ def hang_up(relay):
 
 
 def wait_for_one_generation(relay, workers):
-    wait_until(lambda: len(relay.workers()) == workers, 8, lambda: f"{workers} workers, there are {relay.workers()}")
+    """Those that have ended are reaped as well."""
+    def children():
+        return Relay._children(relay.supervisor)
+    wait_until(lambda: len(children()) == workers, 8, lambda: f"{workers} workers, there are {children()}")
 
 
 def test_nothing_is_lost_over_twenty_reloads(make_upstream, make_relay):
@@ -38,6 +42,7 @@ def test_nothing_is_lost_over_twenty_reloads(make_upstream, make_relay):
     relay.reload()
     wait_for_one_generation(relay, 2)
     good = relay.config_file.read_text()
+    time.sleep(0.1)
     before, memory = descriptors(relay.supervisor), proportional_kib(relay.supervisor)
     with Load(relay.port):
         for number in range(10):
@@ -47,7 +52,7 @@ def test_nothing_is_lost_over_twenty_reloads(make_upstream, make_relay):
             relay.config_file.write_text(good)
             relay.reload()
     wait_for_one_generation(relay, 2)
-    assert descriptors(relay.supervisor) == before
+    wait_until(lambda: descriptors(relay.supervisor) == before)
     assert proportional_kib(relay.supervisor) < memory + 512
     assert relay.has_logged(re.escape(f"reloaded {relay.config_file}: 2 workers"))
 
@@ -227,6 +232,24 @@ def test_killed_worker_of_a_later_generation_is_replaced(make_upstream, make_rel
     wait_until(lambda: len(relay.workers()) == 2 and victim not in relay.workers())
     for number in range(20):
         assert_right(relay.ask(f"replaced-{number}.example"), f"replaced-{number}.example")
+
+
+def test_a_terminal_that_goes_ends_the_relay(make_upstream, make_relay):
+    """Whoever closes the window does not ask for a reload."""
+    relay = make_relay(make_upstream(), start=False)
+    relay.config_file.write_text(toml(relay.tables))
+    master, terminal = os.openpty()
+    process = subprocess.Popen([str(binary()), "--config", str(relay.config_file)], stdin=terminal, stderr=terminal)
+    os.close(terminal)
+    log = b""
+    while b"ready: " not in log:
+        log += os.read(master, 4096)
+    process.send_signal(signal.SIGHUP)
+    while b"reloaded " not in log:
+        log += os.read(master, 4096)
+    os.close(master)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(5) == 0
 
 
 @pytest.mark.parametrize("wait", [0, 0.02, 0.2])

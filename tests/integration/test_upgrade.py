@@ -54,6 +54,7 @@ def test_ten_upgrades_under_load(make_upstream, make_relay, program):
     pid, first = relay.supervisor, relay.workers()
     upgrade(relay)
     wait_until(lambda: len(relay.workers()) == 2)
+    time.sleep(0.2)   # what has ended is also reaped
     before = len(os.listdir(f"/proc/{pid}/fd"))
     with Load(relay.port) as load:
         for _ in range(10):
@@ -63,7 +64,7 @@ def test_ten_upgrades_under_load(make_upstream, make_relay, program):
     wait_until(lambda: len(relay.workers()) == 2)
     assert relay.supervisor == pid and alive(pid) and not set(first) & set(relay.workers())
     assert all(executable(worker) == str(program) for worker in relay.workers())
-    assert len(os.listdir(f"/proc/{pid}/fd")) == before
+    wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) == before, 5, lambda: os.listdir(f"/proc/{pid}/fd"))
     relay.stop()
     answers = int(next(line for line in relay.lines if "stopped: " in line).split("stopped: ")[1].split()[0])
     assert answers >= load.answered, "the count goes on through upgrades"

@@ -3,6 +3,7 @@ connection must last."""
 import threading
 
 from .clients import TcpClient, UdpClient, assert_right, parse, raw_query
+from .event_loop import wait_until
 
 PIPELINED = 8
 
@@ -47,9 +48,10 @@ class Load:
         return self
 
     def __exit__(self, kind, *_):
+        if kind is None:
+            wait_until(lambda: self.answered or self.lost)
         self.stopping.set()
         for thread in self.threads:
             thread.join()
         if kind is None:
             assert not self.lost, self.lost
-            assert self.answered > 0

@@ -102,6 +102,9 @@ TEST_CASE("damaged lines are refused") {
   }
   CHECK_FALSE(Handover::from_text("dotrelay-handover 1\nworker 1 100 11\n"));
   CHECK_FALSE(Handover::from_text("dotrelay-handover 1\n"));
+  const std::string beginning = std::string(kText).substr(0, std::string(kText).find("generation"));
+  CHECK(Handover::from_text(beginning + "generation -1\nworker 2 100 11\n"));
+  CHECK_FALSE(Handover::from_text(beginning + "generation -1\nworker 3 100 11\n"));
 }
 
 }  // namespace
