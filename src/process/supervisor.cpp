@@ -307,6 +307,7 @@ int refuse(const Error& error) {
 
 int run_supervisor(const SupervisorOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);
+  block_signals();  // until they have handlers: a SIGHUP that comes early must not end the relay
   raise_descriptor_limit();
   FileWatch watch;
   watch.set_files({options.config_file});  // before reading: what changes while it is read is a change

@@ -17,7 +17,7 @@ std::string own_program();
 /// Runs "PROGRAM check --handover=VERSION --config FILE" with standard output and error on our standard error.
 Result<pid_t> start_check(const std::string& program, const std::string& config_file);
 
-/// From here until the new program's allow_signals() no signal finds no handler; the kernel keeps them. What has been
+/// From here until allow_signals(), across exec, the kernel keeps signals, so that none finds no handler. What has been
 /// caught already is still to be dispatched by the loop.
 void block_signals();
 void allow_signals();

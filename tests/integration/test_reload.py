@@ -252,6 +252,24 @@ def test_a_terminal_that_goes_ends_the_relay(make_upstream, make_relay):
     assert process.wait(5) == 0
 
 
+def test_signals_right_after_the_start(make_upstream, make_relay):
+    relay = make_relay(make_upstream(), start=False)
+    relay.start(wait=False)
+
+    def is_prepared():
+        """SIGHUP is blocked or caught: otherwise it is not the relay's code yet that runs."""
+        status = open(f"/proc/{relay.supervisor}/status").read()
+        return any(int(mask, 16) & 1 << signal.SIGHUP - 1 for mask in re.findall(r"Sig(?:Blk|Cgt):\s+(\w+)", status))
+
+    wait_until(is_prepared)
+    end = time.monotonic() + 0.1
+    while time.monotonic() < end:
+        hang_up(relay)
+        time.sleep(0.001)
+    assert_right(relay.ask("early.example"), "early.example")
+    relay.stop()
+
+
 @pytest.mark.parametrize("wait", [0, 0.02, 0.2])
 def test_sigterm_right_after_sighup(make_upstream, make_relay, wait):
     upstream = make_upstream(behaviour=behaviours.delayed(0.3))
