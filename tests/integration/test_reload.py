@@ -173,7 +173,7 @@ def test_a_new_worker_that_fails(make_upstream, make_relay, certificates, tmp_pa
     """A CA file of thousands gives the time to kill it before it is ready."""
     relay = make_relay(make_upstream(record=False), listen={"workers": 2})
     large = tmp_path / "large.pem"
-    large.write_text(certificates.ca_file.read_text() * 3000)
+    large.write_text(certificates.ca_file.read_text() * 2000)
     old = relay.workers()
     with Load(relay.port, udp=2, tcp=2):
         relay.config_file.write_text(toml(relay.tables | {
@@ -181,9 +181,9 @@ def test_a_new_worker_that_fails(make_upstream, make_relay, certificates, tmp_pa
             "listen": {"addresses": relay.tables["listen"]["addresses"] + [f"127.0.0.1:{free_port()}"], "workers": 3}}))
         before = descriptors(relay.supervisor)
         hang_up(relay)
-        new = wait_until(lambda: [pid for pid in relay.workers() if pid not in old])
+        new = wait_until(lambda: [pid for pid in relay.workers() if pid not in old], 20)
         os.kill(new[0], signal.SIGKILL)
-        wait_until(lambda: relay.has_logged(REFUSED + r"a new worker \d was killed by signal 9 before it was ready"))
+        wait_until(lambda: relay.has_logged(REFUSED + r"a new worker \d was killed by signal 9 before it was ready"), 20)
         wait_until(lambda: sorted(relay.workers()) == sorted(old))
         wait_until(lambda: descriptors(relay.supervisor) == before)
     relay.reload()
