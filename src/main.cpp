@@ -36,14 +36,14 @@ int main(int count, char** arguments) {
     case CommandLine::Action::print_defaults:
       return print(defaults_as_toml());
     case CommandLine::Action::check:
-      return check_configuration(line->config_file);
+      return check_configuration(*line);
     case CommandLine::Action::worker: {
       const auto inheritance = Inheritance::from_arguments(line->worker, line->descriptors);
       if (!inheritance) return usage_error("--worker is for the supervisor only");
       return run_worker(*inheritance, line->config_file);
     }
     case CommandLine::Action::relay:
-      return relay(line->config_file);
+      return relay(*line);
   }
   return 2;
 }

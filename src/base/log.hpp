@@ -22,6 +22,8 @@ class Log {
 
   [[nodiscard]] bool enabled(LogLevel level) const { return level >= threshold_; }
 
+  void set_threshold(LogLevel threshold) { threshold_ = threshold; }
+
   void write(LogLevel level, std::string_view text);
   void debug(std::string_view text) { write(LogLevel::debug, text); }
   void info(std::string_view text) { write(LogLevel::info, text); }

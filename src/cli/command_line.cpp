@@ -1,7 +1,21 @@
 // See command_line.hpp.
 #include "cli/command_line.hpp"
 
+#include <charconv>
+
 namespace dotrelay {
+namespace {
+
+Error unknown(std::string_view argument) { return Error{"unknown argument \"" + std::string(argument) + "\""}; }
+
+/// The number behind the equals sign. False when there is none.
+bool read_number(std::string_view argument, int& number) {
+  const std::string_view text = argument.substr(argument.find('=') + 1);
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return failure == std::errc{} && end == text.data() + text.size() && number >= 0;
+}
+
+}  // namespace
 
 Result<CommandLine> parse_command_line(std::span<const char* const> arguments) {
   CommandLine line;
@@ -23,27 +37,37 @@ Result<CommandLine> parse_command_line(std::span<const char* const> arguments) {
     } else if (argument == "--print-defaults") {
       line.action = CommandLine::Action::print_defaults;
       return line;
+    } else if (argument == "--watch") {
+      line.watch = true;
+    } else if (argument.starts_with("--handover=")) {
+      if (!read_number(argument, line.handover)) return unknown(argument);
+    } else if (argument.starts_with("--resume=")) {
+      if (!read_number(argument, line.resume)) return unknown(argument);
     } else if (argument.starts_with("--worker=")) {
       line.action = CommandLine::Action::worker;
       line.worker = argument;
     } else if (argument.starts_with("--descriptors=")) {
       line.descriptors = argument;
     } else {
-      return Error{"unknown argument \"" + std::string(argument) + "\""};
+      return unknown(argument);
     }
   }
   if (line.config_file.empty()) return Error{"--config needs a file"};
+  if (line.watch && line.action == CommandLine::Action::check) return Error{"check does not --watch"};
   return line;
 }
 
 std::string_view help_text() {
-  return "Usage: dotrelay [--config FILE]          relay until SIGTERM or SIGINT\n"
-         "       dotrelay check [--config FILE]    check the configuration and exit\n"
-         "       dotrelay --print-defaults         print all configuration keys with their defaults\n"
+  return "Usage: dotrelay [--config FILE] [--watch]  relay until SIGTERM or SIGINT\n"
+         "       dotrelay check [--config FILE]      check the configuration and exit\n"
+         "       dotrelay --print-defaults           print all configuration keys with their defaults\n"
          "       dotrelay --version | --help\n"
          "\n"
          "Answers DNS over UDP and TCP, and asks upstream resolvers over authenticated TLS, in\n"
          "the failover order of the configuration file (default: /etc/dotrelay/dotrelay.toml).\n"
+         "SIGHUP reloads the file, and with --watch so does a change of it or of a CA file that it\n"
+         "names. SIGUSR2 replaces the program by the one that is now at its path. Neither loses a\n"
+         "query, and a bad file or program changes nothing.\n"
          "Logs to standard error. Try it with: dig @127.0.0.1 -p 12555 example.com\n"
          "\n"
          "Exit status: 0 after a signal to stop, 1 on an error, 2 on wrong usage.\n";

@@ -16,7 +16,12 @@ struct CommandLine {
   enum class Action : std::uint8_t { relay, check, help, version, print_defaults, worker };
   Action action = Action::relay;
   std::string config_file{kDefaultConfigFile};
-  std::string worker;  ///< the supervisor's own options, see Inheritance
+  bool watch = false;  ///< reload when the files change
+
+  // The supervisor's own options.
+  int handover = 0;    ///< of check: the version of Handover that is to be taken over; 0: none
+  int resume = -1;     ///< of relay: the descriptor of a Handover
+  std::string worker;  ///< see Inheritance
   std::string descriptors;
 };
 

@@ -1,16 +1,16 @@
 // What the program can be asked to do, one function each; they return the exit status.
 #pragma once
 
-#include <string>
+#include "cli/command_line.hpp"
 
 namespace dotrelay {
 
 int print_version();
 
 /// Reads and checks the configuration and everything it names; opens no socket.
-int check_configuration(const std::string& config_file);
+int check_configuration(const CommandLine& line);
 
 /// Runs the relay as the supervisor.
-int relay(const std::string& config_file);
+int relay(const CommandLine& line);
 
 }  // namespace dotrelay

@@ -1,6 +1,8 @@
 // See tcp_clients.hpp.
 #include "listener/tcp_clients.hpp"
 
+#include "listener/client_handover.hpp"
+
 #include <algorithm>
 #include <vector>
 
@@ -32,14 +34,14 @@ TcpClients::TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, std
       by_activity_(sessions_),
       check_(loop, [this] { close_expired(); }) {}
 
-void TcpClients::add(UniqueFd fd, const IpAddress& source) {
+void TcpClients::add(UniqueFd fd, const IpAddress& source, Bytes already_read) {
   if (sessions_.size() >= limit_ && !make_room()) {
     counters_.add(Counter::tcp_shed);
     return;
   }
   const Handle<TcpSession> handle = sessions_.emplace(*this, std::move(fd), source);
   by_activity_.push_back(handle);
-  sessions_.get(handle).start(handle);
+  sessions_.get(handle).start(handle, already_read);
   schedule_check();
 }
 
@@ -60,8 +62,17 @@ void TcpClients::deliver(ClientKey client, Bytes answer) noexcept {
 
 void TcpClients::drain() {
   const TimePoint now = Clock::now();
+  stage_ = Stage::draining;
   sessions_.for_each([&](Handle<TcpSession>, TcpSession& session) { session.drain(now); });
 }
+
+void TcpClients::hand_over(ClientHandover& successor) {
+  stage_ = Stage::handing_over;
+  successor_ = &successor;
+  sessions_.for_each([](Handle<TcpSession>, TcpSession& session) { session.hand_over(); });
+}
+
+void TcpClients::pass_on(Handle<TcpSession> session) { successor_->pass(session); }
 
 Accepted TcpClients::accept(Bytes message, const IpAddress& source, Handle<TcpSession> session, TimePoint now) {
   return forwarder_.accept({.message = message,

@@ -12,6 +12,8 @@
 
 namespace dotrelay {
 
+class ClientHandover;
+
 class TcpClients final : public ReplyChannel {
  public:
   /// Octets of answers that all clients together have not taken. The client that would exceed it is reset: answers that
@@ -21,17 +23,26 @@ class TcpClients final : public ReplyChannel {
   /// At most `limit` clients, which may be idle for `idle`. The references outlive this object.
   TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, std::size_t limit, Duration idle);
 
-  /// Takes a connection on.
-  void add(UniqueFd fd, const IpAddress& source);
+  /// Takes a connection on, of which `already_read` has been read.
+  void add(UniqueFd fd, const IpAddress& source, Bytes already_read = {});
 
   void deliver(ClientKey client, Bytes answer) noexcept override;
 
-  /// Reads what has arrived and then no more; every client leaves when it is owed nothing.
+  /// Reads what has arrived and then no more; every client leaves when it is owed nothing. Ends a hand_over().
   void drain();
+
+  /// Reads no more; every client goes to `successor` when it is owed nothing, and so do those who are added later.
+  void hand_over(ClientHandover& successor);
 
   [[nodiscard]] bool empty() const { return sessions_.empty(); }
 
+  /// The client, or nullptr when it has gone.
+  TcpSession* find(Handle<TcpSession> session) { return sessions_.find(session); }
+
   // For the sessions.
+  enum class Stage : std::uint8_t { serving, draining, handing_over };
+  [[nodiscard]] Stage stage() const { return stage_; }
+  void pass_on(Handle<TcpSession> session);
   Loop& loop() { return loop_; }
   Accepted accept(Bytes message, const IpAddress& source, Handle<TcpSession> session, TimePoint now);
   void touch(Handle<TcpSession> session);
@@ -56,6 +67,8 @@ class TcpClients final : public ReplyChannel {
   LinkedList<TcpSession, &TcpSession::by_activity> by_activity_;
   Timer check_;
   bool check_scheduled_ = false;
+  Stage stage_ = Stage::serving;
+  ClientHandover* successor_ = nullptr;
 };
 
 }  // namespace dotrelay

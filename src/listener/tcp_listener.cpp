@@ -31,11 +31,15 @@ void TcpListener::on_poll(bool, bool) noexcept {
   }
 }
 
+void TcpListener::stop() {
+  resume_.set(kNever);
+  poller_.watch(false, false);
+}
+
 void TcpListener::drain() {
   for (int i = 0; i < kMaxAcceptsAtDrain && accept_one(); ++i) {
   }
-  resume_.set(kNever);
-  poller_.watch(false, false);
+  stop();
 }
 
 void TcpListener::leave() {

@@ -15,6 +15,9 @@ class TcpListener final : private PollListener {
   /// `fd` listens and stays open as long as the listener lives, as do the references.
   TcpListener(Loop& loop, int fd, TcpClients& clients, const AllowList& allow, Counters& counters, Log& log);
 
+  /// Accepts nobody any more: another process accepts those who wait.
+  void stop();
+
   /// Accepts those who wait and then no more.
   void drain();
 

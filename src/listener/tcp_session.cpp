@@ -13,9 +13,18 @@ TcpSession::TcpSession(TcpClients& clients, UniqueFd fd, const IpAddress& source
 
 TcpSession::~TcpSession() { clients_.subtract_unread(output_.size()); }
 
-void TcpSession::start(Handle<TcpSession> handle) {
+void TcpSession::start(Handle<TcpSession> handle, Bytes already_read) {
   handle_ = handle;
-  watch();
+  input_.append(already_read);
+  message_began_ = last_activity_;
+  switch (clients_.stage()) {
+    case TcpClients::Stage::serving:
+      return watch();
+    case TcpClients::Stage::draining:
+      return drain(last_activity_);
+    case TcpClients::Stage::handing_over:
+      return hand_over();
+  }
 }
 
 void TcpSession::on_poll(bool readable, bool writable) noexcept {
@@ -85,7 +94,12 @@ void TcpSession::flush() noexcept {
   // Queries that waited because too much was owed.
   const TimePoint now = Clock::now();
   take_queries(now);
-  if ((input_ended_ || draining_) && owes_nothing()) return clients_.remove(handle_);
+  if (owes_nothing()) {
+    if (input_ended_ || clients_.stage() == TcpClients::Stage::draining) return clients_.remove(handle_);
+    if (clients_.stage() == TcpClients::Stage::handing_over && !std::exchange(passed_on_, true)) {
+      clients_.pass_on(handle_);
+    }
+  }
   watch();
 }
 
@@ -99,11 +113,13 @@ bool TcpSession::write() {
   return !broken;
 }
 
-void TcpSession::watch() { stream_.watch(!input_ended_ && !draining_ && may_take_queries(), !output_.empty()); }
+void TcpSession::watch() {
+  const bool reads = clients_.stage() == TcpClients::Stage::serving && !input_ended_;
+  stream_.watch(reads && may_take_queries(), !output_.empty());
+}
 
 void TcpSession::drain(TimePoint now) {
   if (!input_ended_ && !read(now)) return clients_.remove(handle_);
-  draining_ = true;
   flush();
 }
 

@@ -22,14 +22,22 @@ class TcpSession final : private PollListener, private FlushTarget {
   TcpSession(TcpClients& clients, UniqueFd fd, const IpAddress& source);
   ~TcpSession() override;
 
-  /// To be called once, when the session is in its slab under `handle`.
-  void start(Handle<TcpSession> handle);
+  /// To be called once, when the session is in its slab under `handle`. May destroy the session.
+  void start(Handle<TcpSession> handle, Bytes already_read);
 
   /// The answer to one of its queries.
   void answer(Bytes message);
 
   /// Reads what has arrived and then no more; closes when nothing is owed. May destroy the session.
   void drain(TimePoint now);
+
+  /// Reads no more; passes the client on when nothing is owed. May destroy the session.
+  void hand_over() { flush(); }
+
+  // What a successor needs of a client that is owed nothing: less than one whole message has been read.
+  [[nodiscard]] int fd() const { return stream_.fd(); }
+  [[nodiscard]] const IpAddress& source() const { return source_; }
+  [[nodiscard]] Bytes already_read() const { return input_.bytes(); }
 
   [[nodiscard]] bool owes_nothing() const { return owed_ == 0 && output_.empty(); }
 
@@ -61,7 +69,7 @@ class TcpSession final : private PollListener, private FlushTarget {
   ByteQueue output_;
   std::size_t owed_ = 0;
   bool input_ended_ = false;
-  bool draining_ = false;
+  bool passed_on_ = false;     ///< waits in the ClientHandover
   bool overflowed_ = false;    ///< answers were dropped: the connection is of no use any more
   TimePoint last_activity_;    ///< the latest whole query, or progress in sending
   TimePoint message_began_{};  ///< when the first octet of the query that is now half there came

@@ -28,11 +28,15 @@ void UdpListener::on_poll(bool readable, bool writable) noexcept {
   poller_.watch(!draining_, !sender_.empty());
 }
 
-void UdpListener::drain() {
+void UdpListener::stop() {
   draining_ = true;
+  poller_.watch(false, !sender_.empty());
+}
+
+void UdpListener::drain() {
   for (int i = 0; i < kMaxBatchesAtDrain && receive_batch(); ++i) {
   }
-  poller_.watch(false, !sender_.empty());
+  stop();
 }
 
 void UdpListener::leave() {

@@ -18,7 +18,10 @@ class UdpListener final : public ReplyChannel, private PollListener, private Flu
 
   void deliver(ClientKey client, Bytes answer) noexcept override;
 
-  /// Reads what has arrived and then no more; answers still leave.
+  /// Reads no more: another process reads what is in the socket. Answers still leave.
+  void stop();
+
+  /// Reads what has arrived and then no more.
   void drain();
 
   /// drain(), with the port left to others for good, in every process that holds the socket.

@@ -95,9 +95,8 @@ int probe_bind(const Endpoint& endpoint, Protocol protocol) {
   return bind(fd.get(), address.raw(), address.size) == 0 ? 0 : errno;
 }
 
-UniqueFd open_listener(const Endpoint& endpoint, Protocol protocol, int& error) {
+UniqueFd make_listener(const Endpoint& endpoint, Protocol protocol, int& error) {
   UniqueFd fd = open_socket(endpoint, protocol);
-  const SocketAddress address = to_socket_address(endpoint);
   bool good = fd && set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   if (good && protocol == Protocol::udp) {
     // Without them the kernel's smaller default stays in force, which is no reason not to serve.
@@ -106,11 +105,15 @@ UniqueFd open_listener(const Endpoint& endpoint, Protocol protocol, int& error) 
     good = endpoint.address.is_v6 ? set_option(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
                                   : set_option(fd.get(), IPPROTO_IP, IP_PKTINFO, 1);
   }
-  good = good && bind(fd.get(), address.raw(), address.size) == 0;
-  if (good && protocol == Protocol::tcp) good = listen(fd.get(), kListenBacklog) == 0;
   if (good) return fd;
   error = errno;
   return {};
+}
+
+int join_port(int fd, const Endpoint& endpoint, Protocol protocol) {
+  const SocketAddress address = to_socket_address(endpoint);
+  if (bind(fd, address.raw(), address.size) != 0) return errno;
+  return protocol == Protocol::udp || listen(fd, kListenBacklog) == 0 ? 0 : errno;
 }
 
 UniqueFd begin_connect(const Endpoint& endpoint, int& error) {

@@ -30,9 +30,12 @@ enum class Protocol : std::uint8_t { udp, tcp };
 /// Whether anybody listens on the endpoint: binds without SO_REUSEPORT and closes again. 0, or the errno.
 int probe_bind(const Endpoint& endpoint, Protocol protocol);
 
-/// A non-blocking, CLOEXEC socket bound with SO_REUSEPORT (and listening, for TCP). IPv6 sockets serve IPv6 only. UDP
-/// sockets report the destination address of each datagram. The errno in `error` when it fails.
-UniqueFd open_listener(const Endpoint& endpoint, Protocol protocol, int& error);
+/// A non-blocking, CLOEXEC socket for join_port(), with SO_REUSEPORT and all other options. IPv6 sockets serve IPv6
+/// only. UDP sockets report the destination address of each datagram. The errno in `error` when it fails.
+UniqueFd make_listener(const Endpoint& endpoint, Protocol protocol, int& error);
+
+/// Binds the socket (and listens, for TCP): from now on the kernel gives it its share of the clients. 0, or the errno.
+int join_port(int fd, const Endpoint& endpoint, Protocol protocol);
 
 /// Begins to connect; the socket is non-blocking, without Nagle's delay, and ends by itself when the peer is gone for
 /// some 10 s. The errno in `error` when that fails at once.

@@ -11,7 +11,7 @@ namespace dotrelay {
 
 struct Inheritance {
   unsigned worker = 0;  ///< counted from 1
-  int control = -1;     ///< socket to the supervisor: one octet means ready, end of file means drain and exit
+  int control = -1;     ///< socket to the supervisor, see ControlMessage
   int shared_state = -1;
   int config = -1;  ///< a memfd with the configuration's text, so that all workers run the same one
   std::vector<std::pair<int, int>> listeners;  ///< UDP and TCP descriptor of each address

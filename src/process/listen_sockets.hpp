@@ -1,5 +1,6 @@
-// The listening sockets, bound by the supervisor: one SO_REUSEPORT pair of UDP and TCP for each address and each
-// worker. The supervisor holds them for good, so what clients send while a worker is replaced waits in them.
+// The listening sockets: one SO_REUSEPORT pair of UDP and TCP for each address and each worker. The supervisor holds
+// them, so what clients send while a worker is replaced waits in them, and the generations of workers lease them: a
+// configuration that keeps an address keeps its sockets, and a pair that nobody leases any more is closed.
 #pragma once
 
 #include "base/log.hpp"
@@ -7,25 +8,61 @@
 #include "config/config.hpp"
 #include "net/unique_fd.hpp"
 
+#include <list>
+#include <utility>
 #include <vector>
 
 namespace dotrelay {
 
 struct SocketPair {
+  Endpoint address;
+  std::uint32_t worker = 0;  ///< counted from 1
   UniqueFd udp;
   UniqueFd tcp;
+  bool joined = false;  ///< bound: clients reach it
+  bool left = false;    ///< clients reach it no more, as a worker of an earlier generation drains it
+  std::uint32_t leases = 0;
+};
+
+class ListenSockets;
+
+/// Keeps a pair open.
+class SocketLease {
+ public:
+  SocketLease(ListenSockets& owner, SocketPair& pair) : owner_(&owner), pair_(&pair) { ++pair.leases; }
+  SocketLease(SocketLease&& other) noexcept : owner_(other.owner_), pair_(std::exchange(other.pair_, nullptr)) {}
+  SocketLease& operator=(SocketLease&&) = delete;
+  ~SocketLease();
+
+  [[nodiscard]] SocketPair& pair() const { return *pair_; }
+
+ private:
+  ListenSockets* owner_;
+  SocketPair* pair_;
 };
 
 /// One pair for each address.
-using WorkerSockets = std::vector<SocketPair>;
+using WorkerSockets = std::vector<SocketLease>;
 
-struct ListenSockets {
-  std::vector<WorkerSockets> by_worker;
-  std::vector<Endpoint> addresses;  ///< those that were bound
+/// Outlives its leases.
+class ListenSockets {
+ public:
+  /// Pairs for `workers` workers. New ones are not joined yet, but nobody else uses their addresses, unless share_port
+  /// allows it. A default address that this host does not have is left out with a warning.
+  Result<std::vector<WorkerSockets>> lease(const ListenConfig& config, std::uint32_t workers, Log& log);
+
+  /// Binds what is not bound yet.
+  Status join(const std::vector<WorkerSockets>& sockets);
+
+  /// Takes in a joined pair that an earlier program opened.
+  SocketLease adopt(SocketPair pair);
+
+ private:
+  friend class SocketLease;
+
+  Result<SocketLease> lease_pair(const Endpoint& address, std::uint32_t worker);
+
+  std::list<SocketPair> pairs_;  // a list: leases point into it
 };
-
-/// Binds everything or nothing. Refuses an address that another process uses, unless share_port allows it. A default
-/// address that this host does not have is left out with a warning.
-Result<ListenSockets> open_listen_sockets(const ListenConfig& config, std::uint32_t workers, Log& log);
 
 }  // namespace dotrelay

@@ -3,238 +3,300 @@
 
 #include "net/handles.hpp"
 #include "net/loop.hpp"
+#include "process/file_watch.hpp"
+#include "process/generation.hpp"
+#include "process/generation_log.hpp"
+#include "process/generation_parts.hpp"
 #include "process/heartbeat.hpp"
-#include "process/inheritance.hpp"
-#include "process/listen_sockets.hpp"
-#include "process/shared_state.hpp"
+#include "process/loaded_config.hpp"
 #include "process/system_limits.hpp"
-#include "process/worker_process.hpp"
+#include "process/upgrade.hpp"
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <fcntl.h>
 #include <list>
 #include <memory>
-#include <optional>
-#include <sys/mman.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 namespace dotrelay {
 namespace {
 
-/// Starts in a row that failed before the worker was ready. Then its sockets are closed, so that the kernel gives its
-/// share of the clients to the others instead of a black hole.
-constexpr int kMaxFailedStarts = 5;
-constexpr Duration kFirstRestartDelay = std::chrono::milliseconds(100);
+/// Generations that still drain before the next reload waits for one to end: a bound for memory and processes.
+constexpr std::size_t kMaxLeaving = 4;
 
-/// What workers may take beyond the deadline to drain before they are killed.
-constexpr Duration kStopSlack = std::chrono::seconds(2);
+constexpr Duration kWatchInterval = std::chrono::seconds(1);
+constexpr Duration kCheckLimit = std::chrono::seconds(10);
 
-std::string how_it_ended(int status) {
-  if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
-  return "exited with status " + std::to_string(WEXITSTATUS(status));
+/// Lets the loop dispatch the signals that it had caught before they were blocked.
+constexpr Duration kExecuteDelay = std::chrono::milliseconds(1);
+
+std::string counted_workers(std::size_t count) { return std::to_string(count) + (count == 1 ? " worker" : " workers"); }
+
+/// A SIGHUP that comes because the terminal has gone, and not from somebody who wants a reload.
+bool terminal_has_gone() {
+  struct stat status {};
+  pollfd terminal{STDERR_FILENO, 0, 0};
+  return fstat(STDERR_FILENO, &status) == 0 && S_ISCHR(status.st_mode) && poll(&terminal, 1, 0) == 1 &&
+         (terminal.revents & POLLHUP) != 0;
 }
 
-class Supervisor {
+class Supervisor final : private Generation::Listener {
  public:
-  Supervisor(const Config& config, std::string config_file, UniqueFd config_memory, ListenSockets sockets,
-             SharedState shared, Log& log)
-      : config_(config),
-        config_file_(std::move(config_file)),
-        config_memory_(std::move(config_memory)),
-        addresses_(std::move(sockets.addresses)),
-        shared_(std::move(shared)),
-        log_(log),
-        check_timer_(loop_, [this] { check_heartbeats(); }),
-        stop_limit_(loop_, [this] { kill_all(); }),
+  Supervisor(const SupervisorOptions& options, FileWatch watch)
+      : options_(options),
+        program_(own_program()),
+        log_(LogLevel::info, "supervisor"),
+        watch_(std::move(watch)),
+        heartbeat_timer_(loop_, [this] { check_heartbeats(); }),
+        watch_timer_(loop_, [this] { poll_files(); }),
+        check_limit_(loop_, [this] { kill(check_, SIGKILL); }),
+        execute_timer_(loop_, [this] { execute(); }),
         child_(loop_, SIGCHLD, [this] { reap(); }),
         terminate_(loop_, SIGTERM, [this] { stop(); }),
-        interrupt_(loop_, SIGINT, [this] { stop(); }) {
-    for (std::uint32_t i = 0; i < sockets.by_worker.size(); ++i) {
-      WorkerEntry& entry = workers_.emplace_back();
-      entry.number = i + 1;
-      entry.sockets = std::move(sockets.by_worker[i]);
-      entry.restart = std::make_unique<Timer>(loop_, [this, &entry] { start(entry); });
+        interrupt_(loop_, SIGINT, [this] { stop(); }),
+        hang_up_(loop_, SIGHUP, [this] { terminal_has_gone() ? stop() : want_reload(); }),
+        upgrade_(loop_, SIGUSR2, [this] { want_upgrade(); }) {}
+
+  /// Begins with a configuration.
+  Status begin(LoadedConfig loaded) {
+    log_.set_threshold(loaded.config.log_level);
+    Result<GenerationParts> parts = make_parts(std::move(loaded), options_.config_file, sockets_, log_);
+    if (!parts) return parts.error();
+    if (Status joined = sockets_.join(parts->sockets); !joined) return joined;
+    current_ = make_generation(std::move(*parts), Generation::Stage::serving);
+    log_beginning(log_, current_->parts());
+    current_->start();
+    return ok();
+  }
+
+  /// Goes on where another program has left off.
+  void resume(const Handover& handover) {
+    program_ = handover.program;
+    totals_ = handover.counters;
+    GenerationParts parts = adopt_parts(handover, options_.config_file, sockets_);
+    const Duration deadline = parts.config.relay.deadline;
+    log_.set_threshold(parts.config.log_level);
+    current_ = make_generation(std::move(parts), Generation::Stage::serving);
+    for (const auto& worker : handover.generations.front().running) current_->adopt(worker);
+    for (std::size_t i = 1; i < handover.generations.size(); ++i) {
+      GenerationParts rest = adopt_leaving_parts(handover.generations[i], deadline);
+      leaving_.push_back(make_generation(std::move(rest), Generation::Stage::serving));
+      for (const auto& worker : handover.generations[i].running) leaving_.back()->adopt(worker);
+      leaving_.back()->leave();
     }
+    log_.info("upgraded to dotrelay " + options_.version + "; " +
+              counted_workers(handover.generations.front().running.size()) +
+              " of the old one serve until the new ones are ready");
+    current_->start_missing();
+    reload_wanted_ = true;
   }
 
   int run() {
-    log_start();
-    for (WorkerEntry& worker : workers_) start(worker);
-    check_timer_.repeat(kHeartbeatInterval);
+    heartbeat_timer_.repeat(kHeartbeatInterval);
+    watch_files();
+    if (options_.watch) watch_timer_.repeat(kWatchInterval);
+    allow_signals();
+    reap();  // whoever ended while no handler was there
     loop_.run();
     log_end();
     return exit_status_;
   }
 
  private:
-  struct WorkerEntry {
-    std::uint32_t number = 0;
-    WorkerSockets sockets;
-    std::unique_ptr<Timer> restart;
-    pid_t pid = 0;  ///< 0: not running
-    std::unique_ptr<ReadinessWatch> readiness;
-    bool ready = false;
-    bool retired = false;
-    int failed_starts = 0;
-    std::uint32_t last_heartbeat = 0;
-    int missed_heartbeats = 0;
-  };
-
-  void log_start() {
-    std::string text = "listening on";
-    for (const Endpoint& address : addresses_) text += " " + address.to_text();
-    log_.info(text + " (UDP and TCP)");
-    for (std::size_t i = 0; i < config_.upstreams.size(); ++i) {
-      const UpstreamConfig& upstream = config_.upstreams[i];
-      text = "upstream " + std::to_string(i + 1) + ": " + upstream.name + ", TLS name " + upstream.tls_name + ", at";
-      for (const Endpoint& endpoint : upstream.addresses) text += " " + endpoint.to_text();
-      if (!upstream.pins.empty()) text += upstream.ca_file.empty() ? ", by pin" : ", by CA and pin";
-      log_.info(text);
-    }
+  std::unique_ptr<Generation> make_generation(GenerationParts parts, Generation::Stage stage) {
+    return std::unique_ptr<Generation>(new Generation(loop_, *this, log_, std::move(parts), stage));
   }
 
   void log_end() {
-    const auto total = [this](Counter counter) {
-      std::uint64_t sum = 0;
-      for (std::uint32_t i = 0; i < shared_.workers(); ++i) sum += shared_.slot(i).counters.get(counter);
-      return std::to_string(sum);
-    };
-    log_.info("stopped: " + total(Counter::answers) + " answers to clients, " + total(Counter::failed) +
-              " of them failures; " + total(Counter::upstream_queries) + " queries to upstreams over " +
-              total(Counter::upstream_handshakes) + " connections, " + total(Counter::upstream_resumptions) +
-              " resumed");
-    for (std::size_t i = 0; i < kCounterCount && log_.enabled(LogLevel::debug); ++i) {
-      log_.debug(std::string(kCounterRows[i].name) + " " + total(static_cast<Counter>(i)));
-    }
+    current_->add_counters(totals_);
+    for (const auto& generation : leaving_) generation->add_counters(totals_);
+    log_totals(log_, totals_);
   }
 
-  void start(WorkerEntry& worker) {
-    Inheritance inheritance;
-    inheritance.worker = worker.number;
-    inheritance.shared_state = shared_.fd();
-    inheritance.config = config_memory_.get();
-    for (const SocketPair& pair : worker.sockets) inheritance.listeners.emplace_back(pair.udp.get(), pair.tcp.get());
-    Result<StartedWorker> started = start_worker(inheritance, config_file_);
-    if (!started) {
-      log_.error("worker " + std::to_string(worker.number) + ": " + started.error().message);
-      return start_failed(worker);
-    }
-    worker.pid = started->pid;
-    worker.ready = false;
-    worker.missed_heartbeats = 0;
-    worker.readiness =
-        std::make_unique<ReadinessWatch>(loop_, std::move(started->control), [this, &worker] { became_ready(worker); });
+  void on_ready(Generation& generation) override {
+    if (&generation == next_.get()) return finish_reload();
+    if (&generation == current_.get()) log_.info("ready: " + counted_workers(generation.ready_workers()));
   }
 
-  void became_ready(WorkerEntry& worker) {
-    worker.ready = true;
-    worker.failed_starts = 0;
-    if (announced_) {
-      log_.info("worker " + std::to_string(worker.number) + " is ready (PID " + std::to_string(worker.pid) + ")");
-      return;
-    }
-    if (!std::ranges::all_of(workers_, [](const WorkerEntry& entry) { return entry.ready || entry.retired; })) return;
-    announced_ = true;
-    const auto count = std::ranges::count_if(workers_, &WorkerEntry::ready);
-    log_.info("ready: " + std::to_string(count) + (count == 1 ? " worker" : " workers"));
+  void on_failed(Generation& generation, const std::string& why) override {
+    if (&generation == next_.get()) return abandon_reload(why);
+    if (&generation == current_.get() && !next_) fail(why);
+  }
+
+  void fail(const std::string& why) {
+    log_.error(why);
+    exit_status_ = 1;
+    loop_.stop();
+  }
+
+  void check_heartbeats() {
+    current_->check_heartbeats();
+    if (next_) next_->check_heartbeats();
   }
 
   /// All children that have ended, the adopted ones of a PID 1 too.
   void reap() {
     int status = 0;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-      const auto worker = std::ranges::find(workers_, pid, &WorkerEntry::pid);
-      if (worker != workers_.end()) ended(*worker, status);
+      if (pid == check_) {
+        check_ended(status);
+      } else if (!current_->reap(pid, status) && !(next_ && next_->reap(pid, status))) {
+        for (const auto& generation : leaving_) generation->reap(pid, status);
+      }
     }
-    if (stopping_ && std::ranges::all_of(workers_, [](const WorkerEntry& entry) { return entry.pid == 0; }))
-      loop_.stop();
+    forget_ended();
+    if (stopping_ && current_->ended() && leaving_.empty()) return loop_.stop();
+    go_on();
   }
 
-  void ended(WorkerEntry& worker, int status) {
-    worker.pid = 0;
-    shared_.worker_ended(worker.number);
-    worker.readiness.reset();
-    const bool was_ready = std::exchange(worker.ready, false);
+  void forget_ended() {
+    leaving_.remove_if([this](const std::unique_ptr<Generation>& generation) {
+      if (!generation->ended()) return false;
+      generation->add_counters(totals_);
+      return true;
+    });
+  }
+
+  void watch_files() {
+    if (options_.watch) watch_.set_files(files_of_config(options_.config_file));
+  }
+
+  void poll_files() {
+    if (!watch_.poll()) return;
+    log_.info("the configuration's files have changed");
+    want_reload();
+  }
+
+  void want_reload() {
+    reload_wanted_ = true;
+    go_on();
+  }
+
+  void want_upgrade() {
+    upgrade_wanted_ = true;
+    go_on();
+  }
+
+  /// One thing after the other; what is asked for meanwhile happens once.
+  void go_on() {
+    if (stopping_ || next_ || check_ != 0 || executing_) return;
+    if (upgrade_wanted_) return begin_upgrade();
+    if (reload_wanted_ && leaving_.size() < kMaxLeaving) begin_reload();
+  }
+
+  void begin_reload() {
+    reload_wanted_ = false;
+    watch_.accept();  // before reading: what changes while it is read is a change
+    Result<LoadedConfig> loaded = load_config(options_.config_file);
+    watch_files();
+    if (!loaded) return refuse_reload(loaded.error().message);
+    Result<GenerationParts> parts = make_parts(std::move(*loaded), options_.config_file, sockets_, log_);
+    if (!parts) return refuse_reload(parts.error().message);
+    next_ = make_generation(std::move(*parts), Generation::Stage::trial);
+    next_->start();
+    forget_ended();  // if not even one process could be started
+  }
+
+  void refuse_reload(const std::string& why) { log_.error("reload refused, nothing changed: " + why); }
+
+  void abandon_reload(const std::string& why) {
+    next_->kill_all();
+    leaving_.push_back(std::move(next_));
+    refuse_reload(why);
+    if (current_->hopeless()) fail("no worker can start");
+  }
+
+  void finish_reload() {
+    if (const Status joined = sockets_.join(next_->parts().sockets); !joined) {
+      return abandon_reload(joined.error().message);
+    }
+    next_->serve();
+    current_->hand_over(*next_);
+    leaving_.push_back(std::move(current_));
+    current_ = std::move(next_);
+    log_.set_threshold(current_->config().log_level);
+    log_.info("reloaded " + options_.config_file + ": " + counted_workers(current_->ready_workers()));
+    forget_ended();  // if none of the old ones was running
+    go_on();
+  }
+
+  void begin_upgrade() {
+    upgrade_wanted_ = false;
+    const Result<pid_t> check = start_check(program_, options_.config_file);
+    if (!check) return log_.error("upgrade refused, nothing changed: " + check.error().message);
+    log_.info("upgrade: checking " + program_);
+    check_ = *check;
+    check_limit_.set(Clock::now() + kCheckLimit);
+  }
+
+  void check_ended(int status) {
+    check_ = 0;
+    check_limit_.set(kNever);
     if (stopping_) return;
-    log_.error("worker " + std::to_string(worker.number) + " " + how_it_ended(status) +
-               (was_ready ? "; starting another" : " before it was ready"));
-    was_ready ? start(worker) : start_failed(worker);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+      return log_.error("upgrade refused, nothing changed: " + program_ + " check " + how_it_ended(status));
+    }
+    executing_ = true;
+    block_signals();
+    execute_timer_.set(Clock::now() + kExecuteDelay);
   }
 
-  void start_failed(WorkerEntry& worker) {
-    if (++worker.failed_starts < kMaxFailedStarts) {
-      worker.restart->set(Clock::now() + kFirstRestartDelay * (1 << worker.failed_starts));
-      return;
+  void execute() {
+    if (!stopping_) {
+      std::vector<std::string> arguments = {"--config", options_.config_file};
+      if (options_.watch) arguments.emplace_back("--watch");
+      log_.error("upgrade failed, nothing changed: " +
+                 execute_in_place(make_handover(program_, *current_, leaving_, totals_), arguments).message);
     }
-    worker.retired = true;
-    worker.sockets.clear();
-    log_.error("worker " + std::to_string(worker.number) + " is given up after " + std::to_string(kMaxFailedStarts) +
-               " failed starts; the others serve its clients");
-    if (!std::ranges::all_of(workers_, &WorkerEntry::retired)) return;
-    log_.error("no worker can start");
-    exit_status_ = 1;
-    loop_.stop();
-  }
-
-  void check_heartbeats() {
-    for (WorkerEntry& worker : workers_) {
-      if (worker.pid == 0) continue;
-      const std::uint32_t heartbeat = shared_.slot(worker.number - 1).heartbeat.load(std::memory_order_relaxed);
-      worker.missed_heartbeats = heartbeat == worker.last_heartbeat ? worker.missed_heartbeats + 1 : 0;
-      worker.last_heartbeat = heartbeat;
-      if (worker.missed_heartbeats < (worker.ready ? kMaxMissedHeartbeats : kMaxStartHeartbeats) || stopping_) continue;
-      log_.error("worker " + std::to_string(worker.number) + " hangs; killing it");
-      worker.missed_heartbeats = 0;
-      kill(worker.pid, SIGKILL);
-    }
+    executing_ = false;
+    allow_signals();
+    go_on();
   }
 
   void stop() {
     if (stopping_) return;
     stopping_ = true;
     log_.info("stopping: answering what has been read");
-    for (WorkerEntry& worker : workers_) {
-      worker.restart->set(kNever);
-      if (worker.pid != 0) worker.readiness->dismiss();
+    if (check_ != 0) kill(check_, SIGKILL);
+    if (next_) {
+      next_->kill_all();
+      leaving_.push_back(std::move(next_));
     }
-    stop_limit_.set(Clock::now() + config_.relay.deadline + kStopSlack);
+    for (const auto& generation : leaving_) generation->dismiss();
+    current_->dismiss();
     reap();
   }
 
-  void kill_all() {
-    for (const WorkerEntry& worker : workers_) {
-      if (worker.pid != 0) kill(worker.pid, SIGKILL);
-    }
-  }
-
-  const Config& config_;
-  std::string config_file_;
-  UniqueFd config_memory_;
-  std::vector<Endpoint> addresses_;
-  SharedState shared_;
-  Log& log_;
+  const SupervisorOptions options_;
+  std::string program_;
+  Log log_;
+  CounterTotals totals_{};  // of the workers that have ended
   Loop loop_;
-  std::list<WorkerEntry> workers_;
-  Timer check_timer_;
-  Timer stop_limit_;
+  ListenSockets sockets_;
+  FileWatch watch_;
+  std::unique_ptr<Generation> current_;  // never nullptr once begun
+  std::unique_ptr<Generation> next_;     // while a reload is under way
+  LeavingGenerations leaving_;           // with workers that drain, or are being killed
+  Timer heartbeat_timer_;
+  Timer watch_timer_;
+  Timer check_limit_;
+  Timer execute_timer_;
   SignalWatch child_;
   SignalWatch terminate_;
   SignalWatch interrupt_;
-  bool announced_ = false;
+  SignalWatch hang_up_;
+  SignalWatch upgrade_;
+  bool reload_wanted_ = false;
+  bool upgrade_wanted_ = false;
+  bool executing_ = false;
   bool stopping_ = false;
+  pid_t check_ = 0;  // of the program that checks before an upgrade; 0: none
   int exit_status_ = 0;
 };
-
-Result<UniqueFd> into_memory(const std::string& text) {
-  UniqueFd fd(memfd_create("dotrelay.toml", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!fd || write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
-      fcntl(fd.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-    return Error{"cannot keep the configuration in memory"};
-  }
-  return fd;
-}
 
 int refuse(const Error& error) {
   std::fprintf(stderr, "dotrelay: %s\n", error.message.c_str());
@@ -243,19 +305,27 @@ int refuse(const Error& error) {
 
 }  // namespace
 
-int run_supervisor(const Config& config, const std::string& config_text, const std::string& config_file) {
+int run_supervisor(const SupervisorOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);
-  Log log(config.log_level, "supervisor");
+  block_signals();  // until they have handlers: a SIGHUP that comes early must not end the relay
   raise_descriptor_limit();
-  const std::uint32_t workers =
-      config.listen.workers == 0 ? std::min(usable_cpus(), kMaxWorkers) : config.listen.workers;
-  Result<ListenSockets> sockets = open_listen_sockets(config.listen, workers, log);
-  if (!sockets) return refuse(sockets.error());
-  Result<SharedState> shared = SharedState::create(workers, config.address_count());
-  if (!shared) return refuse(shared.error());
-  Result<UniqueFd> memory = into_memory(config_text);
-  if (!memory) return refuse(memory.error());
-  return Supervisor(config, config_file, std::move(*memory), std::move(*sockets), std::move(*shared), log).run();
+  FileWatch watch;
+  watch.set_files({options.config_file});  // before reading: what changes while it is read is a change
+  if (options.resume >= 0) {
+    const Result<Handover> handover = take_handover(options.resume);
+    if (!handover) return refuse(handover.error());
+    Supervisor supervisor(options, std::move(watch));
+    supervisor.resume(*handover);
+    return supervisor.run();
+  }
+  Result<LoadedConfig> loaded = load_config(options.config_file);
+  if (!loaded) {
+    std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
+    return 1;
+  }
+  Supervisor supervisor(options, std::move(watch));
+  if (const Status begun = supervisor.begin(std::move(*loaded)); !begun) return refuse(begun.error());
+  return supervisor.run();
 }
 
 }  // namespace dotrelay

@@ -2,13 +2,16 @@
 #include "process/worker.hpp"
 
 #include "config/parser.hpp"
+#include "listener/client_handover.hpp"
 #include "listener/tcp_clients.hpp"
 #include "listener/tcp_listener.hpp"
 #include "listener/udp_listener.hpp"
 #include "net/handles.hpp"
 #include "net/loop.hpp"
 #include "net/route_watch.hpp"
+#include "process/control_message.hpp"
 #include "process/heartbeat.hpp"
+#include "process/memory_text.hpp"
 #include "process/shared_state.hpp"
 #include "process/system_limits.hpp"
 #include "relay/forwarder.hpp"
@@ -20,8 +23,9 @@
 #include <fcntl.h>
 #include <list>
 #include <memory>
-#include <sys/socket.h>
-#include <sys/stat.h>
+#include <optional>
+#include <utility>
+#include <vector>
 
 namespace dotrelay {
 namespace {
@@ -39,6 +43,7 @@ class Worker final : private PollListener {
   Worker(const Inheritance& inheritance, const Config& config, const Authorities& authorities, SharedState& shared,
          Log& log)
       : config_(config),
+        listeners_(inheritance.listeners),
         log_(log),
         slot_(shared.slot(inheritance.worker - 1)),
         dialer_(config, authorities, loop_, slot_.counters, shared.tickets(), inheritance.worker),
@@ -53,18 +58,13 @@ class Worker final : private PollListener {
         control_fd_(inheritance.control),
         control_(loop_, inheritance.control, *this) {
     dialer_.report_to(forwarder_);
-    for (const auto& [udp, tcp] : inheritance.listeners) {
-      udp_listeners_.emplace_back(loop_, udp, forwarder_, config.listen.allow, slot_.counters);
-      tcp_listeners_.emplace_back(loop_, tcp, tcp_clients_, config.listen.allow, slot_.counters, log);
-    }
     loop_.on_turn_end([this] { end_turn(); });
     heartbeat_timer_.repeat(kHeartbeatInterval);
     control_.watch(true, false);
   }
 
   void run() {
-    // The supervisor waits for this octet; if it has gone, end of file follows at once.
-    [[maybe_unused]] const ssize_t written = send(control_fd_, "r", 1, MSG_NOSIGNAL);
+    say_ready(control_fd_);  // to nobody, if the supervisor has gone: end of file follows at once
     loop_.run();
   }
 
@@ -94,13 +94,48 @@ class Worker final : private PollListener {
     forwarder_timer_.set(forwarder_.next_timeout(Clock::now()));
   }
 
-  /// The control socket only ever says that the supervisor stops or has gone. Nobody will serve these sockets after
-  /// this worker then, so another relay on the same port is to get all clients from now on. (A worker that a signal
-  /// ends has a successor, which needs the sockets.)
   void on_poll(bool, bool) noexcept override {
-    control_.watch(false, false);
-    for (UdpListener& listener : udp_listeners_) listener.leave();
-    for (TcpListener& listener : tcp_listeners_) listener.leave();
+    for (;;) {
+      ControlMessage message = receive_control(control_fd_);
+      switch (message.kind) {
+        case ControlMessage::Kind::nothing_yet:
+          return;
+        case ControlMessage::Kind::end:
+          control_.watch(false, false);
+          return leave();
+        case ControlMessage::Kind::serve:
+          serve();
+          break;
+        case ControlMessage::Kind::take_clients:
+          receivers_.emplace_back(loop_, std::move(message.channel), tcp_clients_, config_.listen.allow,
+                                  slot_.counters);
+          break;
+        case ControlMessage::Kind::hand_over:
+          hand_over(message);
+          break;
+        case ControlMessage::Kind::ready:
+        case ControlMessage::Kind::unknown:
+          break;
+      }
+    }
+  }
+
+  void serve() {
+    if (draining_ || !udp_listeners_.empty()) return;
+    for (const auto& [udp, tcp] : listeners_) {
+      udp_listeners_.emplace_back(loop_, udp, forwarder_, config_.listen.allow, slot_.counters);
+      tcp_listeners_.emplace_back(loop_, tcp, tcp_clients_, config_.listen.allow, slot_.counters, log_);
+    }
+  }
+
+  /// The supervisor stops or has gone. Nobody will serve these sockets after this worker, so another relay on the same
+  /// port is to get all clients from now on. (A worker that a signal ends has a successor, which needs the sockets, and
+  /// so does one that has handed them over.)
+  void leave() {
+    if (!handed_over_) {
+      for (UdpListener& listener : udp_listeners_) listener.leave();
+      for (TcpListener& listener : tcp_listeners_) listener.leave();
+    }
     finish_clients();
   }
 
@@ -111,19 +146,40 @@ class Worker final : private PollListener {
     finish_clients();
   }
 
+  /// A new generation of workers has begun to serve.
+  void hand_over(ControlMessage& message) {
+    handed_over_ = true;
+    std::size_t number = 0;
+    for (UdpListener& listener : udp_listeners_) message.leaves(number++) ? listener.leave() : listener.stop();
+    number = 0;
+    for (TcpListener& listener : tcp_listeners_) message.leaves(number++) ? listener.leave() : listener.stop();
+    if (draining_ || !message.channel) return finish_clients();
+    begin_drain();
+    handover_.emplace(loop_, std::move(message.channel), tcp_clients_);
+    tcp_clients_.hand_over(*handover_);
+  }
+
   /// The listeners have taken their last clients.
   void finish_clients() {
-    draining_ = true;
+    begin_drain();
+    handover_.reset();
+    for (ClientReceiver& receiver : receivers_) receiver.receive_all();
     tcp_clients_.drain();
+  }
+
+  void begin_drain() {
+    if (std::exchange(draining_, true)) return;
     drain_limit_.set(Clock::now() + config_.relay.deadline + kDrainSlack);
   }
 
+  /// A predecessor that still drains sends its clients here, to be answered or passed on.
   [[nodiscard]] bool drained() const {
-    return forwarder_.idle() && tcp_clients_.empty() &&
+    return forwarder_.idle() && tcp_clients_.empty() && std::ranges::all_of(receivers_, &ClientReceiver::ended) &&
            std::ranges::all_of(udp_listeners_, [](const UdpListener& listener) { return listener.flushed(); });
   }
 
   const Config& config_;
+  const std::vector<std::pair<int, int>> listeners_;
   Log& log_;
   WorkerSlot& slot_;
   Random random_;
@@ -142,17 +198,11 @@ class Worker final : private PollListener {
   SignalWatch interrupt_;
   int control_fd_;
   Poller control_;
+  std::list<ClientReceiver> receivers_;
+  std::optional<ClientHandover> handover_;
   bool draining_ = false;
+  bool handed_over_ = false;
 };
-
-std::string read_all(int fd) {
-  struct stat status {};
-  if (fstat(fd, &status) != 0) return {};
-  std::string text(static_cast<std::size_t>(status.st_size), '\0');
-  const ssize_t size = pread(fd, text.data(), text.size(), 0);
-  text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, size)));
-  return text;
-}
 
 }  // namespace
 
@@ -164,7 +214,7 @@ int run_worker(const Inheritance& inheritance, const std::string& config_file) {
     }
   }
   Log early(LogLevel::info, "worker " + std::to_string(inheritance.worker));
-  const Result<Config> config = parse_config(read_all(inheritance.config), config_file);
+  const Result<Config> config = parse_config(text_in_memory(inheritance.config), config_file);
   if (!config) {
     early.error(config.error().message);
     return 1;

@@ -1,6 +1,9 @@
 // See worker_process.hpp.
 #include "process/worker_process.hpp"
 
+#include "net/descriptor_passing.hpp"
+#include "process/control_message.hpp"
+
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -16,6 +19,8 @@ namespace {
   for (const int fd : descriptors) fcntl(fd, F_SETFD, 0);
   // The handlers inherited from the supervisor would swallow a signal that comes before exec.
   for (const int number : {SIGTERM, SIGINT, SIGCHLD}) std::signal(number, SIG_DFL);
+  // Those two mean the supervisor, even when they come to the whole process group.
+  for (const int number : {SIGHUP, SIGUSR2}) std::signal(number, SIG_IGN);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -26,13 +31,11 @@ namespace {
 }  // namespace
 
 Result<StartedWorker> start_worker(Inheritance inheritance, const std::string& config_file) {
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-    return Error{std::string("cannot make a control socket: ") + std::strerror(errno)};
-  }
+  auto ends = make_channel();
+  if (!ends) return Error{std::string("cannot make a control socket: ") + std::strerror(errno)};
   StartedWorker started;
-  started.control = UniqueFd(ends[0]);
-  const UniqueFd theirs(ends[1]);
+  started.control = std::move(ends->first);
+  const UniqueFd theirs = std::move(ends->second);
   inheritance.control = theirs.get();
 
   // Everything that allocates happens before fork.
@@ -55,16 +58,23 @@ Result<StartedWorker> start_worker(Inheritance inheritance, const std::string& c
   return started;
 }
 
-ReadinessWatch::ReadinessWatch(Loop& loop, UniqueFd control, std::function<void()> ready)
+WorkerControl::WorkerControl(Loop& loop, UniqueFd control, std::function<void()> ready)
     : control_(std::move(control)), ready_(std::move(ready)), poller_(loop, control_.get(), *this) {
   poller_.watch(true, false);
 }
 
-void ReadinessWatch::dismiss() { shutdown(control_.get(), SHUT_WR); }
+void WorkerControl::serve() { send_serve(control_.get()); }
 
-void ReadinessWatch::on_poll(bool, bool) noexcept {
-  char octet = 0;
-  const bool said_ready = recv(control_.get(), &octet, 1, MSG_DONTWAIT) == 1;
+void WorkerControl::take_clients(UniqueFd channel) { send_take_clients(control_.get(), channel.get()); }
+
+void WorkerControl::hand_over(const std::vector<bool>& leaves, UniqueFd channel) {
+  send_hand_over(control_.get(), leaves, channel.get());
+}
+
+void WorkerControl::dismiss() { shutdown(control_.get(), SHUT_WR); }
+
+void WorkerControl::on_poll(bool, bool) noexcept {
+  const bool said_ready = receive_control(control_.get()).kind == ControlMessage::Kind::ready;
   poller_.watch(false, false);  // the worker says no more; its end shows in SIGCHLD
   if (said_ready) ready_();
 }

@@ -1,4 +1,4 @@
-// Starting a worker as a process of its own, and hearing that it is ready.
+// Starting a worker as a process of its own, and speaking to it.
 #pragma once
 
 #include "base/result.hpp"
@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 #include <sys/types.h>
+#include <vector>
 
 namespace dotrelay {
 
@@ -22,14 +23,26 @@ struct StartedWorker {
 /// generator or of TLS is ever copied.
 Result<StartedWorker> start_worker(Inheritance inheritance, const std::string& config_file);
 
-/// Holds the supervisor's end of a worker's control socket.
-class ReadinessWatch final : private PollListener {
+/// The supervisor's end of a worker's control socket. A worker that hangs loses messages; it is killed anyway.
+class WorkerControl final : private PollListener {
  public:
   /// `ready` is called once, when the worker says so.
-  ReadinessWatch(Loop& loop, UniqueFd control, std::function<void()> ready);
+  WorkerControl(Loop& loop, UniqueFd control, std::function<void()> ready);
+
+  /// Has the worker read its listeners; before that it only gets ready.
+  void serve();
+
+  /// Has the worker take on the clients that come through the channel.
+  void take_clients(UniqueFd channel);
+
+  /// Has the worker give up its listeners (leaving the port of those marked), pass its clients on through the channel,
+  /// and exit.
+  void hand_over(const std::vector<bool>& leaves, UniqueFd channel);
 
   /// Tells the worker to drain and exit without a successor, as it also does when the supervisor is gone.
   void dismiss();
+
+  [[nodiscard]] int fd() const { return control_.get(); }
 
  private:
   void on_poll(bool readable, bool writable) noexcept override;

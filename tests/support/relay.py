@@ -61,7 +61,8 @@ def alive(pid):
 class Relay:
     """One running relay. Tables given as keyword arguments (listen, relay, limits, log) are merged into a small default."""
 
-    def __init__(self, folder, upstreams, *, listen=None, relay=None, limits=None, log=None, port=None, prefix=(), start=True):
+    def __init__(self, folder, upstreams, *, listen=None, relay=None, limits=None, log=None, port=None, prefix=(), start=True,
+                 arguments=(), program=None):
         self.port = port or free_port()
         self.folder = Path(folder)
         self.tables = {
@@ -75,6 +76,7 @@ class Relay:
             self.tables["log"] = log
         self.config_file = self.folder / f"relay-{self.port}.toml"
         self.prefix, self.lines, self.process, self.reader = list(prefix), [], None, None
+        self.arguments, self.program = list(arguments), program
         if start:
             self.start()
 
@@ -83,8 +85,8 @@ class Relay:
         environment = dict(os.environ)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
-        self.process = subprocess.Popen([*self.prefix, str(binary()), "--config", str(self.config_file)],
-                                        stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=environment)
+        command = [*self.prefix, str(self.program or binary()), "--config", str(self.config_file), *self.arguments]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=environment)
         self.reader = threading.Thread(target=self._read_log, args=(self.process.stderr,), daemon=True)
         self.reader.start()
         if wait:
@@ -92,6 +94,15 @@ class Relay:
                        "the relay says ready")
             assert self.process.poll() is None, f"the relay ended with {self.process.returncode}:\n{self.log}"
         return self
+
+    def reload(self, timeout=10, **tables):
+        """Changes keys of the configuration, sends SIGHUP, and waits until the new workers serve."""
+        for table, keys in tables.items():
+            self.tables[table] = self.tables.get(table, {}) | keys if isinstance(keys, dict) else keys
+        self.config_file.write_text(toml(self.tables))
+        before = self.count_logged(r"supervisor: reloaded ")
+        os.kill(self.supervisor, signal.SIGHUP)
+        wait_until(lambda: self.count_logged(r"supervisor: reloaded ") > before, timeout, lambda: f"a reload:\n{self.log}")
 
     def _read_log(self, stream):
         for line in stream:
@@ -103,6 +114,9 @@ class Relay:
 
     def has_logged(self, pattern):
         return any(re.search(pattern, line) for line in list(self.lines))
+
+    def count_logged(self, pattern):
+        return sum(re.search(pattern, line) is not None for line in list(self.lines))
 
     @property
     def supervisor(self):

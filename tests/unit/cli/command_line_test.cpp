@@ -44,6 +44,28 @@ TEST_CASE("help, version and defaults") {
   CHECK(help_text().find("--config FILE") != std::string_view::npos);
 }
 
+TEST_CASE("--watch is for the relay") {
+  CHECK(parse({"--watch", "--config", "a.toml"})->watch);
+  CHECK_FALSE(parse({"--config", "a.toml"})->watch);
+  CHECK_FALSE(parse({"check", "--watch"}));
+  CHECK(help_text().find("--watch") != std::string_view::npos);
+}
+
+TEST_CASE("what a supervisor passes to its successor") {
+  const auto relay = parse({"--config", "a.toml", "--watch", "--resume=7"});
+  REQUIRE(relay);
+  CHECK(relay->action == CommandLine::Action::relay);
+  CHECK(relay->resume == 7);
+  CHECK(parse({})->resume == -1);
+  const auto check = parse({"check", "--handover=1", "--config", "a.toml"});
+  REQUIRE(check);
+  CHECK(check->handover == 1);
+  for (const char* bad : {"--resume=", "--resume=x", "--resume=-1", "--resume=7x", "--handover=", "--handover=1.5"}) {
+    CAPTURE(bad);
+    CHECK(parse({bad}).error().message == "unknown argument \"" + std::string(bad) + "\"");
+  }
+}
+
 TEST_CASE("a worker's arguments are kept as they are") {
   const auto line = parse({"--worker=3", "--descriptors=3,4,5", "--config", "a.toml"});
   REQUIRE(line);

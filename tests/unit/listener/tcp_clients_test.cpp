@@ -2,87 +2,13 @@
 // go.
 #include "listener/tcp_clients.hpp"
 
-#include "relay/relay_fixture.hpp"
+#include "listener/tcp_server.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
 
 namespace dotrelay::test {
 namespace {
-
-/// The server's side: a loop that the test turns, and the clients of one worker.
-class Server {
- public:
-  explicit Server(std::size_t limit = 100, Duration idle = seconds(30))
-      : clients(loop, relay.forwarder, relay.counters, limit, idle), stop_(loop, [this] { loop.stop(); }) {}
-
-  RelayFixture relay;
-  Loop loop;
-  TcpClients clients;
-
-  /// Connects a client; returns its end.
-  UniqueFd connect() {
-    int ends[2];
-    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
-    IpAddress source;
-    source.octets = {127, 0, 0, 1};
-    clients.add(UniqueFd(ends[1]), source);
-    return UniqueFd(ends[0]);
-  }
-
-  /// Lets the loop work for `time`.
-  void turn(Duration time = milliseconds(5)) {
-    stop_.set(Clock::now() + time);
-    loop.run();
-  }
-
-  /// Connects the one upstream, once somebody has asked.
-  void upstream_ready() {
-    relay.now = Clock::now();
-    relay.ready(0);
-  }
-  void upstream_answers(std::size_t query) {
-    relay.now = Clock::now();
-    relay.answer(0, query);
-  }
-
- private:
-  Timer stop_;
-};
-
-Octets frame(const Octets& message) { return u16(static_cast<unsigned>(message.size())) + message; }
-
-Octets framed_query(unsigned id, std::string_view qname = "www.example") {
-  return frame(MessageBuilder(id).question(qname));
-}
-
-void send_all(const UniqueFd& fd, const Octets& octets) {
-  REQUIRE(send(fd.get(), octets.data(), octets.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(octets.size()));
-}
-
-/// What the client has received by now.
-Octets receive(const UniqueFd& fd) {
-  Octets buffer(1 << 20);
-  const ssize_t size = recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-  buffer.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-  return buffer;
-}
-
-/// Whether the server has closed the connection (and nothing is left to read).
-bool ended(const UniqueFd& fd) {
-  std::uint8_t octet;
-  const ssize_t size = recv(fd.get(), &octet, 1, MSG_DONTWAIT);
-  return size == 0 || (size < 0 && errno != EAGAIN);
-}
-
-/// The IDs of the framed messages in `stream`, in their order.
-std::vector<unsigned> ids(const Octets& stream) {
-  std::vector<unsigned> result;
-  for (std::size_t at = 0; at + 4 <= stream.size(); at += 2U + (stream[at] << 8 | stream[at + 1])) {
-    result.push_back(static_cast<unsigned>(stream[at + 2] << 8 | stream[at + 3]));
-  }
-  return result;
-}
 
 TEST_CASE("pipelined queries are answered in the order in which answers come") {
   Server server;

@@ -25,8 +25,9 @@ Endpoint bound_to(const UniqueFd& fd) {
 
 UniqueFd listener(const Endpoint& endpoint, Protocol protocol) {
   int error = 0;
-  UniqueFd fd = open_listener(endpoint, protocol, error);
+  UniqueFd fd = make_listener(endpoint, protocol, error);
   REQUIRE_MESSAGE(fd, std::strerror(error));
+  REQUIRE(join_port(fd.get(), endpoint, protocol) == 0);
   return fd;
 }
 
@@ -61,8 +62,9 @@ TEST_CASE("a port that is in use is noticed, although our own listeners share it
 
 TEST_CASE("an address that this machine does not have") {
   int error = 0;
-  CHECK_FALSE(open_listener(loopback("192.0.2.1", 5353), Protocol::udp, error));
-  CHECK(error == EADDRNOTAVAIL);
+  const Endpoint endpoint = loopback("192.0.2.1", 5353);
+  const UniqueFd fd = make_listener(endpoint, Protocol::udp, error);
+  CHECK(join_port(fd.get(), endpoint, Protocol::udp) == EADDRNOTAVAIL);
 }
 
 TEST_CASE("a wildcard socket answers from the address that was asked") {

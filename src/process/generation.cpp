@@ -1,0 +1,263 @@
+// See generation.hpp.
+#include "process/generation.hpp"
+
+#include "net/descriptor_passing.hpp"
+#include "net/sockets.hpp"
+#include "process/heartbeat.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <sys/wait.h>
+
+namespace dotrelay {
+namespace {
+
+/// Starts in a row that failed before the worker was ready. Then its sockets are closed, so that the kernel gives its
+/// share of the clients to the others instead of a black hole.
+constexpr int kMaxFailedStarts = 5;
+constexpr Duration kFirstRestartDelay = std::chrono::milliseconds(100);
+
+/// What workers may take beyond the deadline to drain before they are killed.
+constexpr Duration kStopSlack = std::chrono::seconds(2);
+
+}  // namespace
+
+std::string how_it_ended(int status) {
+  if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
+  return "exited with status " + std::to_string(WEXITSTATUS(status));
+}
+
+Generation::Generation(Loop& loop, Listener& listener, Log& log, GenerationParts parts, Stage stage)
+    : loop_(loop), listener_(listener), log_(log), parts_(std::move(parts)), stage_(stage), kill_limit_(loop, [this] {
+        kill_all();
+      }) {
+  for (std::uint32_t i = 0; i < parts_.sockets.size(); ++i) {
+    Worker& worker = workers_.emplace_back();
+    worker.number = i + 1;
+    worker.restart = std::make_unique<Timer>(loop_, [this, &worker] { start(worker); });
+  }
+}
+
+void Generation::start() {
+  for (Worker& worker : workers_) {
+    if (!start(worker) && stage_ != Stage::serving) return;
+  }
+}
+
+void Generation::adopt(const RunningWorker& running) {
+  announced_ = true;
+  auto worker = std::ranges::find_if(
+      workers_, [&](const Worker& entry) { return entry.number == running.number && entry.pid == 0; });
+  // Of a generation that leaves nothing but its workers is known.
+  if (worker == workers_.end()) worker = workers_.insert(workers_.end(), Worker{});
+  worker->number = running.number;
+  worker->pid = running.pid;
+  worker->ready = true;
+  worker->has_heartbeat = parts_.shared && running.number <= parts_.shared->workers();
+  worker->control = std::make_unique<WorkerControl>(loop_, UniqueFd(running.control), [] {});
+}
+
+void Generation::start_missing() {
+  for (Worker& worker : workers_) {
+    if (worker.pid != 0) continue;
+    worker.retired = parts_.sockets[worker.number - 1].empty();
+    if (!worker.retired) start(worker);
+  }
+}
+
+bool Generation::start(Worker& worker) {
+  const auto failed = [&](const std::string& why) {
+    log_.error(name_of(worker) + ": " + why);
+    start_failed(worker, why);
+    return false;
+  };
+  if (!parts_.shared) {  // that of an adopted generation was of another version
+    Result<SharedState> shared =
+        SharedState::create(static_cast<std::uint32_t>(workers_.size()), parts_.config.address_count());
+    if (!shared) return failed(shared.error().message);
+    parts_.shared.emplace(std::move(*shared));
+  }
+  Inheritance inheritance;
+  inheritance.worker = worker.number;
+  inheritance.shared_state = parts_.shared->fd();
+  inheritance.config = parts_.config_memory.get();
+  for (const SocketLease& lease : parts_.sockets[worker.number - 1]) {
+    inheritance.listeners.emplace_back(lease.pair().udp.get(), lease.pair().tcp.get());
+  }
+  Result<StartedWorker> started = start_worker(inheritance, parts_.config_file);
+  if (!started) return failed(started.error().message);
+  worker.pid = started->pid;
+  worker.ready = false;
+  worker.has_heartbeat = true;
+  worker.missed_heartbeats = 0;
+  worker.control =
+      std::make_unique<WorkerControl>(loop_, std::move(started->control), [this, &worker] { became_ready(worker); });
+  if (stage_ == Stage::serving) worker.control->serve();
+  return true;
+}
+
+void Generation::became_ready(Worker& worker) {
+  worker.ready = true;
+  worker.failed_starts = 0;
+  if (stage_ == Stage::leaving) return;
+  if (announced_) {
+    log_.info(name_of(worker) + " is ready (PID " + std::to_string(worker.pid) + ")");
+    return;
+  }
+  if (!std::ranges::all_of(workers_, [](const Worker& entry) { return entry.ready || entry.retired; })) return;
+  announced_ = true;
+  listener_.on_ready(*this);
+}
+
+void Generation::serve() {
+  stage_ = Stage::serving;
+  for (Worker& worker : workers_) {
+    if (worker.control) worker.control->serve();
+  }
+}
+
+void Generation::leave() {
+  if (stage_ == Stage::leaving) return;
+  stage_ = Stage::leaving;
+  kill_limit_.set(Clock::now() + parts_.config.relay.deadline + kStopSlack);
+}
+
+void Generation::hand_over(Generation& successor) {
+  leave();
+  std::size_t index = 0;
+  for (Worker& worker : workers_) {
+    std::vector<bool> left;
+    for (SocketLease& lease : parts_.sockets[worker.number - 1]) {
+      SocketPair& pair = lease.pair();
+      pair.left = !successor.leases(pair);
+      left.push_back(pair.left);
+    }
+    worker.restart->set(kNever);
+    if (!worker.control) {
+      leave_ports(worker);
+      continue;
+    }
+    Worker* const heir = successor.running_worker(index++);
+    auto channel = heir != nullptr ? make_channel() : std::nullopt;
+    if (channel) heir->control->take_clients(std::move(channel->first));
+    worker.control->hand_over(left, channel ? std::move(channel->second) : UniqueFd());
+  }
+}
+
+/// For a worker that is not there to do it: the kernel is to give its share of the clients to others.
+void Generation::leave_ports(const Worker& worker) {
+  for (const SocketLease& lease : parts_.sockets[worker.number - 1]) {
+    if (!lease.pair().left) continue;
+    leave_port(lease.pair().udp.get(), Protocol::udp);
+    leave_port(lease.pair().tcp.get(), Protocol::tcp);
+  }
+}
+
+bool Generation::leases(const SocketPair& pair) const {
+  return std::ranges::any_of(parts_.sockets, [&](const WorkerSockets& leases) {
+    return std::ranges::any_of(leases, [&](const SocketLease& lease) { return &lease.pair() == &pair; });
+  });
+}
+
+/// The running workers in turn; nullptr when there is none.
+Generation::Worker* Generation::running_worker(std::size_t index) {
+  std::vector<Worker*> running;
+  for (Worker& worker : workers_) {
+    if (worker.control) running.push_back(&worker);
+  }
+  return running.empty() ? nullptr : running[index % running.size()];
+}
+
+void Generation::dismiss() {
+  leave();
+  for (Worker& worker : workers_) {
+    if (worker.restart) worker.restart->set(kNever);
+    if (worker.control) worker.control->dismiss();
+  }
+}
+
+void Generation::kill_all() {
+  stage_ = Stage::leaving;
+  for (const Worker& worker : workers_) {
+    if (worker.restart) worker.restart->set(kNever);
+    if (worker.pid != 0) kill(worker.pid, SIGKILL);
+  }
+}
+
+bool Generation::reap(pid_t pid, int status) {
+  const auto worker = std::ranges::find(workers_, pid, &Worker::pid);
+  if (worker == workers_.end()) return false;
+  ended(*worker, status);
+  return true;
+}
+
+void Generation::ended(Worker& worker, int status) {
+  worker.pid = 0;
+  worker.control.reset();
+  if (parts_.shared && worker.number <= parts_.shared->workers()) parts_.shared->worker_ended(worker.number);
+  const bool was_ready = std::exchange(worker.ready, false);
+  if (stage_ == Stage::leaving) return;
+  const std::string how = how_it_ended(status);
+  if (stage_ == Stage::trial) return start_failed(worker, how + (was_ready ? "" : " before it was ready"));
+  log_.error(name_of(worker) + " " + how + (was_ready ? "; starting another" : " before it was ready"));
+  if (was_ready) {
+    start(worker);
+  } else {
+    start_failed(worker, how);
+  }
+}
+
+void Generation::start_failed(Worker& worker, const std::string& why) {
+  if (stage_ == Stage::trial) return listener_.on_failed(*this, "a new " + name_of(worker) + " " + why);
+  if (++worker.failed_starts < kMaxFailedStarts) {
+    worker.restart->set(Clock::now() + kFirstRestartDelay * (1 << worker.failed_starts));
+    return;
+  }
+  worker.retired = true;
+  parts_.sockets[worker.number - 1].clear();
+  log_.error(name_of(worker) + " is given up after " + std::to_string(kMaxFailedStarts) +
+             " failed starts; the others serve its clients");
+  if (hopeless()) listener_.on_failed(*this, "no worker can start");
+}
+
+void Generation::check_heartbeats() {
+  for (Worker& worker : workers_) {
+    if (worker.pid == 0 || !worker.has_heartbeat || !parts_.shared) continue;
+    const auto heartbeat = parts_.shared->slot(worker.number - 1).heartbeat.load(std::memory_order_relaxed);
+    worker.missed_heartbeats = heartbeat == worker.last_heartbeat ? worker.missed_heartbeats + 1 : 0;
+    worker.last_heartbeat = heartbeat;
+    if (worker.missed_heartbeats < (worker.ready ? kMaxMissedHeartbeats : kMaxStartHeartbeats)) continue;
+    if (stage_ == Stage::leaving) continue;  // its time is limited anyway
+    log_.error(name_of(worker) + " hangs; killing it");
+    worker.missed_heartbeats = 0;
+    kill(worker.pid, SIGKILL);
+  }
+}
+
+bool Generation::ended() const {
+  return std::ranges::all_of(workers_, [](const Worker& worker) { return worker.pid == 0; });
+}
+
+bool Generation::hopeless() const { return std::ranges::all_of(workers_, &Worker::retired); }
+
+std::size_t Generation::ready_workers() const {
+  return static_cast<std::size_t>(std::ranges::count_if(workers_, &Worker::ready));
+}
+
+std::vector<Generation::RunningWorker> Generation::running_workers() const {
+  std::vector<RunningWorker> running;
+  for (const Worker& worker : workers_) {
+    if (worker.control) running.push_back({worker.number, worker.pid, worker.control->fd()});
+  }
+  return running;
+}
+
+void Generation::add_counters(CounterTotals& totals) {
+  for (std::uint32_t i = 0; parts_.shared && i < parts_.shared->workers(); ++i) {
+    for (std::size_t counter = 0; counter < kCounterCount; ++counter) {
+      totals[counter] += parts_.shared->slot(i).counters.get(static_cast<Counter>(counter));
+    }
+  }
+}
+
+}  // namespace dotrelay

@@ -1,0 +1,29 @@
+// See generation_log.hpp.
+#include "process/generation_log.hpp"
+
+namespace dotrelay {
+
+void log_beginning(Log& log, const GenerationParts& parts) {
+  std::string text = "listening on";
+  for (const SocketLease& lease : parts.sockets.front()) text += " " + lease.pair().address.to_text();
+  log.info(text + " (UDP and TCP)");
+  for (std::size_t i = 0; i < parts.config.upstreams.size(); ++i) {
+    const UpstreamConfig& upstream = parts.config.upstreams[i];
+    text = "upstream " + std::to_string(i + 1) + ": " + upstream.name + ", TLS name " + upstream.tls_name + ", at";
+    for (const Endpoint& endpoint : upstream.addresses) text += " " + endpoint.to_text();
+    if (!upstream.pins.empty()) text += upstream.ca_file.empty() ? ", by pin" : ", by CA and pin";
+    log.info(text);
+  }
+}
+
+void log_totals(Log& log, const CounterTotals& totals) {
+  const auto total = [&](Counter counter) { return std::to_string(totals[static_cast<std::size_t>(counter)]); };
+  log.info("stopped: " + total(Counter::answers) + " answers to clients, " + total(Counter::failed) +
+           " of them failures; " + total(Counter::upstream_queries) + " queries to upstreams over " +
+           total(Counter::upstream_handshakes) + " connections, " + total(Counter::upstream_resumptions) + " resumed");
+  for (std::size_t i = 0; i < kCounterCount && log.enabled(LogLevel::debug); ++i) {
+    log.debug(std::string(kCounterRows[i].name) + " " + total(static_cast<Counter>(i)));
+  }
+}
+
+}  // namespace dotrelay

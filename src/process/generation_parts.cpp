@@ -1,0 +1,89 @@
+// See generation_parts.hpp.
+#include "process/generation_parts.hpp"
+
+#include "config/parser.hpp"
+#include "process/memory_text.hpp"
+#include "process/system_limits.hpp"
+
+#include <algorithm>
+
+namespace dotrelay {
+namespace {
+
+constexpr Duration kLongestDeadline = std::chrono::seconds(60);
+
+void map_shared(GenerationParts& parts, int fd) {
+  if (fd < 0) return;
+  if (Result<SharedState> shared = SharedState::map(UniqueFd(fd))) parts.shared.emplace(std::move(*shared));
+}
+
+Handover::Workers running_workers(const Generation& generation) {
+  const auto& shared = generation.parts().shared;
+  return {shared ? shared->fd() : -1, generation.running_workers()};
+}
+
+}  // namespace
+
+Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& config_file, ListenSockets& sockets,
+                                   Log& log) {
+  const ListenConfig& listen = loaded.config.listen;
+  const std::uint32_t workers = listen.workers == 0 ? std::min(usable_cpus(), kMaxWorkers) : listen.workers;
+  GenerationParts parts;
+  Result<std::vector<WorkerSockets>> leased = sockets.lease(listen, workers, log);
+  if (!leased) return leased.error();
+  Result<SharedState> shared = SharedState::create(workers, loaded.config.address_count());
+  if (!shared) return shared.error();
+  Result<UniqueFd> memory = into_memory(loaded.text);
+  if (!memory) return memory.error();
+  parts.sockets = std::move(*leased);
+  parts.shared.emplace(std::move(*shared));
+  parts.config_memory = std::move(*memory);
+  parts.config = std::move(loaded.config);
+  parts.config_file = config_file;
+  return parts;
+}
+
+GenerationParts adopt_parts(const Handover& handover, const std::string& config_file, ListenSockets& sockets) {
+  GenerationParts parts;
+  parts.config_file = config_file;
+  parts.config_memory = UniqueFd(handover.config);
+  parts.config.relay.deadline = kLongestDeadline;
+  if (auto config = parse_config(text_in_memory(handover.config), config_file)) parts.config = std::move(*config);
+  map_shared(parts, handover.generations.front().shared);
+  for (const Handover::Listener& listener : handover.listeners) {
+    SocketPair pair;
+    pair.address = listener.address;
+    pair.worker = listener.worker;
+    pair.udp = UniqueFd(listener.udp);
+    pair.tcp = UniqueFd(listener.tcp);
+    while (parts.sockets.size() < listener.worker) parts.sockets.emplace_back();
+    parts.sockets[listener.worker - 1].push_back(sockets.adopt(std::move(pair)));
+  }
+  return parts;
+}
+
+GenerationParts adopt_leaving_parts(const Handover::Workers& workers, Duration deadline) {
+  GenerationParts parts;
+  parts.config.relay.deadline = deadline;
+  map_shared(parts, workers.shared);
+  return parts;
+}
+
+Handover make_handover(const std::string& program, const Generation& current, const LeavingGenerations& leaving,
+                       const CounterTotals& totals) {
+  Handover handover;
+  handover.program = program;
+  handover.config = current.parts().config_memory.get();
+  for (const WorkerSockets& leases : current.parts().sockets) {
+    for (const SocketLease& lease : leases) {
+      const SocketPair& pair = lease.pair();
+      handover.listeners.push_back({pair.address, pair.worker, pair.udp.get(), pair.tcp.get()});
+    }
+  }
+  handover.generations.push_back(running_workers(current));
+  for (const auto& generation : leaving) handover.generations.push_back(running_workers(*generation));
+  handover.counters = totals;
+  return handover;
+}
+
+}  // namespace dotrelay

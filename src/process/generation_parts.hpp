@@ -1,0 +1,32 @@
+// Where the parts of a generation come from: a configuration that has been loaded, or the supervisor of another
+// program; and what that program needs of the generations that there are.
+#pragma once
+
+#include "process/generation.hpp"
+#include "process/handover.hpp"
+#include "process/loaded_config.hpp"
+
+#include <list>
+#include <memory>
+#include <string>
+
+namespace dotrelay {
+
+/// Leases the sockets, without joining the new ones.
+Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& config_file, ListenSockets& sockets,
+                                   Log& log);
+
+/// Of the generation that serves. Its configuration and its memory may be of another version: then it has the longest
+/// deadline there is, and no heartbeat.
+GenerationParts adopt_parts(const Handover& handover, const std::string& config_file, ListenSockets& sockets);
+
+/// Of a generation that leaves.
+GenerationParts adopt_leaving_parts(const Handover::Workers& workers, Duration deadline);
+
+using LeavingGenerations = std::list<std::unique_ptr<Generation>>;
+
+/// `totals` are the counters of generations that have ended.
+Handover make_handover(const std::string& program, const Generation& current, const LeavingGenerations& leaving,
+                       const CounterTotals& totals);
+
+}  // namespace dotrelay

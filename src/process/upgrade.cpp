@@ -1,0 +1,100 @@
+// See upgrade.hpp.
+#include "process/upgrade.hpp"
+
+#include "net/unique_fd.hpp"
+#include "process/memory_text.hpp"
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace dotrelay {
+namespace {
+
+Error failed(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
+
+std::vector<char*> pointers_to(std::vector<std::string>& arguments) {
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+}  // namespace
+
+std::string own_program() {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t size = readlink("/proc/self/exe", path.data(), path.size());
+  return size > 0 ? std::string(path.data(), static_cast<std::size_t>(size)) : std::string();
+}
+
+Result<pid_t> start_check(const std::string& program, const std::string& config_file) {
+  std::vector<std::string> arguments = {program, "check", "--handover=" + std::to_string(Handover::kVersion),
+                                        "--config", config_file};
+  const std::vector<char*> pointers = pointers_to(arguments);
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
+  const pid_t pid = fork();
+  if (pid == 0) {  // only async-signal-safe calls from here
+    for (const int number : {SIGTERM, SIGINT, SIGCHLD, SIGHUP, SIGUSR2}) std::signal(number, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    dup2(STDERR_FILENO, STDOUT_FILENO);
+    execv(pointers[0], pointers.data());
+    _exit(127);
+  }
+  const int error = errno;
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  if (pid < 0) return failed("cannot run " + program);
+  return pid;
+}
+
+Error execute_in_place(const Handover& handover, std::vector<std::string> arguments) {
+  const std::string text = handover.to_text();
+  const Result<UniqueFd> sealed = into_memory(text);
+  if (!sealed) return sealed.error();
+  const UniqueFd& memory = *sealed;
+  arguments.insert(arguments.begin(), handover.program);
+  arguments.push_back("--resume=" + std::to_string(memory.get()));
+  const std::vector<char*> pointers = pointers_to(arguments);
+  std::vector<int> inherited = handover.descriptors();
+  inherited.push_back(memory.get());
+
+  for (const int fd : inherited) fcntl(fd, F_SETFD, 0);
+  execv(pointers[0], pointers.data());
+  const Error error = failed("cannot execute " + handover.program);
+  for (const int fd : inherited) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return error;
+}
+
+void block_signals() {
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, nullptr);
+}
+
+void allow_signals() {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+Result<Handover> take_handover(int fd) {
+  const UniqueFd memory(fd);
+  Result<Handover> handover = Handover::from_text(text_in_memory(fd));
+  if (!handover) return handover;
+  for (const int inherited : handover->descriptors()) {
+    if (fcntl(inherited, F_SETFD, FD_CLOEXEC) != 0) return failed("descriptor " + std::to_string(inherited));
+  }
+  return handover;
+}
+
+}  // namespace dotrelay

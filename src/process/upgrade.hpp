@@ -1,0 +1,31 @@
+// Another program in the place of this one: first it checks the configuration as a child, then it is executed with the
+// same PID, the same children and the descriptors that it is to have.
+#pragma once
+
+#include "base/result.hpp"
+#include "process/handover.hpp"
+
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace dotrelay {
+
+/// The absolute path of the running program; empty when /proc does not tell.
+std::string own_program();
+
+/// Runs "PROGRAM check --handover=VERSION --config FILE" with standard output and error on our standard error.
+Result<pid_t> start_check(const std::string& program, const std::string& config_file);
+
+/// From here until allow_signals(), across exec, the kernel keeps signals, so that none finds no handler. What has been
+/// caught already is still to be dispatched by the loop.
+void block_signals();
+void allow_signals();
+
+/// Executes handover.program with `arguments` and "--resume=FD". Returns only to say what failed.
+Error execute_in_place(const Handover& handover, std::vector<std::string> arguments);
+
+/// Reads what execute_in_place() wrote, and makes the descriptors CLOEXEC again.
+Result<Handover> take_handover(int fd);
+
+}  // namespace dotrelay
