@@ -91,6 +91,8 @@ void TcpClients::touch(Handle<TcpSession> session) {
 void TcpClients::remove(Handle<TcpSession> session) {
   by_activity_.remove(session);
   sessions_.erase(session);
+  for (FlushTarget* const target : waiting_) loop_.flush_at_turn_end(*target);
+  waiting_.clear();
 }
 
 bool TcpClients::add_unread(std::size_t octets) {

@@ -10,6 +10,8 @@
 #include "relay/forwarder.hpp"
 #include "relay/reply_channel.hpp"
 
+#include <vector>
+
 namespace dotrelay {
 
 class ClientHandover;
@@ -35,6 +37,12 @@ class TcpClients final : public ReplyChannel {
   void hand_over(ClientHandover& successor);
 
   [[nodiscard]] bool empty() const { return sessions_.empty(); }
+
+  /// Has target.flush() called once, at the end of the turn in which the next client leaves; its descriptor is free
+  /// then.
+  void tell_of_departure(FlushTarget& target) { waiting_.push_back(&target); }
+  /// Before the target goes.
+  void forget(FlushTarget& target) { std::erase(waiting_, &target); }
 
   /// The client, or nullptr when it has gone.
   TcpSession* find(Handle<TcpSession> session) { return sessions_.find(session); }
@@ -69,6 +77,7 @@ class TcpClients final : public ReplyChannel {
   bool check_scheduled_ = false;
   Stage stage_ = Stage::serving;
   ClientHandover* successor_ = nullptr;
+  std::vector<FlushTarget*> waiting_;  // for a departure
 };
 
 }  // namespace dotrelay

@@ -4,13 +4,16 @@
 #include "net/sockets.hpp"
 #include "net/tcp_acceptor.hpp"
 
+#include <utility>
+
 namespace dotrelay {
 namespace {
 
 constexpr int kMaxAcceptsPerTurn = 64;
 constexpr int kMaxAcceptsAtDrain = 65536;
 
-/// While descriptors are short. Long enough that trying costs nothing, short enough that recovery takes no second.
+/// While descriptors are short and none of our own clients leaves. Long enough that trying costs nothing, short enough
+/// that recovery takes no second.
 constexpr Duration kPause = std::chrono::milliseconds(100);
 
 }  // namespace
@@ -22,7 +25,7 @@ TcpListener::TcpListener(Loop& loop, int fd, TcpClients& clients, const AllowLis
       counters_(counters),
       log_(log),
       poller_(loop, fd, *this),
-      resume_(loop, [this] { poller_.watch(true, false); }) {
+      resume_(loop, [this] { resume(); }) {
   poller_.watch(true, false);
 }
 
@@ -31,8 +34,24 @@ void TcpListener::on_poll(bool, bool) noexcept {
   }
 }
 
-void TcpListener::stop() {
+void TcpListener::pause() {
+  poller_.watch(false, false);
+  if (std::exchange(paused_, true)) return;
+  resume_.set(Clock::now() + kPause);
+  clients_.tell_of_departure(*this);
+}
+
+void TcpListener::resume() {
+  if (!std::exchange(paused_, false)) return;
   resume_.set(kNever);
+  clients_.forget(*this);
+  poller_.watch(true, false);
+}
+
+void TcpListener::stop() {
+  paused_ = false;
+  resume_.set(kNever);
+  clients_.forget(*this);
   poller_.watch(false, false);
 }
 
@@ -60,8 +79,7 @@ bool TcpListener::accept_one() {
       if (!warned_)
         log_.warning("no descriptor is left for another TCP client; raise the limit of open files (nofile)");
       warned_ = true;
-      poller_.watch(false, false);
-      resume_.set(Clock::now() + kPause);
+      pause();
       return false;
     case AcceptResult::Status::accepted:
       break;

@@ -1,5 +1,5 @@
 // Accepts TCP clients on one listening socket. Sources that may not ask are reset without reading; when descriptors run
-// out, accepting pauses and clients wait in the kernel's queue.
+// out, accepting pauses until a client leaves or a moment has passed; meanwhile clients wait in the kernel's queue.
 #pragma once
 
 #include "base/log.hpp"
@@ -10,10 +10,11 @@
 
 namespace dotrelay {
 
-class TcpListener final : private PollListener {
+class TcpListener final : private PollListener, private FlushTarget {
  public:
   /// `fd` listens and stays open as long as the listener lives, as do the references.
   TcpListener(Loop& loop, int fd, TcpClients& clients, const AllowList& allow, Counters& counters, Log& log);
+  ~TcpListener() override { clients_.forget(*this); }
 
   /// Accepts nobody any more: another process accepts those who wait.
   void stop();
@@ -26,7 +27,10 @@ class TcpListener final : private PollListener {
 
  private:
   void on_poll(bool readable, bool writable) noexcept override;
+  void flush() noexcept override { resume(); }
   bool accept_one();
+  void pause();
+  void resume();
 
   int fd_;
   TcpClients& clients_;
@@ -35,6 +39,7 @@ class TcpListener final : private PollListener {
   Log& log_;
   Poller poller_;
   Timer resume_;
+  bool paused_ = false;
   bool warned_ = false;
 };
 

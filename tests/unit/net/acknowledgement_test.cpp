@@ -125,7 +125,9 @@ TEST_CASE("hours of writes that nobody asked about: still exact where it matters
 
 TEST_CASE("the kernel's own account") {
   int error = 0;
-  const UniqueFd server = open_listener({*parse_ip_address("127.0.0.1"), 0}, Protocol::tcp, error);
+  const Endpoint loopback{*parse_ip_address("127.0.0.1"), 0};
+  const UniqueFd server = make_listener(loopback, Protocol::tcp, error);
+  REQUIRE(join_port(server.get(), loopback, Protocol::tcp) == 0);
   SocketAddress address;
   REQUIRE(getsockname(server.get(), address.raw(), &address.size) == 0);
   const UniqueFd client = begin_connect(to_endpoint(address), error);
