@@ -4,6 +4,7 @@
 #include "config/parser.hpp"
 #include "process/memory_text.hpp"
 #include "process/system_limits.hpp"
+#include "relay/health.hpp"
 
 #include <algorithm>
 
@@ -41,6 +42,26 @@ Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& confi
   parts.config = std::move(loaded.config);
   parts.config_file = config_file;
   return parts;
+}
+
+void carry_health(const GenerationParts& from, GenerationParts& to) {
+  if (!from.shared || !to.shared) return;
+  const auto same = [](const UpstreamConfig& left, const UpstreamConfig& right) {
+    return left.tls_name == right.tls_name && left.ca_file == right.ca_file && left.pins == right.pins;
+  };
+  std::size_t number = 0;
+  for (const UpstreamConfig& upstream : to.config.upstreams) {
+    for (const Endpoint& endpoint : upstream.addresses) {
+      SharedHealth& health = to.shared->health()[number++];
+      for (std::size_t i = 0; i < from.config.upstreams.size(); ++i) {
+        const UpstreamConfig& old = from.config.upstreams[i];
+        const auto found = std::ranges::find(old.addresses, endpoint);
+        if (found == old.addresses.end() || !same(old, upstream)) continue;
+        const auto address = static_cast<std::size_t>(found - old.addresses.begin());
+        copy_health(from.shared->health()[from.config.address_number(i, address)], health);
+      }
+    }
+  }
 }
 
 GenerationParts adopt_parts(const Handover& handover, const std::string& config_file, ListenSockets& sockets) {

@@ -102,7 +102,7 @@ WorkerSlot& SharedState::slot(std::uint32_t index) {
   return at<WorkerSlot>(Parts(*at<Header>(0)).slots)[index];
 }
 
-std::span<SharedHealth> SharedState::health() {
+std::span<SharedHealth> SharedState::health() const {
   const Header& header = *at<Header>(0);
   return {at<SharedHealth>(Parts(header).health), header.upstream_addresses};
 }

@@ -39,7 +39,7 @@ class SharedState {
   WorkerSlot& slot(std::uint32_t index);
 
   /// By Config::address_number().
-  std::span<SharedHealth> health();
+  [[nodiscard]] std::span<SharedHealth> health() const;
   std::span<TicketPool> tickets();
 
   /// Gives back what a worker held when it died. `number` from 1; before another worker of that number starts.

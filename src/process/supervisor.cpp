@@ -196,6 +196,7 @@ class Supervisor final : private Generation::Listener {
     if (!loaded) return refuse_reload(loaded.error().message);
     Result<GenerationParts> parts = make_parts(std::move(*loaded), options_.config_file, sockets_, log_);
     if (!parts) return refuse_reload(parts.error().message);
+    carry_health(current_->parts(), *parts);
     next_ = make_generation(std::move(*parts), Generation::Stage::trial);
     next_->start();
     forget_ended();  // if not even one process could be started

@@ -95,6 +95,14 @@ Trouble trouble_of(CloseKind kind) {
   return Trouble::none;
 }
 
+void copy_health(const SharedHealth& from, SharedHealth& to) {
+  to.idle_close_ms.store(from.idle_close_ms.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  const Verdict verdict = load(from);
+  if (verdict.trouble == Trouble::authentication) return;
+  store_text(to, load_text(from));
+  to.verdict.store(verdict.pack(), std::memory_order_release);
+}
+
 Trouble Health::trouble() const { return load(shared_).trouble; }
 
 bool Health::degraded() const {

@@ -133,6 +133,20 @@ TEST_CASE("a cause longer than its place is cut, and still the same cause") {
   CHECK_FALSE(address.health.on_trouble(Trouble::tls, cause, kStart, address.random));
 }
 
+TEST_CASE("a copy for another configuration: all but a refused certificate") {
+  for (const auto& [trouble, expected] :
+       {std::pair{Trouble::timed_out, Trouble::timed_out}, {Trouble::authentication, Trouble::none}}) {
+    Watched address;
+    address.health.on_trouble(trouble, "cause", kStart, address.random);
+    address.shared.idle_close_ms = 9000;
+    Watched copy;
+    copy_health(address.shared, copy.shared);
+    CHECK(copy.health.trouble() == expected);
+    CHECK(copy.health.cause() == (expected == Trouble::none ? "" : "cause"));
+    CHECK(copy.shared.idle_close_ms == 9000);
+  }
+}
+
 TEST_CASE("hopeless: what waiting a few seconds does not mend; degraded: connections work, answers do not") {
   for (const Trouble trouble :
        {Trouble::silent_path, Trouble::unreachable, Trouble::no_route, Trouble::timed_out, Trouble::authentication,
