@@ -54,7 +54,7 @@ Error mapping_error() { return Error{std::string("cannot map shared memory: ") +
 }  // namespace
 
 template <class Part>
-Part* SharedState::at(std::size_t offset) {
+Part* SharedState::at(std::size_t offset) const {
   return reinterpret_cast<Part*>(static_cast<std::uint8_t*>(memory_) + offset);
 }
 

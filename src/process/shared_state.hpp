@@ -51,7 +51,7 @@ class SharedState {
 
   /// The part of the memory that begins at `offset`.
   template <class Part>
-  Part* at(std::size_t offset);
+  [[nodiscard]] Part* at(std::size_t offset) const;
 
   UniqueFd fd_;
   void* memory_;
