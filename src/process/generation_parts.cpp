@@ -58,7 +58,8 @@ void carry_health(const GenerationParts& from, GenerationParts& to) {
         const auto found = std::ranges::find(old.addresses, endpoint);
         if (found == old.addresses.end() || !same(old, upstream)) continue;
         const auto address = static_cast<std::size_t>(found - old.addresses.begin());
-        copy_health(from.shared->health()[from.config.address_number(i, address)], health);
+        const std::size_t known = from.config.address_number(i, address);
+        if (known < from.shared->health().size()) copy_health(from.shared->health()[known], health);
       }
     }
   }

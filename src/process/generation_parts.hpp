@@ -16,8 +16,8 @@ namespace dotrelay {
 Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& config_file, ListenSockets& sockets,
                                    Log& log);
 
-/// What is known of upstream addresses that both have, so that nobody has to find it out again. Not that a certificate was
-/// refused: the reload may have come to mend that.
+/// What is known of upstream addresses that both have, so that nobody has to find it out again. Not that a certificate
+/// was refused: the reload may have come to mend that.
 void carry_health(const GenerationParts& from, GenerationParts& to);
 
 /// Of the generation that serves. Its configuration and its memory may be of another version: then it has the longest

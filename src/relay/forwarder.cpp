@@ -126,7 +126,7 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
     const UpstreamSet::Choice choice = query.may_be_sent()
                                            ? upstreams_.choose(query.asked, query.stale, query.fresh_since, now)
                                            : UpstreamSet::Choice{};
-    start_trials(choice.target.upstream, false, now);
+    start_trials(choice.target.upstream, 0, false, now);
     switch (choice.kind) {
       case UpstreamSet::Choice::Kind::send:
         if (send(handle, choice.connection, now)) return send_copy(handle, choice.target.upstream, now);
@@ -140,8 +140,11 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
         room_.push_back(handle);
         return;
       case UpstreamSet::Choice::Kind::none:
-        // Too much waits for the upstreams already: better an early error than another one in the queue.
-        if (refused && query.attempts.empty() && !query.error) return fail(handle, now);
+        if (refused && query.attempts.empty() && !query.error) {
+          // Too much waits for the upstreams already: better an early error than another one in the queue.
+          if (!wait_for_trial(handle, now)) fail(handle, now);
+          return;
+        }
         if (wait_in_room(handle, now)) return;
         break;
     }
@@ -157,7 +160,7 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
     return true;
   }
   if (query.error) {
-    finish_with_error(handle);
+    if (!wait_for_trial(handle, now)) finish_with_error(handle);
     return true;
   }
   if (!query.may_be_sent()) {
@@ -171,13 +174,27 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
     return false;
   }
   room_.push_back(handle);
-  if (upstreams_.is_prompt_dial_under_way(query.asked, now)) return true;
-  start_trials(upstreams_.size(), true, now);
+  if (upstreams_.prompt_dials_until(query.asked, now) > now) return true;
+  start_trials(upstreams_.size(), 0, true, now);
   if (!upstreams_.worth_waiting(query.asked)) {
     fail(handle, now);
     return true;
   }
   urgent_ = true;
+  return true;
+}
+
+/// Only an error is left for the client, but other upstreams may work again: they are tried, and the query waits for as
+/// long as a dial usually takes. False: there is nobody to wait for.
+bool Forwarder::wait_for_trial(QueryHandle handle, TimePoint now) {
+  Query& query = queries_.get(handle);
+  if (!query.may_be_sent()) return false;
+  if (query.last_hope == TimePoint{}) {
+    if (upstreams_.prompt_dials_until(query.asked, now) == now) start_trials(upstreams_.size(), query.asked, true, now);
+    query.last_hope = upstreams_.prompt_dials_until(query.asked, now);
+  }
+  if (now >= query.last_hope || upstreams_.prompt_dials_until(query.asked, now) == now) return false;
+  room_.push_back(handle);
   return true;
 }
 
@@ -241,8 +258,8 @@ ConnectionHandle Forwarder::dial(AddressIndex target, TimePoint now) {
   return handle;
 }
 
-void Forwarder::start_trials(std::size_t before, bool urgent, TimePoint now) {
-  for (const AddressIndex target : upstreams_.trials_due(before, urgent, now)) {
+void Forwarder::start_trials(std::size_t before, UpstreamMask excluded, bool urgent, TimePoint now) {
+  for (const AddressIndex target : upstreams_.trials_due(before, excluded, urgent, now)) {
     upstreams_.address(target).health.claim_trial(now);
     dial(target, now);
   }

@@ -105,9 +105,10 @@ class Forwarder final : public ConnectionEvents {
   bool send(QueryHandle handle, ConnectionHandle connection, TimePoint now);
   void send_copy(QueryHandle handle, std::size_t before, TimePoint now);
   bool wait_in_room(QueryHandle handle, TimePoint now);
+  bool wait_for_trial(QueryHandle handle, TimePoint now);
   void reroute_room(TimePoint now);
   ConnectionHandle dial(AddressIndex target, TimePoint now);
-  void start_trials(std::size_t before, bool urgent, TimePoint now);
+  void start_trials(std::size_t before, UpstreamMask excluded, bool urgent, TimePoint now);
 
   // As time passes.
   void notice_time(TimePoint now);
@@ -129,6 +130,7 @@ class Forwarder final : public ConnectionEvents {
   void on_bad_frame(ConnectionHandle handle, TimePoint now);
   void on_answer(QueryHandle handle, const dns::Response& response, AddressIndex from, Bytes message, TimePoint now);
   void close_renewed(ConnectionHandle replacement, TimePoint now);
+  void close_surplus_dials(std::size_t upstream, TimePoint now);
   void on_server_closed_idle(ConnectionHandle handle, TimePoint now);
   void close(ConnectionHandle handle, const CloseReason& reason, TimePoint now);
   std::vector<QueryHandle> take_down(ConnectionHandle handle);

@@ -60,9 +60,16 @@ void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
     log_.info("queries are answered again; no upstream was usable for " + to_text(now - *outage_since_));
     outage_since_.reset();
   }
-  urgent_ = false;
+  if (std::exchange(urgent_, false)) close_surplus_dials(index.upstream, now);
   close_renewed(handle, now);
   reroute_room(now);
+}
+
+/// While nothing was usable, one dial followed another; one connection is enough.
+void Forwarder::close_surplus_dials(std::size_t upstream, TimePoint now) {
+  for (const ConnectionHandle dial : upstreams_.dials(upstream)) {
+    if (upstreams_.connections().find(dial) != nullptr) close(dial, {CloseKind::dropped, "another one is ready"}, now);
+  }
 }
 
 /// The connections that the new one replaces, as soon as they owe nothing.
@@ -158,7 +165,8 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
   CloseReason told = reason;
   if (was_ready && closed_by_peer) told.text = "connection closed before the answer";
   if (!was_ready && reason.kind != CloseKind::dropped) counters_.add(Counter::upstream_dial_failures);
-  if (!was_ready || owed) upstreams_[index.upstream].last_problem = upstreams_.label(index) + ": " + told.text;
+  if ((!was_ready && reason.kind != CloseKind::dropped) || owed)
+    upstreams_[index.upstream].last_problem = upstreams_.label(index) + ": " + told.text;
   if (was_ready && !owed && closed_by_peer) on_server_closed_idle(handle, now);
 
   // Servers close idle connections, and some close after so many queries: that is no failure. One that closes on its
@@ -186,13 +194,14 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
 /// The connection that the query was sent on has ended without an answer.
 void Forwarder::retry_elsewhere(QueryHandle handle, std::size_t upstream, TimePoint now) {
   Query& query = queries_.get(handle);
-  if (!query.attempts.empty()) return;
   // A connection that had gone stale says nothing about the upstream, and other pooled ones may be as stale: the second
   // try there has a fresh one.
   const UpstreamMask bit = UpstreamMask{1} << upstream;
-  if ((query.stale & bit) != 0) query.asked |= bit;
+  const bool answered = query.error && query.error->from.upstream == upstream;
+  query.asked = (query.stale & bit) != 0 || answered ? query.asked | bit : query.asked & ~bit;
   query.stale |= bit;
   query.fresh_since = now;
+  if (!query.attempts.empty()) return;
   checks_.remove(handle);
   route(handle, now);
 }

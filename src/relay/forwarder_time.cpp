@@ -12,7 +12,7 @@ void Forwarder::on_timer(TimePoint now) {
   while (const QueryHandle due = checks_.due(now)) on_check(due, now);
   check_connections(now);
   check_expected(now);
-  if (!room_.empty() && urgent_) start_trials(upstreams_.size(), true, now);
+  if (!room_.empty() && urgent_) start_trials(upstreams_.size(), 0, true, now);
 }
 
 TimePoint Forwarder::next_timeout(TimePoint now) {

@@ -29,8 +29,8 @@ enum class Trouble : std::uint8_t {
 /// What a connection's end says of the address, if it was a failure.
 Trouble trouble_of(CloseKind kind);
 
-/// What is known of an address, for the workers of another configuration. Without trouble that the configuration may have
-/// mended.
+/// What is known of an address, for the workers of another configuration. Without trouble that the configuration may
+/// have mended.
 void copy_health(const SharedHealth& from, SharedHealth& to);
 
 class Health {

@@ -98,6 +98,7 @@ struct Query {
   UpstreamMask stale = 0;   ///< upstreams whose connection closed on this query once
   TimePoint fresh_since{};  ///< at those, only connections dialled from then on
   TimePoint asked_at{};     ///< the latest sending that was no copy for a trial
+  TimePoint last_hope{};    ///< until when it waits for upstreams that are tried for its sake; zero: none was yet
   bool hedge_next = false;  ///< the next check is the one after the upstream's usual time
   std::optional<ErrorAnswer> error;
 

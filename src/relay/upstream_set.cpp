@@ -76,7 +76,7 @@ UpstreamSet::Choice UpstreamSet::choose_trusted(std::size_t index, TimePoint fre
   // A slow dial makes the next address of the same upstream the next candidate.
   for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
     const UpstreamAddress& address = upstream.addresses[j];
-    if (settled(address) && address.dials == 0) return {Choice::Kind::dial, {}, {index, j}};
+    if (settled(address) && may_dial(index, j, now)) return {Choice::Kind::dial, {}, {index, j}};
   }
   return {};
 }
@@ -84,11 +84,11 @@ UpstreamSet::Choice UpstreamSet::choose_trusted(std::size_t index, TimePoint fre
 /// An upstream that was in trouble a moment ago: worth waiting for only when there is nothing better.
 UpstreamSet::Choice UpstreamSet::choose_unsettled(std::size_t index, TimePoint now) const {
   const Upstream& upstream = upstreams_[index];
-  if (has_prompt_dial(upstream, now)) return {Choice::Kind::wait, {}, {index, 0}};
+  if (prompt_dials_until(upstream, now) > now) return {Choice::Kind::wait, {}, {index, 0}};
   if (count_ready(upstream) >= kMaxConnections) return {};
   for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
     const UpstreamAddress& address = upstream.addresses[j];
-    if (!address.health.in_trouble() && address.dials == 0) return {Choice::Kind::dial, {}, {index, j}};
+    if (!address.health.in_trouble() && may_dial(index, j, now)) return {Choice::Kind::dial, {}, {index, j}};
   }
   return {};
 }
@@ -118,9 +118,11 @@ bool UpstreamSet::has_ready(AddressIndex index) const {
   });
 }
 
-std::vector<AddressIndex> UpstreamSet::trials_due(std::size_t before, bool urgent, TimePoint now) const {
+std::vector<AddressIndex> UpstreamSet::trials_due(std::size_t before, UpstreamMask excluded, bool urgent,
+                                                  TimePoint now) const {
   std::vector<AddressIndex> due;
   for (std::size_t i = 0; i < before; ++i) {
+    if ((excluded >> i & 1) != 0) continue;
     const Upstream& upstream = upstreams_[i];
     std::size_t dials = count_dials(upstream);
     if (dials >= kMaxDials || (!urgent && count_ready(upstream) > 0)) continue;
@@ -155,11 +157,12 @@ std::optional<AddressIndex> UpstreamSet::wants_more(std::size_t index, TimePoint
   return connection.index();
 }
 
-bool UpstreamSet::is_prompt_dial_under_way(UpstreamMask excluded, TimePoint now) const {
+TimePoint UpstreamSet::prompt_dials_until(UpstreamMask excluded, TimePoint now) const {
+  TimePoint until = now;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if ((excluded >> i & 1) == 0 && has_prompt_dial(upstreams_[i], now)) return true;
+    if ((excluded >> i & 1) == 0) until = std::max(until, prompt_dials_until(upstreams_[i], now));
   }
-  return false;
+  return until;
 }
 
 bool UpstreamSet::worth_waiting(UpstreamMask excluded) const {
@@ -179,6 +182,14 @@ ConnectionHandle UpstreamSet::add(AddressIndex target, TimePoint now) {
   ++address.dials;
   address.last_dial = now;
   return handle;
+}
+
+std::vector<ConnectionHandle> UpstreamSet::dials(std::size_t upstream) const {
+  std::vector<ConnectionHandle> found;
+  for (const ConnectionHandle handle : upstreams_[upstream].connections) {
+    if (!connections_.get(handle).ready) found.push_back(handle);
+  }
+  return found;
 }
 
 void UpstreamSet::remove(ConnectionHandle handle) {
@@ -241,15 +252,25 @@ ConnectionHandle UpstreamSet::best_ready(const Upstream& upstream, TimePoint fre
 }
 
 std::size_t UpstreamSet::count_ready(const Upstream& upstream) const {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      upstream.connections, [&](ConnectionHandle handle) { return connections_.get(handle).ready; }));
+  return static_cast<std::size_t>(std::ranges::count_if(upstream.connections, [&](ConnectionHandle handle) {
+    const PooledConnection& connection = connections_.get(handle);
+    return connection.ready && !connection.pending.full();
+  }));
 }
 
-bool UpstreamSet::has_prompt_dial(const Upstream& upstream, TimePoint now) const {
-  return std::ranges::any_of(upstream.connections, [&](ConnectionHandle handle) {
+/// Nobody dials it, and its server has not just refused a connection beside one that works.
+bool UpstreamSet::may_dial(std::size_t upstream, std::size_t number, TimePoint now) const {
+  const UpstreamAddress& address = upstreams_[upstream].addresses[number];
+  return address.dials == 0 && (now >= address.no_more_until || !has_ready({upstream, number}));
+}
+
+TimePoint UpstreamSet::prompt_dials_until(const Upstream& upstream, TimePoint now) const {
+  TimePoint until = now;
+  for (const ConnectionHandle handle : upstream.connections) {
     const PooledConnection& connection = connections_.get(handle);
-    return !connection.ready && now < connection.slow_at;
-  });
+    if (!connection.ready) until = std::max(until, connection.slow_at);
+  }
+  return until;
 }
 
 std::size_t UpstreamSet::count_dials(const Upstream& upstream) {

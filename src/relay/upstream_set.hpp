@@ -18,7 +18,8 @@ namespace dotrelay {
 
 class UpstreamSet {
  public:
-  /// Ready connections to one upstream: more than one only under load, since each costs the server and a handshake.
+  /// Ready connections to one upstream that take queries: more than one only under load, since each costs the server
+  /// and a handshake.
   static constexpr std::size_t kMaxConnections = 4;
   /// Queries in flight on each ready connection before another is opened. Servers bound what one connection may have in
   /// flight (Knot Resolver: 100, Unbound: 32 at work) and then read no further.
@@ -70,7 +71,8 @@ class UpstreamSet {
 
   /// The addresses without a connection of the upstreams before number `before` that are due for a trial. `urgent`:
   /// queries wait and nothing is usable; then dials under way do not count as long as there are fewer than kMaxDials.
-  [[nodiscard]] std::vector<AddressIndex> trials_due(std::size_t before, bool urgent, TimePoint now) const;
+  [[nodiscard]] std::vector<AddressIndex> trials_due(std::size_t before, UpstreamMask excluded, bool urgent,
+                                                     TimePoint now) const;
 
   /// Where another connection to a loaded upstream should go, if it should.
   [[nodiscard]] std::optional<AddressIndex> wants_more(std::size_t upstream, TimePoint now) const;
@@ -78,8 +80,9 @@ class UpstreamSet {
   /// Whether the address has a ready connection.
   [[nodiscard]] bool has_ready(AddressIndex index) const;
 
-  /// Whether an upstream outside `excluded` is being dialled, and for no longer than usual.
-  [[nodiscard]] bool is_prompt_dial_under_way(UpstreamMask excluded, TimePoint now) const;
+  /// Until when the dials to upstreams outside `excluded` that are under way may take without being slow; `now` when
+  /// there is none.
+  [[nodiscard]] TimePoint prompt_dials_until(UpstreamMask excluded, TimePoint now) const;
 
   /// Whether waiting can help a query that may not use `excluded`: some other upstream is being dialled or may come
   /// back within seconds.
@@ -90,6 +93,9 @@ class UpstreamSet {
 
   /// Removes the entry and destroys the connection.
   void remove(ConnectionHandle handle);
+
+  /// The connections of the upstream that are not ready yet.
+  [[nodiscard]] std::vector<ConnectionHandle> dials(std::size_t upstream) const;
 
   /// Records that the connection can carry queries.
   void mark_ready(ConnectionHandle handle, TimePoint now);
@@ -106,7 +112,8 @@ class UpstreamSet {
   [[nodiscard]] Choice choose_trusted(std::size_t index, TimePoint fresh_since, TimePoint now) const;
   [[nodiscard]] Choice choose_unsettled(std::size_t index, TimePoint now) const;
   [[nodiscard]] std::size_t count_ready(const Upstream& upstream) const;
-  [[nodiscard]] bool has_prompt_dial(const Upstream& upstream, TimePoint now) const;
+  [[nodiscard]] bool may_dial(std::size_t upstream, std::size_t address, TimePoint now) const;
+  [[nodiscard]] TimePoint prompt_dials_until(const Upstream& upstream, TimePoint now) const;
   [[nodiscard]] static std::size_t count_dials(const Upstream& upstream);
 
   std::vector<Upstream> upstreams_;
