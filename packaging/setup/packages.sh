@@ -11,11 +11,13 @@ packages_for() {
     demo) echo "openssl unbound bind9-dnsutils" ;;
     test)
       echo "doctest-dev python3-pytest python3-pytest-timeout python3-dnspython openssl unbound knot-resolver"
-      echo "bind9-dnsutils knot-dnsutils dnsperf iproute2 iptables procps shellcheck node-yaml"
+      echo "libssl-dev bind9-dnsutils knot-dnsutils dnsperf iproute2 iptables procps shellcheck node-yaml"
       # Node.js often comes from elsewhere, with its npm; Debian's would replace it.
       command -v npm > /dev/null || echo "nodejs npm"
       ;;
     fuzz) echo "clang libclang-rt-dev" ;;
+    faults) echo "doctest-dev libssl-dev openssl python3-dnspython iproute2 iptables" ;;
+    peers) echo "unbound dnsdist stubby knot-resolver smartdns" ;;
     format) echo "clang-format" ;;
   esac
 }
@@ -32,6 +34,7 @@ names_elsewhere() {
     python3-pytest) echo "py3-pytest python3-pytest python-pytest" ;;
     python3-pytest-timeout) echo "py3-pytest-timeout python3-pytest-timeout python-pytest-timeout" ;;
     python3-dnspython) echo "py3-dnspython python3-dns python-dnspython" ;;
+    libssl-dev) echo "openssl-dev openssl-devel openssl" ;;
     bind9-dnsutils) echo "bind-tools bind-utils bind" ;;
     knot-dnsutils) echo "knot-utils knot-utils knot" ;;
     dnsperf) echo "dnsperf dnsperf -" ;;
@@ -148,7 +151,7 @@ keep_services_off() {
   local package unit
   command -v systemctl > /dev/null || return 0
   for package in "$@"; do
-    case $package in unbound | knot-resolver) ;; *) continue ;; esac
+    case $package in unbound | knot-resolver | dnsdist | stubby | smartdns) ;; *) continue ;; esac
     for unit in $(dpkg-query --listfiles "$package" | sed -n 's|^.*/systemd/system/\([^/]*\.\(service\|target\)\)$|\1|p'); do
       systemctl disable --quiet "$unit" > /dev/null 2>&1 || true
     done

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""`./dev faults`: plays faults of upstreams, networks, processes and clients to the relay, and says what its clients noticed.
+
+Every scenario has a lab of its own (lab.py) and prints sent / lost / silent / p99 / max and its goal with `ok` or `MISSED`. The exit
+status is 1 when a goal was missed. The relay is $DOTRELAY_BINARY, else build/dotrelay.
+"""
+import argparse
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+PROJECT = FOLDER.parents[1]
+sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
+os.environ.setdefault("DOTRELAY_BINARY", str(PROJECT / "build/dotrelay"))
+
+import peers  # noqa: E402
+import results  # noqa: E402
+import upstream_faults  # noqa: E402, F401
+from lab import Certificates, Lab, die_with_parent  # noqa: E402
+from scenarios import REGISTER  # noqa: E402
+from subjects import Dotrelay  # noqa: E402
+
+INSIDE = "DOTRELAY_FAULTS_INSIDE"
+NICENESS = -10
+DOCUMENT = PROJECT / "docs/reliability.md"
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(prog="./dev faults", description=__doc__.split("\n")[0])
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="which to play (default: all)")
+    parser.add_argument("--quick", action="store_true", help="seconds instead of a minute for each")
+    parser.add_argument("--peers", action="store_true", help="play what applies to other forwarders, too")
+    parser.add_argument("--only-peers", metavar="NAME", help="only to these forwarders (separated by commas), not to the relay")
+    parser.add_argument("--write", action="store_true", help="write the figures into docs/reliability.md")
+    parser.add_argument("--list", action="store_true", help="list the scenarios and end")
+    options = parser.parse_args()
+    unknown = [name for name in options.scenarios if name not in REGISTER]
+    if unknown:
+        parser.error(f"there is no scenario {', '.join(unknown)}; --list shows them")
+    if options.write and (options.quick or options.scenarios or options.only_peers):
+        parser.error("--write wants a whole run: no SCENARIO, no --quick, no --only-peers")
+    return options
+
+
+def contain():
+    """Runs this program again in process and network namespaces of its own, whose end is the end of all that runs in them."""
+    command = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-B", __file__, *sys.argv[1:]]
+    child = subprocess.Popen(command, env={**os.environ, INSIDE: "1"}, preexec_fn=die_with_parent)
+
+    def pass_on(number, _):
+        inner = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        for pid in inner or [child.pid]:
+            os.kill(int(pid), number)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)   # a terminal sends it to both
+    signal.signal(signal.SIGTERM, pass_on)
+    sys.exit(child.wait())
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def play(scenario, forwarder, options, certificates, folder):
+    """One scenario, one forwarder. Gives the Result, or a text that says why there is none."""
+    print(f"{scenario.name}: {scenario.row}" + (f" [{forwarder.name}]" if forwarder is not Dotrelay else ""), flush=True)
+    begin, lab = time.monotonic(), Lab(folder, certificates, forwarder, options.quick)
+    try:
+        with lab:
+            result = scenario.run(lab)
+    except Exception as error:   # pylint: disable=broad-except
+        print(f"  FAILED: {type(error).__name__}: {error}", flush=True)
+        return f"{error}".splitlines()[0]
+    for line in results.console_lines(scenario, result):
+        print(line)
+    print(f"  ({time.monotonic() - begin:.0f} s)", flush=True)
+    return result
+
+
+def machine():
+    """What the figures come from, in general words."""
+    model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
+    return f"{os.cpu_count()} cores ({model.group(1).strip() if model else platform.machine()}), Linux {platform.release().split('-')[0]}"
+
+
+def own_table(played):
+    rows = [(scenario.row, scenario.best, scenario.goal, result.measured() if isinstance(result, results.Result) else result,
+             result.verdict() if isinstance(result, results.Result) else "FAILED")
+            for scenario, result in played]
+    late = max((result.answers.late for _, result in played if isinstance(result, results.Result)), default=0)
+    head = ("scenario", "best known forwarder", "goal", "dotrelay, measured", "goal reached")
+    return (f"{date.today().isoformat()}, {machine()}. The load generator was woken at most {results.ms(late)} late.\n\n"
+            + results.markdown_table(head, rows))
+
+
+def main():
+    options = parse_options()
+    if options.list:
+        for scenario in REGISTER.values():
+            print(f"{scenario.name:<22} {scenario.row}")
+        return 0
+    if os.geteuid() != 0:
+        sys.exit("./dev faults makes network namespaces, and needs root for it")
+    if INSIDE not in os.environ:
+        contain()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, interrupted)
+    os.nice(NICENESS)   # relay, upstreams and clients alike: other work of the machine is not what is measured
+    chosen = [REGISTER[name] for name in options.scenarios] or list(REGISTER.values())
+    played, by_peer = [], {}
+    with tempfile.TemporaryDirectory(prefix="dotrelay-faults-") as folder:
+        certificates = Certificates(folder)
+        if not options.only_peers:
+            played = [(scenario, play(scenario, Dotrelay, options, certificates, folder)) for scenario in chosen]
+        if options.peers or options.only_peers:
+            by_peer = peers.play_all([scenario for scenario in chosen if scenario.peers], options.only_peers,
+                                     lambda scenario, forwarder: play(scenario, forwarder, options, certificates, folder))
+    if options.write:
+        results.write_between_markers(DOCUMENT, "measured", own_table(played))
+        if by_peer:
+            results.write_between_markers(DOCUMENT, "peers", peers.table(by_peer))
+    missed = [scenario.name for scenario, result in played if isinstance(result, str) or not result.reached]
+    print("every goal reached" if not missed else f"missed: {', '.join(missed)}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
