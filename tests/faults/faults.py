@@ -21,9 +21,10 @@ PROJECT = FOLDER.parents[1]
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
 os.environ.setdefault("DOTRELAY_BINARY", str(PROJECT / "build/dotrelay"))
 
+import upstream_faults  # noqa: E402, F401  (in the order of the table)
+import network_faults  # noqa: E402, F401
 import peers  # noqa: E402
 import results  # noqa: E402
-import upstream_faults  # noqa: E402, F401
 from lab import Certificates, Lab, die_with_parent  # noqa: E402
 from scenarios import REGISTER  # noqa: E402
 from subjects import Dotrelay  # noqa: E402

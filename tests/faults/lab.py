@@ -225,6 +225,11 @@ class Lab:
         self.folder, self.certificates, self.make_forwarder, self.quick = Path(folder), certificates, forwarder, quick
         self.hosts, self.forwarder, self.cleanup = [], None, contextlib.ExitStack()
 
+    @property
+    def own(self):
+        """Whether dotrelay is played to, and not another forwarder."""
+        return self.forwarder.name == "dotrelay"
+
     def pick(self, full, quick):
         """The figure of the issue, or the one of --quick."""
         return quick if self.quick else full

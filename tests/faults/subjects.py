@@ -2,6 +2,7 @@
 import re
 from pathlib import Path
 
+from support import clients
 from support.relay import Relay, upstream_table
 
 
@@ -27,6 +28,12 @@ class Subject:
 
     def pids(self):
         raise NotImplementedError
+
+    def cause(self, name):
+        """The text of the first Extended DNS Error that comes with the answer to this name; None without one or an answer."""
+        octets = clients.exchange(clients.make_query(name).to_wire(), int(self.address.rpartition(":")[2]))
+        errors = clients.extended_errors(clients.parse(octets)) if octets else []
+        return errors[0][1] if errors else None
 
     def cpu_seconds(self):
         return cpu_seconds(self.pids())

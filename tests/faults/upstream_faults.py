@@ -1,19 +1,135 @@
-"""Faults of upstream hosts and of the network to them. Each can be played to any forwarder."""
+"""Faults of upstream hosts: sessions, hosts and processes that die, are slow, or hang up. Each can be played to any forwarder."""
 import time
 
-from results import Result
+from results import Result, ms
 from scenarios import scenario
+
+BEFORE = 0.5   # seconds before a fault that its row counts, too
 
 
 @scenario("silent-sessions", "all established sessions go silent, new connections work", best="0 lost, max 105 ms",
           goal="0 lost, max <= 100 ms", peers=True)
 def silent_sessions(lab):
-    """One session may die in each worker, at both hosts: whatever is established at that moment."""
     lab.start()
     with lab.warm_up() as load:
         silenced = sum(host.silence_flows() for host in lab.hosts)
         fault = time.monotonic()
         time.sleep(lab.pick(30, 3))
-    answers = load.stop().sent_between(fault - 0.5)
-    result = Result(answers, {"sessions silenced": silenced})
-    return result.goal("sessions to silence", silenced > 0).lost_at_most(0).max_at_most(0.100)
+    answers = load.stop().sent_between(fault - BEFORE)
+    result = Result(answers, {"sessions silenced": silenced}).lost_at_most(0).max_at_most(0.100)
+    return result.goal("sessions to silence", silenced > 0) if lab.own else result
+
+
+@scenario("first-blackholed", "first upstream blackholed for good", best="0 lost, max 2.5 s",
+          goal="0 lost, p99 <= 50 ms, max <= 250 ms", peers=True)
+def first_blackholed(lab):
+    lab.start()
+    with lab.warm_up() as load:
+        fault = time.monotonic()
+        lab.first.go_dark()
+        time.sleep(lab.pick(60, 10))
+    answers = load.stop().sent_between(fault - BEFORE)
+    return Result(answers).lost_at_most(0).goal("p99 <= 50 ms", answers.p99 <= 0.050).max_at_most(0.250)
+
+
+@scenario("both-dark", "both dark for 20 s, then back", best="first answer 0.25 s, 0 lost after return",
+          goal="first answer <= 0.25 s after return, 0 lost after it", peers=True)
+def both_dark(lab):
+    """The figures are of the questions that were sent after the return."""
+    lab.start()
+    with lab.warm_up() as load:
+        fault = time.monotonic()
+        for host in lab.hosts:
+            host.go_dark()
+        dark = time.monotonic()
+        time.sleep(max(0, fault + lab.pick(20, 5) - time.monotonic()))
+        returned = time.monotonic()
+        for host in lab.hosts:
+            host.come_back()
+        time.sleep(lab.pick(60, 8))
+    answers = load.stop()
+    meanwhile, after = answers.sent_between(dark, returned - 5), answers.sent_between(returned)
+    first = answers.first_noerror_after(returned)
+    result = Result(after, {"first answer": f"{ms(first)} after the return",
+                            "in the dark": f"{meanwhile.silent} of {len(meanwhile)} silent"})
+    return result.goal("first answer <= 0.25 s", first <= 0.25).lost_at_most(0)
+
+
+@scenario("killed-pipeline", "first upstream's process killed mid-pipeline at 5,000 qps with answers taking 200 ms (1,000 in flight)",
+          goal="0 lost, max <= 450 ms", peers=True)
+def killed_pipeline(lab):
+    lab.start(delay_ms=200)
+    with lab.warm_up(rate=5000, udp=128) as load:
+        fault = time.monotonic()
+        lab.first.kill()
+        time.sleep(lab.pick(10, 3))
+    answers = load.stop().sent_between(fault - BEFORE)
+    return Result(answers).lost_at_most(0).max_at_most(0.450)
+
+
+@scenario("killed-restarted", "first upstream's process killed; restarted 5 times, 1 s each", best="0 lost, max 3 ms",
+          goal="0 lost, max <= 20 ms", peers=True)
+def killed_restarted(lab):
+    """Down for a second, then up for long enough to be used again before the next time."""
+    lab.start(delay_ms=1)
+    with lab.warm_up() as load:
+        fault = time.monotonic()
+        for _ in range(lab.pick(5, 2)):
+            lab.first.kill()
+            time.sleep(1)
+            lab.first.start()
+            time.sleep(lab.pick(5, 2))
+    answers = load.stop().sent_between(fault - BEFORE)
+    return Result(answers).lost_at_most(0).max_at_most(0.020)
+
+
+@scenario("first-slow", "first answers after 5 s, second at once", best="0 lost, max 2.4 s",
+          goal="0 lost, max <= 500 ms, p99 <= 100 ms once 10 s have passed", peers=True)
+def first_slow(lab):
+    lab.start()
+    with lab.warm_up() as load:
+        lab.second.set_delay(0)
+        fault = time.monotonic()
+        lab.first.set_delay(5000)
+        time.sleep(lab.pick(60, 20))
+    answers = load.stop()
+    later, answers = answers.sent_between(fault + 10), answers.sent_between(fault - BEFORE)
+    result = Result(answers, {"p99 after 10 s": ms(later.p99)})
+    return result.lost_at_most(0).max_at_most(0.500).goal("p99 <= 100 ms once 10 s have passed", later.p99 <= 0.100)
+
+
+@scenario("idle-close", "upstreams close after 1 s idle; single queries 0.95 to 1.10 s apart", best="0 lost, max 4 to 8 ms",
+          goal="0 lost, max <= 8 ms", peers=True)
+def idle_close(lab):
+    """All but the first question, which finds no connection yet. The forwarder has to learn the time that they close after."""
+    for host in lab.hosts:
+        host.set_idle(1000)
+    lab.start(delay_ms=0)
+    with lab.load(gap=(950, 1100), udp=1) as load:
+        time.sleep(lab.pick(180, 15))
+    answers = load.stop()
+    answers = answers.sent_between(answers.all[0].sent + 0.5)
+    return Result(answers, {"handshakes": lab.handshakes()}).lost_at_most(0).max_at_most(0.008)
+
+
+@scenario("stops-reading", "upstream stops reading, 5,000 qps for 60 s, second upstream healthy",
+          goal="PSS plateaus under the configured bound, clients served", peers=True)
+def stops_reading(lab):
+    """Handshakes go on, which is worse than a process that stands still. The bound: 1 MiB is queued to a connection, of which a
+    worker has 4 at most; and memory must be flat in the second half."""
+    lab.start()
+    with lab.warm_up(rate=5000, udp=128) as load:
+        before = lab.forwarder.pss_kib()
+        fault, seconds = time.monotonic(), lab.pick(60, 10)
+        lab.first.set_reading(False)
+        samples = []
+        while (now := time.monotonic()) < fault + seconds:
+            samples.append((now - fault, lab.forwarder.pss_kib()))
+            time.sleep(0.2)
+    answers = load.stop().sent_between(fault - BEFORE)
+    first_half = max(kib for at, kib in samples if at < seconds / 2)
+    second_half = max(kib for at, kib in samples if at >= seconds / 2)
+    bound = before + 2 * 4 * 1024
+    result = Result(answers, {"PSS": f"{before} KiB before, at most {first_half} in the first half, {second_half} in the second"})
+    result.lost_at_most(0).goal(f"PSS <= {bound} KiB", max(first_half, second_half) <= bound)
+    return result.goal("PSS flat in the second half", second_half <= first_half + 256)
