@@ -1,0 +1,53 @@
+// See service.hpp.
+#include "service.hpp"
+
+#include <algorithm>
+
+namespace dotrelay::simulation {
+namespace {
+
+/// What a server says for so long after a fault may still be its result: it was delayed on the way.
+constexpr Duration kAftermath = milliseconds(300);
+
+bool overlaps(const Phase& phase, TimePoint from, TimePoint until) {
+  return phase.from <= until && phase.until + kAftermath >= from;
+}
+
+/// Built to be well.
+bool is_sound(const HostPlan& host) {
+  return host.round_trip <= milliseconds(80) && host.jitter <= milliseconds(10) && host.loss == 0 &&
+         (host.close_after == 0 || host.close_after >= 20) &&
+         (host.idle_close == Duration{} || host.idle_close >= seconds(1));
+}
+
+bool is_well(const HostPlan& host, TimePoint from, TimePoint until) {
+  return is_sound(host) &&
+         std::ranges::none_of(host.phases, [&](const Phase& phase) { return overlaps(phase, from, until); });
+}
+
+/// Upstreams that may answer with an error: two that do so are the last word, by the RCODE policy.
+bool may_err(const std::vector<HostPlan>& upstream, TimePoint from, TimePoint until) {
+  return std::ranges::any_of(upstream, [&](const HostPlan& host) {
+    return std::ranges::any_of(host.phases, [&](const Phase& phase) {
+      const bool errs =
+          phase.fault == Fault::servfail || phase.fault == Fault::refused || phase.fault == Fault::bare_errors;
+      return errs && phase.from <= until && phase.until + seconds(5) >= from;
+    });
+  });
+}
+
+}  // namespace
+
+std::optional<std::size_t> well_upstream(const Plan& plan, TimePoint asked_at, TimePoint now) {
+  if (plan.config.relay.deadline < seconds(3)) return std::nullopt;
+  const auto errs = std::ranges::count_if(
+      plan.hosts, [&](const std::vector<HostPlan>& upstream) { return may_err(upstream, asked_at, now); });
+  if (errs >= 2) return std::nullopt;
+  for (std::size_t i = 0; i < plan.hosts.size(); ++i) {
+    const auto well = [&](const HostPlan& host) { return is_well(host, asked_at - kRecovery, now); };
+    if (std::ranges::any_of(plan.hosts[i], well)) return i;
+  }
+  return std::nullopt;
+}
+
+}  // namespace dotrelay::simulation

@@ -1,0 +1,18 @@
+// The promise that a relay is for: who asks while some upstream is well gets an answer and no SERVFAIL. This says from
+// the plan alone, without looking at the forwarder, whether somebody was well.
+#pragma once
+
+#include "plan.hpp"
+
+#include <optional>
+
+namespace dotrelay::simulation {
+
+/// For so long an address must have been well before the question: a dial begun in bad times takes kDialTimeout to
+/// fail, and the back-off after it, with its jitter, is at most five quarters of Health::kMaxBackOff.
+inline constexpr Duration kRecovery = milliseconds(3200 + 6250 + 550);
+
+/// The number of an upstream that had an address which was reachable, prompt, authentic and willing all the time.
+std::optional<std::size_t> well_upstream(const Plan& plan, TimePoint asked_at, TimePoint now);
+
+}  // namespace dotrelay::simulation
