@@ -23,6 +23,7 @@ os.environ.setdefault("DOTRELAY_BINARY", str(PROJECT / "build/dotrelay"))
 
 import upstream_faults  # noqa: E402, F401  (in the order of the table)
 import network_faults  # noqa: E402, F401
+import process_faults  # noqa: E402, F401
 import peers  # noqa: E402
 import results  # noqa: E402
 from lab import Certificates, Lab, die_with_parent  # noqa: E402

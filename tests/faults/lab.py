@@ -186,11 +186,13 @@ class Host:
 class Load:
     """A running load generator. stop() ends the sending, waits for what is owed, and gives the Answers."""
 
-    def __init__(self, address, *, rate=200, udp=64, tcp=0, tcp_share=None, gap=None, seconds=None, name="load"):
+    def __init__(self, address, *, rate=200, udp=64, tcp=0, tcp_share=None, gap=None, seconds=None, name="load",
+                 short_lived=False):
         command = [program("faults-load"), "--server", address, "--udp", udp, "--tcp", tcp, "--name", name]
         command += ["--gap", f"{gap[0]}:{gap[1]}"] if gap else ["--rate", rate]
         command += ["--tcp-share", tcp_share] if tcp_share is not None else []
         command += ["--seconds", seconds] if seconds else []
+        command += ["--short-lived", 1] if short_lived else []
         self.process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
         self.started = int(self.process.stdout.readline().split()[1]) / 1e9
         self.answers = None

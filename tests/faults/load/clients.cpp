@@ -94,8 +94,8 @@ void Journal::give_up(std::uint32_t number) {
   --open_;
 }
 
-Clients::Clients(Journal& journal, const std::string& server, int udp, int tcp)
-    : journal_(journal), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+Clients::Clients(Journal& journal, const std::string& server, int udp, int tcp, bool short_lived)
+    : journal_(journal), short_lived_(short_lived), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
   const std::size_t colon = server.rfind(':');
   auto& address = reinterpret_cast<sockaddr_in&>(server_);
   address.sin_family = AF_INET;
@@ -109,7 +109,7 @@ Clients::Clients(Journal& journal, const std::string& server, int udp, int tcp)
     client.tcp = i >= udp;
     client.next_id = static_cast<std::uint16_t>(i * 7919);
     (client.tcp ? tcp_ : udp_).push_back(&client);
-    open(client);
+    if (!client.tcp || !short_lived_) open(client);
   }
 }
 
@@ -161,7 +161,16 @@ void Clients::lose(Client& client) {
   client.asked.clear();
 }
 
+// The end of a short connection: it got its answers.
+void Clients::finish(Client& client) {
+  close(client.descriptor);
+  client.descriptor = -1;
+  client.connected = false;
+  client.received.clear();
+}
+
 void Clients::settle() {
+  if (short_lived_) return;
   const std::int64_t end = now_ns() + 2'000'000'000;
   for (bool all = false; !all && now_ns() < end;) {
     wait(now_ns() + 10'000'000);
@@ -179,6 +188,8 @@ void Clients::ask(bool over_tcp) {
   const std::string message = journal_.message(number, id);
   client.asked[id] = number;
   if (client.tcp) {
+    if (short_lived_ && client.descriptor < 0) open(client);
+    if (short_lived_ && client.descriptor < 0) return lose(client);
     append_u16(client.unsent, static_cast<unsigned>(message.size()));
     client.unsent += message;
     if (client.connected) flush(client);
@@ -260,12 +271,13 @@ void Clients::read_tcp(Client& client) {
     position += 2 + length;
   }
   client.received.erase(0, position);
+  if (short_lived_ && client.asked.empty()) finish(client);
 }
 
 void Clients::wait(std::int64_t deadline_ns) {
   const std::int64_t now = now_ns();
   for (Client* client : tcp_) {
-    if (client->descriptor < 0 && now >= client->reconnect_ns) open(*client);
+    if (!short_lived_ && client->descriptor < 0 && now >= client->reconnect_ns) open(*client);
   }
   const std::int64_t left = std::max<std::int64_t>(0, deadline_ns - now);
   const timespec timeout{.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};

@@ -54,8 +54,8 @@ class Journal {
 // Sockets that ask in turn.
 class Clients {
  public:
-  // `server` is IPv4:PORT.
-  Clients(Journal& journal, const std::string& server, int udp, int tcp);
+  // `server` is IPv4:PORT. With `short_lived`, a TCP connection is made for a question and closed after its answer.
+  Clients(Journal& journal, const std::string& server, int udp, int tcp, bool short_lived);
   Clients(const Clients&) = delete;
   Clients& operator=(const Clients&) = delete;
   ~Clients();
@@ -80,6 +80,7 @@ class Clients {
 
   void open(Client& client);
   void lose(Client& client);
+  void finish(Client& client);
   void flush(Client& client);
   void read_udp(Client& client);
   void read_tcp(Client& client);
@@ -88,6 +89,7 @@ class Clients {
 
   Journal& journal_;
   sockaddr_storage server_{};
+  bool short_lived_;
   int epoll_;
   std::deque<Client> clients_;
   std::vector<Client*> udp_, tcp_;

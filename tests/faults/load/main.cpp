@@ -26,7 +26,7 @@ using namespace faults;
 
 constexpr const char* usage_text =
     "usage: faults-load --server IP:PORT [--rate QPS | --gap MS:MS] [--seconds S] [--udp SOCKETS] [--tcp CONNECTIONS]\n"
-    "                   [--tcp-share 0..1] [--patience S] [--name LABEL]\n";
+    "                   [--tcp-share 0..1] [--short-lived 0|1] [--patience S] [--name LABEL]\n";
 
 struct Options {
   std::string server;
@@ -36,7 +36,8 @@ struct Options {
   double seconds = 0;  // 0: until SIGTERM or SIGINT
   int udp = 64;
   int tcp = 0;
-  double tcp_share = -1;  // of the questions; by default every socket asks equally often
+  double tcp_share = -1;     // of the questions; by default every socket asks equally often
+  bool short_lived = false;  // TCP connections carry one question each
   double patience = 5;
   std::string name = "load";
 };
@@ -68,6 +69,8 @@ Options parse_options(int count, char** arguments) {
       options.tcp = std::atoi(value);
     } else if (flag == "--tcp-share") {
       options.tcp_share = std::atof(value);
+    } else if (flag == "--short-lived") {
+      options.short_lived = std::atoi(value) != 0;
     } else if (flag == "--patience") {
       options.patience = std::atof(value);
     } else if (flag == "--name") {
@@ -148,7 +151,7 @@ int main(int count, char** arguments) {
   prctl(PR_SET_TIMERSLACK, 1000UL);
 
   Journal journal(options.name);
-  Clients clients(journal, options.server, options.udp, options.tcp);
+  Clients clients(journal, options.server, options.udp, options.tcp, options.short_lived);
   clients.settle();
   const std::int64_t start = now_ns();
   const std::int64_t end = options.seconds > 0 ? start + static_cast<std::int64_t>(options.seconds * 1e9) : INT64_MAX;
