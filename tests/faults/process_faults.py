@@ -6,13 +6,16 @@ reloads and upgrades; the load generator says independently what was asked and w
 import os
 import random
 import re
+import shutil
 import signal
 import time
 from datetime import datetime, timezone
+from pathlib import Path
 
 from results import Result, ms
 from scenarios import scenario
 from support.event_loop import wait_until
+from support.relay import Relay, alive, binary
 
 RATE = 2000
 WORKER_READY = re.compile(r"^(\S+)Z \w+ +supervisor: worker \d+ is ready \(PID (\d+)\)")
@@ -37,17 +40,21 @@ def ready_lines(relay):
 
 
 def kill_one(relay, chance):
-    """Kills a worker; gives when (monotonic) and the seconds until its replacement was ready, a millisecond at most too many."""
+    """Kills a worker; gives when it was dead (monotonic) and the seconds from the signal until its replacement was ready, at most a
+    millisecond too many."""
     before = set(ready_lines(relay))
     victim = chance.choice(relay.workers())
-    moment, stamp = time.monotonic(), time.time()
+    stamp = time.time()
     os.kill(victim, signal.SIGKILL)
+    while alive(victim):
+        pass
+    moment = time.monotonic()
     new = wait_until(lambda: set(ready_lines(relay)) - before, 15, lambda: f"a replacement:\n{relay.log}")
     return moment, ready_lines(relay)[new.pop()] + 0.001 - stamp
 
 
 def lost_by_kill(answers, kills):
-    """How many of the lost questions were sent before a kill, close enough to be with the victim, and how many were not."""
+    """How many of the lost questions were sent before a worker was dead, late enough to be with it then, and how many were not."""
     lost = [answer.sent for answer in answers.all if answer.lost]
     explained = sum(any(0 <= kill - sent < 0.050 for kill in kills) for sent in lost)
     return explained, len(lost) - explained
@@ -85,3 +92,157 @@ def worker_killed(lab):
     result.goal("every loss explained", unexplained == 0)
     result.goal("replacement <= 100 ms", replacement <= 0.100)
     return result.goal("0 refused", answers.counters["refused"] + tcp.counters["refused"] == 0)
+
+
+class Traffic:
+    """2,000 questions a second: over UDP, over persistent TCP connections, and a tenth over connections of their own."""
+
+    def __init__(self, lab):
+        self.loads = [lab.load(rate=RATE * 0.9, udp=256, tcp=64, tcp_share=0.5),
+                      lab.load(rate=RATE * 0.1, udp=0, tcp=64, short_lived=True, name="short")]
+
+    def stop(self):
+        """Everything that was asked, of both kinds."""
+        for load in self.loads:
+            load.process.send_signal(signal.SIGTERM)
+        return sum((load.stop() for load in self.loads[1:]), self.loads[0].stop())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        for load in self.loads:
+            load.__exit__(kind)
+
+
+def transport_figures(answers):
+    """What a row that speaks of UDP and TCP says of each."""
+    return {"of them over TCP": f"{len(answers.over('tcp'))}, p99 {ms(answers.over('tcp').p99)}, max {ms(answers.over('tcp').max)}",
+            "connections lost": answers.counters["closed"], "refused": answers.counters["refused"]}
+
+
+def wait_for_one_generation(relay):
+    """Old workers have left and were reaped."""
+    wait_until(lambda: len(relay.workers()) == 2 == len(Relay._children(relay.supervisor)), 15, "old workers leave")
+
+
+def footprint(lab):
+    """Descriptors and PSS of supervisor and workers without clients and without upstream connections: the relay closes those after
+    30 s of idling, in a quick run the hosts do it earlier."""
+    wait_for_one_generation(lab.forwarder.relay)
+    for host in lab.hosts:
+        host.set_idle(lab.pick(0, 200))
+    wait_until(lambda: not any(host.flows() for host in lab.hosts), 60, "upstream connections are closed as idle")
+    for host in lab.hosts:
+        host.set_idle(0)
+    time.sleep(0.5)
+    return lab.forwarder.descriptors(), lab.forwarder.pss_kib()
+
+
+def reload_with_bad_file(relay):
+    good = relay.config_file.read_text()
+    refused = relay.count_logged("supervisor: reload refused, nothing changed: ")
+    relay.config_file.write_text("[listen]\nworkers = 2\nbroken = 1\n" + good)
+    os.kill(relay.supervisor, signal.SIGHUP)
+    wait_until(lambda: relay.count_logged("supervisor: reload refused, nothing changed: ") > refused, 10, "the refusal")
+    relay.config_file.write_text(good)
+
+
+def reload_many(lab, count):
+    """Every other file is bad. Gives the longest time from the signal to `reloaded`."""
+    longest = 0.0
+    for number in range(count):
+        if number % 2 == 0:
+            reload_with_bad_file(lab.forwarder.relay)
+            continue
+        begin = time.monotonic()
+        lab.forwarder.relay.reload()
+        longest = max(longest, time.monotonic() - begin)
+    return longest
+
+
+PSS_NOISE_KIB = 512
+
+
+@scenario("reload", "SIGHUP 100 times under 2,000 qps UDP and TCP, half of the files invalid",
+          goal="0 lost, descriptors and PSS unchanged")
+def reload(lab):
+    """Compared with the same relay after four reloads under the same load, when no client and no old worker is left. The program is a
+    copy: pages of a file that other processes run, too, would count for less."""
+    lab.start(program=shutil.copy(binary(), lab.folder / "dotrelay-reloaded"))
+    with Traffic(lab):
+        time.sleep(lab.pick(5, 1.5))
+        reload_many(lab, 4)
+    descriptors, pss = footprint(lab)
+    with Traffic(lab) as traffic:
+        time.sleep(lab.pick(5, 1.5))
+        longest = reload_many(lab, lab.pick(100, 20))
+        time.sleep(0.5)
+        answers = traffic.stop()
+    descriptors_after, pss_after = footprint(lab)
+    result = Result(answers, {
+        **transport_figures(answers),
+        "slowest reload": ms(longest),
+        "descriptors": f"{descriptors} before, {descriptors_after} after",
+        "PSS": f"{pss} KiB before, {pss_after} KiB after"})
+    result.lost_at_most(0).goal("no connection lost or refused", answers.counters["closed"] + answers.counters["refused"] == 0)
+    result.goal("descriptors unchanged", descriptors == descriptors_after)
+    return result.goal(f"PSS at most {PSS_NOISE_KIB} KiB more", pss_after <= pss + PSS_NOISE_KIB)
+
+
+def upgrade(relay, program):
+    """Installs a copy of the binary by a rename and has it take over; gives the seconds until the new workers serve."""
+    new = program.with_suffix(".new")
+    shutil.copy(binary(), new)
+    new.rename(program)
+    before = [relay.count_logged(f"supervisor: {what} ") for what in ("upgraded", "reloaded")]
+    begin = time.monotonic()
+    os.kill(relay.supervisor, signal.SIGUSR2)
+    for count, what in zip(before, ("upgraded", "reloaded")):
+        wait_until(lambda: relay.count_logged(f"supervisor: {what} ") > count, 15, lambda: f"{what}:\n{relay.log}")
+    return time.monotonic() - begin
+
+
+@scenario("upgrade", "SIGUSR2 binary upgrade 10 times under 2,000 qps", goal="0 lost")
+def upgrade_many(lab):
+    program = Path(shutil.copy(binary(), lab.folder / "dotrelay-installed"))
+    lab.start(program=program)
+    relay = lab.forwarder.relay
+    supervisor = relay.supervisor
+    with Traffic(lab) as traffic:
+        time.sleep(lab.pick(5, 1.5))
+        took = []
+        for _ in range(lab.pick(10, 3)):
+            took.append(upgrade(relay, program))
+            time.sleep(0.5)
+        answers = traffic.stop()
+    wait_for_one_generation(relay)
+    executables = {os.readlink(f"/proc/{pid}/exe") for pid in lab.forwarder.pids()}
+    result = Result(answers, {**transport_figures(answers), "upgrades": len(took), "slowest": ms(max(took))})
+    result.lost_at_most(0).goal("no connection lost or refused", answers.counters["closed"] + answers.counters["refused"] == 0)
+    result.goal("all processes run the installed file", executables == {str(program)})
+    return result.goal("same PID", relay.process.poll() is None and relay.supervisor == supervisor)
+
+
+@scenario("sigterm", "SIGTERM under load (2,000 qps, answers take 200 ms)", goal="0 lost of those read, exit within the grace period")
+def sigterm(lab):
+    """All that was sent before the signal counts. What came later the relay may have read or not; so what it says it has read must also
+    be what all clients together got answered."""
+    deadline, slack = 4.0, 1.0
+    lab.start(delay_ms=200, log={"level": "debug"}, relay={"deadline": f"{deadline:.0f}s"})
+    relay = lab.forwarder.relay
+    with Traffic(lab) as traffic:
+        time.sleep(lab.pick(5, 1.5))
+        begin = time.monotonic()
+        counters = counters_at_end(relay)
+        took = time.monotonic() - begin
+        everything = traffic.stop()
+    answers = everything.sent_between(end=begin)
+    in_flight = sum(answer.silent or answer.sent + answer.latency > begin for answer in answers.all)
+    answered = len(everything.latencies)
+    result = Result(answers, {
+        "in flight at the signal": in_flight,
+        "read": f"{read_by(counters)} by the relay's counters, {answered} of them answered",
+        "exit": f"status 0 after {ms(took)} (grace: {deadline + slack:.0f} s)"})
+    result.lost_at_most(0).goal("all that was read is answered", read_by(counters) == answered)
+    return result.goal("exit within the grace period", took <= deadline + slack)
