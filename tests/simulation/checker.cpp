@@ -1,7 +1,6 @@
 // See checker.hpp.
 #include "checker.hpp"
 
-#include "service.hpp"
 #include "transcript.hpp"
 
 #include <algorithm>
@@ -24,7 +23,7 @@ void forget_before(std::vector<TimePoint>& times, TimePoint from) {
 
 }  // namespace
 
-Checker::Checker(const Plan& plan) : plan_(plan), workers_(plan.workers) {
+Checker::Checker(const Plan& plan, Promise promise) : plan_(plan), promise_(promise), workers_(plan.workers) {
   for (Worker& worker : workers_) {
     for (const UpstreamConfig& upstream : plan.config.upstreams) {
       worker.upstreams.push_back({0, 0, std::vector<Address>(upstream.addresses.size())});
@@ -81,7 +80,8 @@ void Checker::check_answer(Client& client, Bytes answer, TimePoint now) {
   switch (read->rcode) {
     case 0:
       if (!read->has_record || read->data != data_of(client.question)) fail("own answer", "another's record", now);
-      if (truth != Truth::address && truth != Truth::slow) fail("own answer", "an address for a name without", now);
+      if (truth == Truth::no_such || truth == Truth::bogus || truth == Truth::broken)
+        fail("own answer", "an address for a name without", now);
       return;
     case 3:
       if (truth != Truth::no_such) fail("own answer", "NXDOMAIN for a name that exists", now);
@@ -98,15 +98,15 @@ void Checker::check_answer(Client& client, Bytes answer, TimePoint now) {
 }
 
 /// The upstream that was well for this client, if nothing had befallen the relay itself.
-std::optional<std::size_t> Checker::promise(const Client& client, TimePoint now) const {
+std::optional<std::size_t> Checker::promised_by(const Client& client, TimePoint now) const {
   const Truth truth = truth_of(client.question);
   if (truth != Truth::address && truth != Truth::no_such) return std::nullopt;
   if (last_disturbance_ + seconds(1) >= client.asked_at || slept_through(client, now)) return std::nullopt;
-  return well_upstream(plan_, client.asked_at, now);
+  return well_upstream(plan_, promise_, client.asked_at, now);
 }
 
 void Checker::check_service(const Client& client, unsigned rcode, TimePoint now) {
-  const std::optional<std::size_t> well = promise(client, now);
+  const std::optional<std::size_t> well = promised_by(client, now);
   if (!well) return;
   ++promised_;
   if (rcode == 0 || rcode == 3) return;

@@ -4,6 +4,7 @@
 
 #include "plan.hpp"
 #include "relay/forwarder.hpp"
+#include "service.hpp"
 #include "wire.hpp"
 
 #include <map>
@@ -36,7 +37,7 @@ using Reserved = std::map<std::uint16_t, Question>;
 
 class Checker {
  public:
-  explicit Checker(const Plan& plan);
+  Checker(const Plan& plan, Promise promise);
 
   [[nodiscard]] const std::optional<Breach>& breach() const { return breach_; }
   void fail(std::string_view invariant, std::string text, TimePoint now);
@@ -88,9 +89,10 @@ class Checker {
   [[nodiscard]] bool slept_through(const Client& client, TimePoint now) const;
   void check_answer(Client& client, Bytes answer, TimePoint now);
   void check_service(const Client& client, unsigned rcode, TimePoint now);
-  [[nodiscard]] std::optional<std::size_t> promise(const Client& client, TimePoint now) const;
+  [[nodiscard]] std::optional<std::size_t> promised_by(const Client& client, TimePoint now) const;
 
   const Plan& plan_;
+  const Promise promise_;
   std::vector<Worker> workers_;
   std::map<std::uint64_t, unsigned> errors_sent_;
   std::size_t connections_ = 0;

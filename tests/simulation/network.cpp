@@ -21,7 +21,7 @@ class LineConnection final : public Connection {
   LineConnection(Network& network, Line& line) : network_(network), line_(line) {}
   ~LineConnection() override { network_.destroy(line_); }
 
-  [[nodiscard]] State state() const override { return line_.state; }
+  [[nodiscard]] State state() const override { return line_.visible_state; }
   bool send(Bytes message) override { return network_.send(line_, message); }
   std::optional<Bytes> next_message() override {
     std::optional<Octets> frame = network_.read(line_);
@@ -128,7 +128,7 @@ TimePoint Network::arrival(const HostPlan& host, TimePoint sent) {
 }
 
 bool Network::send(Line& line, Bytes message) {
-  assert(line.state == Connection::State::ready);
+  assert(line.visible_state == Connection::State::ready);
   const TimePoint now = timeline_.now();
   const HostPlan& host = *line.host;
   const bool stopped = host.has(Fault::stop_reading, now);

@@ -26,8 +26,9 @@ struct Line {
   const HostPlan* host = nullptr;
   ConnectionHandle handle;
 
-  // The relay's end.
+  // The relay's end. The relay is told of a change in the same moment in which it can see it.
   Connection::State state = Connection::State::connecting;
+  Connection::State visible_state = Connection::State::connecting;
   CloseReason reason;
   std::deque<Octets> inbox;  ///< frames that the relay has not read yet
   bool known_ready = false;  ///< the relay has been told

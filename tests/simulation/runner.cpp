@@ -58,24 +58,24 @@ void limit_time() {
 }
 
 /// Lives it without a word; true when all was well.
-bool live_quietly(std::uint32_t seed, Figures& figures) {
+bool live_quietly(std::uint32_t seed, Promise promise, Figures& figures) {
   limit_time();
-  World world(seed, nullptr);
+  World world(seed, promise, nullptr);
   world.run();
   if (world.breach()) return false;
   figures.add(world.figures());
   if (seed % kRepeatEvery != 0) return true;
-  World again(seed, nullptr);
+  World again(seed, promise, nullptr);
   again.run();
   return again.transcript().hash() == world.transcript().hash();
 }
 
 void live_share(Shared& shared, Progress& progress, std::uint32_t first, std::uint32_t count, std::uint32_t begin,
-                std::uint32_t step) {
+                std::uint32_t step, Promise promise) {
   Figures figures;
   for (std::uint32_t i = begin; i < count && i < shared.lowest_failed; i += step) {
     progress.seed = i;
-    if (live_quietly(first + i, figures)) continue;
+    if (live_quietly(first + i, promise, figures)) continue;
     std::uint32_t lowest = shared.lowest_failed;
     while (i < lowest && !shared.lowest_failed.compare_exchange_weak(lowest, i)) {
     }
@@ -102,10 +102,10 @@ void print_summary(std::uint32_t count, const Figures& figures) {
 
 }  // namespace
 
-int live_one(std::uint32_t seed, bool trace) {
+int live_one(std::uint32_t seed, Promise promise, bool trace) {
   for (const int number : {SIGABRT, SIGSEGV, SIGPROF}) std::signal(number, on_fatal_signal);
   limit_time();
-  World world(seed, trace ? stdout : nullptr);
+  World world(seed, promise, trace ? stdout : nullptr);
   living = &world;
   living_seed = seed;
   world.run();
@@ -114,7 +114,7 @@ int live_one(std::uint32_t seed, bool trace) {
     tell_breach(seed, world, world.breach()->invariant.c_str(), world.breach()->text.c_str());
     return 1;
   }
-  World again(seed, nullptr);
+  World again(seed, promise, nullptr);
   again.run();
   if (again.transcript().hash() != world.transcript().hash()) {
     std::printf("seed %u: determinism: lived twice, it is not the same life\n", seed);
@@ -124,7 +124,7 @@ int live_one(std::uint32_t seed, bool trace) {
   return 0;
 }
 
-int live_many(std::uint32_t first, std::uint32_t count) {
+int live_many(std::uint32_t first, std::uint32_t count, Promise promise) {
   void* const memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 2;
   auto& shared = *new (memory) Shared{};
@@ -134,7 +134,7 @@ int live_many(std::uint32_t first, std::uint32_t count) {
   for (unsigned i = 0; i < step; ++i) {
     const pid_t child = fork();
     if (child == 0) {
-      live_share(shared, shared.children[i], first, count, i, step);
+      live_share(shared, shared.children[i], first, count, i, step, promise);
       _exit(0);
     }
     children.push_back(child);
@@ -155,7 +155,8 @@ int live_many(std::uint32_t first, std::uint32_t count) {
     print_summary(count, figures);
     return 0;
   }
-  if (live_one(first + failed, false) == 0) std::printf("seed %u: failed the first time only\n", first + failed);
+  if (live_one(first + failed, promise, false) == 0)
+    std::printf("seed %u: failed the first time only\n", first + failed);
   return 1;
 }
 

@@ -9,7 +9,7 @@
 namespace dotrelay::simulation {
 
 /// Both return the exit status: 0 when nothing was broken.
-int live_one(std::uint32_t seed, bool trace);
-int live_many(std::uint32_t first, std::uint32_t count);
+int live_one(std::uint32_t seed, Promise promise, bool trace);
+int live_many(std::uint32_t first, std::uint32_t count, Promise promise);
 
 }  // namespace dotrelay::simulation

@@ -25,6 +25,33 @@ bool is_well(const HostPlan& host, TimePoint from, TimePoint until) {
          std::ranges::none_of(host.phases, [&](const Phase& phase) { return overlaps(phase, from, until); });
 }
 
+/// Faults that nobody takes for an upstream: no query gets through.
+bool is_clean(Fault fault) {
+  switch (fault) {
+    case Fault::blackhole:
+    case Fault::refuse:
+    case Fault::no_route:
+    case Fault::wrong_certificate:
+    case Fault::broken_tls:
+    case Fault::slow_dials:
+    case Fault::one_connection:
+    case Fault::connections_die:
+    case Fault::restart:
+    case Fault::reset_all:
+    case Fault::close_all:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// It may take queries, and lose or delay them.
+bool may_swallow(const HostPlan& host, TimePoint from, TimePoint until) {
+  return !is_sound(host) || std::ranges::any_of(host.phases, [&](const Phase& phase) {
+    return !is_clean(phase.fault) && overlaps(phase, from, until);
+  });
+}
+
 /// Upstreams that may answer with an error: two that do so are the last word, by the RCODE policy.
 bool may_err(const std::vector<HostPlan>& upstream, TimePoint from, TimePoint until) {
   return std::ranges::any_of(upstream, [&](const HostPlan& host) {
@@ -38,14 +65,17 @@ bool may_err(const std::vector<HostPlan>& upstream, TimePoint from, TimePoint un
 
 }  // namespace
 
-std::optional<std::size_t> well_upstream(const Plan& plan, TimePoint asked_at, TimePoint now) {
+std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, TimePoint asked_at, TimePoint now) {
   if (plan.config.relay.deadline < seconds(3)) return std::nullopt;
-  const auto errs = std::ranges::count_if(
-      plan.hosts, [&](const std::vector<HostPlan>& upstream) { return may_err(upstream, asked_at, now); });
-  if (errs >= 2) return std::nullopt;
+  const auto errs = [&](const std::vector<HostPlan>& upstream) { return may_err(upstream, asked_at, now); };
+  if (std::ranges::count_if(plan.hosts, errs) >= 2) return std::nullopt;
+  const auto well = [&](const HostPlan& host) { return is_well(host, asked_at - kRecovery, now); };
+  const auto harmless = [&](const HostPlan& host) {
+    return promise == Promise::addresses || well(host) || !may_swallow(host, asked_at - seconds(1), now);
+  };
   for (std::size_t i = 0; i < plan.hosts.size(); ++i) {
-    const auto well = [&](const HostPlan& host) { return is_well(host, asked_at - kRecovery, now); };
-    if (std::ranges::any_of(plan.hosts[i], well)) return i;
+    const std::vector<HostPlan>& hosts = plan.hosts[i];
+    if (!errs(hosts) && std::ranges::any_of(hosts, well) && std::ranges::all_of(hosts, harmless)) return i;
   }
   return std::nullopt;
 }

@@ -12,7 +12,13 @@ namespace dotrelay::simulation {
 /// fail, and the back-off after it, with its jitter, is at most five quarters of Health::kMaxBackOff.
 inline constexpr Duration kRecovery = milliseconds(3200 + 6250 + 550);
 
-/// The number of an upstream that had an address which was reachable, prompt, authentic and willing all the time.
-std::optional<std::size_t> well_upstream(const Plan& plan, TimePoint asked_at, TimePoint now);
+/// How much is promised.
+enum class Promise : std::uint8_t {
+  upstreams,  ///< an upstream is well when one of its addresses is, and its others are well or cannot be reached
+  addresses,  ///< it is well when one of its addresses is
+};
+
+/// The number of an upstream that was reachable, prompt, authentic and willing all the time.
+std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, TimePoint asked_at, TimePoint now);
 
 }  // namespace dotrelay::simulation

@@ -1,8 +1,6 @@
 // See world.hpp.
 #include "world.hpp"
 
-#include "service.hpp"
-
 #include <algorithm>
 
 namespace dotrelay::simulation {
@@ -34,10 +32,10 @@ World::Worker::Worker(World& world, std::size_t number, std::uint32_t seed, bool
       dialer(world.network_, number),
       forwarder(world.plan_.config, world.health_, dialer, counters, log, random) {}
 
-World::World(std::uint32_t seed, std::FILE* trace)
+World::World(std::uint32_t seed, Promise promise, std::FILE* trace)
     : plan_(stream(seed, 0)),
       transcript_(trace),
-      checker_(plan_),
+      checker_(plan_, promise),
       random_(stream(seed, 1)),
       network_(plan_, timeline_, transcript_, checker_, random_, [this](Line& line) { notify(line); }),
       servers_(plan_, timeline_, transcript_, checker_, random_, network_),
@@ -111,6 +109,7 @@ void World::tell(Line& line) {
   if (now < worker.awake_at) return notify(line);
   line.notifying = false;
   if (line.gone) return;
+  line.visible_state = line.state;
   if (line.state == Connection::State::ready && !line.known_ready) {
     line.known_ready = true;
     checker_.becomes_ready(line.worker, line.upstream, now);

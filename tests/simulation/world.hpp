@@ -33,7 +33,7 @@ struct Figures {
 class World final : private ReplyChannel {
  public:
   /// `trace`: where every event is printed, or nullptr.
-  World(std::uint32_t seed, std::FILE* trace);
+  World(std::uint32_t seed, Promise promise, std::FILE* trace);
   ~World();
 
   void run();
