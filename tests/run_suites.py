@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the suites of a finished build and adds up their results; `./dev test` and `./dev asan` are its callers.
 
-Five suites: unit (doctest executables), lint (checks of the sources), fuzz (libFuzzer targets, a few seconds each),
+Six suites: unit (doctest executables), lint (checks of the sources), simulation (seeded lives in virtual time), fuzz (libFuzzer targets, a few seconds each),
 manifests (type checks) and integration (pytest against the built binary). A passing test prints next to nothing, a
 failing one everything it wrote. The last line is `N passed, N failed` over all of them; the exit status is 0 only if
 nothing failed and every suite that was asked for ran something.
@@ -22,11 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SUITES = ("lint", "unit", "manifests", "fuzz", "integration")
+SUITES = ("lint", "unit", "simulation", "manifests", "fuzz", "integration")
 # Debian's interpreter has the test libraries; one that comes first on the PATH may not.
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
 CLANG_FORMAT_MAJOR = 14
 DEFAULT_FUZZ_SECONDS = 5
+SIMULATED_LIVES = 10000
+SANITISED_LIVES = 500
 SHORT_LIMIT_SECONDS = 120
 INTEGRATION_LIMIT_SECONDS = 480
 ONE_TEST_LIMIT_SECONDS = 60
@@ -181,6 +183,21 @@ def run_unit(options):
     return total + sanitizer_reports(options.build)
 
 
+def run_simulation(options):
+    """All lives together are one test: the first that goes wrong ends the run and tells its seed."""
+    binary = options.build / "tests" / "simulation" / "simulation"
+    environment = sanitizer_environment(options.build)
+    lives = SANITISED_LIVES if "asan" in options.build.name else SIMULATED_LIVES
+    total = Count()
+    for name, arguments in (("self-test", ["--self-test"]), (f"{lives} lives", [str(lives), "1"])):
+        started = time.monotonic()
+        outcome = run([*fixed_addresses(), binary, *arguments], SHORT_LIMIT_SECONDS, environment)
+        total += judged(name, outcome, counted(outcome.output), started)
+        if outcome.ok and arguments[0] != "--self-test":
+            say(f"  {outcome.output.strip()}")
+    return total + sanitizer_reports(options.build)
+
+
 def shell_scripts():
     for folder in (".ci", "packaging", "container", "tests"):
         for path in sorted((ROOT / folder).rglob("*")):
@@ -307,8 +324,8 @@ def main():
         for path in fuzz_targets(options.list_fuzz_targets).values():
             print(path.relative_to(options.list_fuzz_targets))
         return 0
-    runners = {"lint": run_lint, "unit": run_unit, "manifests": run_manifests, "fuzz": run_fuzz,
-               "integration": run_integration}
+    runners = {"lint": run_lint, "unit": run_unit, "simulation": run_simulation, "manifests": run_manifests,
+               "fuzz": run_fuzz, "integration": run_integration}
     total = Count()
     for name in options.suites.split(","):
         say(f"{name}:")
