@@ -5,38 +5,18 @@ reloads and upgrades; the load generator says independently what was asked and w
 """
 import os
 import random
-import re
 import shutil
 import signal
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
+from bookkeeping import counters_at_end, footprint, read_by, ready_lines, wait_for_one_generation
 from results import Result, ms
 from scenarios import scenario
 from support.event_loop import wait_until
-from support.relay import Relay, alive, binary
+from support.relay import alive, binary
 
 RATE = 2000
-WORKER_READY = re.compile(r"^(\S+)Z \w+ +supervisor: worker \d+ is ready \(PID (\d+)\)")
-
-
-def counters_at_end(relay):
-    """Stops the relay, which must succeed, and gives the counters of its log (level debug)."""
-    relay.stop()
-    found = (re.search(r" debug +supervisor: (\w+) (\d+)$", line) for line in relay.lines)
-    return {match.group(1): int(match.group(2)) for match in found if match}
-
-
-def read_by(counters):
-    return counters["queries_udp"] + counters["queries_tcp"]
-
-
-def ready_lines(relay):
-    """{PID: time.time()} of the replacements that were ready, by the log's own time stamps."""
-    found = (WORKER_READY.match(line) for line in list(relay.lines))
-    return {int(match.group(2)): datetime.fromisoformat(match.group(1)).replace(tzinfo=timezone.utc).timestamp()
-            for match in found if match}
 
 
 def kill_one(relay, chance):
@@ -119,24 +99,6 @@ def transport_figures(answers):
     """What a row that speaks of UDP and TCP says of each."""
     return {"of them over TCP": f"{len(answers.over('tcp'))}, p99 {ms(answers.over('tcp').p99)}, max {ms(answers.over('tcp').max)}",
             "connections lost": answers.counters["closed"], "refused": answers.counters["refused"]}
-
-
-def wait_for_one_generation(relay):
-    """Old workers have left and were reaped."""
-    wait_until(lambda: len(relay.workers()) == 2 == len(Relay._children(relay.supervisor)), 15, "old workers leave")
-
-
-def footprint(lab):
-    """Descriptors and PSS of supervisor and workers without clients and without upstream connections: the relay closes those after
-    30 s of idling, in a quick run the hosts do it earlier."""
-    wait_for_one_generation(lab.forwarder.relay)
-    for host in lab.hosts:
-        host.set_idle(lab.pick(0, 200))
-    wait_until(lambda: not any(host.flows() for host in lab.hosts), 60, "upstream connections are closed as idle")
-    for host in lab.hosts:
-        host.set_idle(0)
-    time.sleep(0.5)
-    return lab.forwarder.descriptors(), lab.forwarder.pss_kib()
 
 
 def reload_with_bad_file(relay):
@@ -246,3 +208,68 @@ def sigterm(lab):
         "exit": f"status 0 after {ms(took)} (grace: {deadline + slack:.0f} s)"})
     result.lost_at_most(0).goal("all that was read is answered", read_by(counters) == answered)
     return result.goal("exit within the grace period", took <= deadline + slack)
+
+
+@scenario("suspended", "SIGSTOP 90 s of all processes with flows dropped, then SIGCONT", goal="first answer <= 0.5 s")
+def suspended(lab):
+    """What was sent shortly before SIGCONT waits in the sockets; what is sent after it is what counts."""
+    lab.start()
+    lab.warm_up(rate=RATE / 10).stop()
+    pids = lab.forwarder.pids()
+    silenced = sum(host.silence_flows() for host in lab.hosts)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(lab.pick(90, 10) - 0.5)
+    with lab.load(rate=RATE / 10) as load:
+        time.sleep(0.5)
+        begin = time.monotonic()
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(lab.pick(10, 4))
+    queued, answers = load.stop().sent_between(end=begin), load.stop().sent_between(begin)
+    first = answers.first_noerror_after(begin)
+    result = Result(answers, {
+        "sessions silenced": silenced,
+        "first answer to a new query": ms(first),
+        "queued while it slept": f"{len(queued)}, {queued.lost} lost, the first answered after {ms(queued.first_noerror_after(begin))}"})
+    result.goal("sessions to silence", silenced > 0).goal("first answer <= 0.5 s", first <= 0.5).lost_at_most(0)
+    return result.goal("the same processes", lab.forwarder.pids() == pids)
+
+
+def change_pins(relay, pin):
+    relay.reload(upstream=[table | {"pins": [pin]} for table in relay.tables["upstream"]])
+    wait_for_one_generation(relay)
+
+
+@scenario("pin-changed", "pin changed, SIGHUP, upstream still offers the old key and accepts old tickets", goal="refused")
+def pin_changed(lab):
+    """Hosts that close early make the relay use its tickets first: they are there, and accepted. Lost is here what must be refused."""
+    lab.start()
+    relay, pins = lab.forwarder.relay, [lab.certificates.good.pin, lab.certificates.authority.issue("other").pin]
+    change_pins(relay, pins[0])
+    for host in lab.hosts:
+        host.set_idle(100)
+    with lab.load(gap=(300, 300), udp=64) as load:
+        time.sleep(lab.pick(5, 3))
+    before = load.stop()
+    for host in lab.hosts:
+        host.set_idle(0)
+    resumed = sum(host.stats()["resumed"] for host in lab.hosts)
+    lab.warm_up().stop()   # connections with the old key are open, and tickets left
+    open_before = sum(host.stats()["open"] for host in lab.hosts)
+    change_pins(relay, pins[1])
+    seen = [host.stats()["queries"] for host in lab.hosts]
+    with lab.load(tcp=16) as load:
+        time.sleep(lab.pick(5, 2))
+        cause = lab.forwarder.cause("cause.example")
+    answers = load.stop()
+    asked = sum(host.stats()["queries"] for host in lab.hosts) - sum(seen)
+    change_pins(relay, pins[0])
+    again = lab.load(seconds=1).finish()
+    result = Result(answers, {"sessions resumed before": resumed, "connections open before": open_before,
+                              "refused": f"{answers.lost} of {len(answers)}", "cause": f'"{cause}"', "queries that the hosts saw": asked,
+                              "with the old pin again": f"{again.lost} of {len(again)} lost"})
+    result.goal("tickets were used", resumed > 0 and open_before > 0 and before.lost == 0)
+    result.goal("every query refused with an answer", answers.lost == len(answers) > 0 and answers.silent == 0)
+    result.goal("the cause names the pin", "pin" in (cause or "")).goal("no query sent", asked == 0)
+    return result.goal("works again", again.lost == 0)
