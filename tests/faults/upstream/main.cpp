@@ -1,7 +1,8 @@
 // A DNS-over-TLS upstream that keeps its pace under load and can be told to misbehave: the far side of `./dev faults`.
 //
-// Every question for A gets an address, every other one an empty NOERROR. One thread, one epoll, OpenSSL. Answers
-// that are due at the same time leave in one write. Commands come line by line on standard input, whose end ends it:
+// Every question for A gets an address, for TXT 53 KB, every other one an empty NOERROR. One thread, one epoll,
+// OpenSSL. Answers that are due at the same time leave in one write. Commands come line by line on standard input,
+// whose end ends it:
 //   delay MS     answer this late from now on      idle MS   close connections idle for so long (0: never)
 //   reading 0|1  read what is sent, or nothing     stats     print one line of counters
 #include <arpa/inet.h>
@@ -29,6 +30,7 @@ constexpr std::uint64_t listener_key = 0;
 constexpr std::uint64_t commands_key = 1;
 constexpr std::uint64_t first_connection_key = 2;
 constexpr std::int64_t tick_ns = 1'000'000;
+constexpr int text_records = 200;
 
 std::int64_t now_ns() {
   timespec time{};
@@ -48,14 +50,17 @@ std::string answer_to(const std::string& query) {
   end += 5;
   if (end > query.size()) return {};
   const bool address = query.compare(end - 4, 4, std::string("\0\1\0\1", 4)) == 0;
+  const bool texts = query.compare(end - 4, 4, std::string("\0\x10\0\1", 4)) == 0;
   const bool opt = query[10] != '\0' || query[11] != '\0';
   std::string answer = query.substr(0, end);
   answer[2] = static_cast<char>(0x80 | (query[2] & 1));
   answer[3] = static_cast<char>(0x80);
-  answer[7] = address ? '\1' : '\0';
+  answer[7] = texts ? static_cast<char>(text_records) : address ? '\1' : '\0';
   answer[6] = answer[8] = answer[9] = answer[10] = '\0';
   answer[11] = opt ? '\1' : '\0';
   if (address) answer.append("\xc0\x0c\0\1\0\1\0\0\1\x2c\0\4\xc0\0\2\7", 16);
+  for (int i = 0; texts && i < text_records; ++i)
+    answer.append("\xc0\x0c\0\x10\0\1\0\0\1\x2c\1\0\xff", 13).append(255, static_cast<char>('a' + i % 26));
   if (opt) answer.append("\0\0\x29\x04\xd0\0\0\0\0\0\0", 11);
   return answer;
 }

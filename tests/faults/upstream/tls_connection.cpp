@@ -97,15 +97,19 @@ void TlsConnection::send(const std::string& octets) {
 }
 
 void TlsConnection::flush() {
-  while (!unsent_.empty() && !closed_) {
-    const int size =
-        SSL_write(session_, unsent_.data(), static_cast<int>(std::min<std::size_t>(unsent_.size(), 16384)));
+  while (sent_ < unsent_.size() && !closed_) {
+    const int size = SSL_write(session_, unsent_.data() + sent_,
+                               static_cast<int>(std::min<std::size_t>(unsent_.size() - sent_, 16384)));
     if (size <= 0) {
       later(size);
-      return;
+      break;
     }
-    unsent_.erase(0, static_cast<std::size_t>(size));
+    sent_ += static_cast<std::size_t>(size);
   }
+  // What was sent is forgotten now and then: moving megabytes for each record would be slow.
+  if (2 * sent_ < unsent_.size()) return;
+  unsent_.erase(0, sent_);
+  sent_ = 0;
 }
 
 void TlsConnection::close_in_order() {

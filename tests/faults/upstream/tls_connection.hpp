@@ -45,7 +45,8 @@ class TlsConnection {
   bool ready_ = false, closed_ = false, wants_write_ = false;
   std::int64_t active_ns_ = 0;
   std::string received_, unsent_;
-  std::size_t position_ = 0;
+  std::size_t position_ = 0;  // of what was read, in received_
+  std::size_t sent_ = 0;      // of what was sent, in unsent_
 };
 
 }  // namespace faults
