@@ -24,6 +24,7 @@ os.environ.setdefault("DOTRELAY_BINARY", str(PROJECT / "build/dotrelay"))
 import upstream_faults  # noqa: E402, F401  (in the order of the table)
 import network_faults  # noqa: E402, F401
 import process_faults  # noqa: E402, F401
+import overload_faults  # noqa: E402, F401
 import peers  # noqa: E402
 import results  # noqa: E402
 from lab import Certificates, Lab, die_with_parent  # noqa: E402
@@ -47,14 +48,14 @@ def parse_options():
     unknown = [name for name in options.scenarios if name not in REGISTER]
     if unknown:
         parser.error(f"there is no scenario {', '.join(unknown)}; --list shows them")
-    if options.write and (options.quick or options.scenarios or options.only_peers):
-        parser.error("--write wants a whole run: no SCENARIO, no --quick, no --only-peers")
+    if options.write and (options.quick or options.scenarios):
+        parser.error("--write wants a whole run: no SCENARIO, no --quick")
     return options
 
 
 def contain():
     """Runs this program again in process and network namespaces of its own, whose end is the end of all that runs in them."""
-    command = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-B", __file__, *sys.argv[1:]]
+    command = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-B", os.environ.get("DBG", __file__), *sys.argv[1:]]
     child = subprocess.Popen(command, env={**os.environ, INSIDE: "1"}, preexec_fn=die_with_parent)
 
     def pass_on(number, _):
@@ -126,7 +127,8 @@ def main():
             by_peer = peers.play_all([scenario for scenario in chosen if scenario.peers], options.only_peers,
                                      lambda scenario, forwarder: play(scenario, forwarder, options, certificates, folder))
     if options.write:
-        results.write_between_markers(DOCUMENT, "measured", own_table(played))
+        if played:
+            results.write_between_markers(DOCUMENT, "measured", own_table(played))
         if by_peer:
             results.write_between_markers(DOCUMENT, "peers", peers.table(by_peer))
     missed = [scenario.name for scenario, result in played if isinstance(result, str) or not result.reached]

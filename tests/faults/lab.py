@@ -48,12 +48,12 @@ def run(*command):
 
 
 class Certificates:
-    """What the lab's hosts show: the CA in `ca_file`, and one certificate for all of them."""
+    """What the lab's hosts show: the CA in `ca_file`, and one certificate for all of them, with its name also as CN (smartdns)."""
 
     def __init__(self, folder):
         self.authority = Authority(Path(folder), "lab-ca")
         self.ca_file = self.authority.certificate_file
-        self.good = self.authority.issue("lab")
+        self.good = self.authority.issue(SERVER_NAME)
 
 
 class Host:

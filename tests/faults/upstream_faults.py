@@ -14,7 +14,7 @@ def silent_sessions(lab):
     with lab.warm_up() as load:
         silenced = sum(host.silence_flows() for host in lab.hosts)
         fault = time.monotonic()
-        time.sleep(lab.pick(30, 3))
+        time.sleep(lab.pick(15, 3))
     answers = load.stop().sent_between(fault - BEFORE)
     result = Result(answers, {"sessions silenced": silenced}).lost_at_most(0).max_at_most(0.100)
     return result.goal("sessions to silence", silenced > 0) if lab.own else result
@@ -27,7 +27,7 @@ def first_blackholed(lab):
     with lab.warm_up() as load:
         fault = time.monotonic()
         lab.first.go_dark()
-        time.sleep(lab.pick(60, 10))
+        time.sleep(lab.pick(30, 10))
     answers = load.stop().sent_between(fault - BEFORE)
     return Result(answers).lost_at_most(0).goal("p99 <= 50 ms", answers.p99 <= 0.050).max_at_most(0.250)
 
@@ -46,7 +46,7 @@ def both_dark(lab):
         returned = time.monotonic()
         for host in lab.hosts:
             host.come_back()
-        time.sleep(lab.pick(60, 8))
+        time.sleep(lab.pick(30, 8))
     answers = load.stop()
     meanwhile, after = answers.sent_between(dark, returned - 5), answers.sent_between(returned)
     first = answers.first_noerror_after(returned)
@@ -91,7 +91,7 @@ def first_slow(lab):
         lab.second.set_delay(0)
         fault = time.monotonic()
         lab.first.set_delay(5000)
-        time.sleep(lab.pick(60, 20))
+        time.sleep(lab.pick(30, 20))
     answers = load.stop()
     later, answers = answers.sent_between(fault + 10), answers.sent_between(fault - BEFORE)
     result = Result(answers, {"p99 after 10 s": ms(later.p99)})
@@ -106,7 +106,7 @@ def idle_close(lab):
         host.set_idle(1000)
     lab.start(delay_ms=0)
     with lab.load(gap=(950, 1100), udp=1) as load:
-        time.sleep(lab.pick(180, 15))
+        time.sleep(lab.pick(100, 15))
     answers = load.stop()
     answers = answers.sent_between(answers.all[0].sent + 0.5)
     return Result(answers, {"handshakes": lab.handshakes()}).lost_at_most(0).max_at_most(0.008)
