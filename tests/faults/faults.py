@@ -55,7 +55,7 @@ def parse_options():
 
 def contain():
     """Runs this program again in process and network namespaces of its own, whose end is the end of all that runs in them."""
-    command = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-B", os.environ.get("DBG", __file__), *sys.argv[1:]]
+    command = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-B", __file__, *sys.argv[1:]]
     child = subprocess.Popen(command, env={**os.environ, INSIDE: "1"}, preexec_fn=die_with_parent)
 
     def pass_on(number, _):
