@@ -1,4 +1,5 @@
 """Too many clients, clients that do harm, and no descriptor left for them: the others are not to notice."""
+import math
 import resource
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 from lab import die_with_parent
 from results import Result, ms
 from scenarios import scenario
+from support import clients
 
 PROGRAM = Path(__file__).resolve().parent / "bad_clients.py"
 WELL_BEHAVED = {"rate": 200, "udp": 64, "tcp": 16, "tcp_share": 0.5}
@@ -83,3 +85,55 @@ def bad_clients(lab):
         limit = max(2 * without.over(kind).p99, without.over(kind).p99 + 0.002)
         result.goal(f"{kind} p99 <= {ms(limit)}", answers.over(kind).p99 <= limit)
     return result.lost_at_most(0).goal("no connection lost", answers.counters["closed"] == 0)
+
+
+def exhaust(pids, spare):
+    """Lowers each process's limit of open files to what it has open now and a few more; gives what is needed to take it back."""
+    limits = [(pid, resource.prlimit(pid, resource.RLIMIT_NOFILE)) for pid in pids]
+    for pid, (_, hard) in limits:
+        used = max(int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()) + 1
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + spare, hard))
+    return limits
+
+
+def seconds_to_tcp_answer(lab, patience=5.0):
+    """A new client connects and asks at once, as often as it is turned away; gives the seconds until it has an answer."""
+    begin, port = time.monotonic(), int(lab.forwarder.address.rpartition(":")[2])
+    number = 0
+    while time.monotonic() < begin + patience:
+        number += 1
+        try:
+            answer = clients.exchange(clients.raw_query(f"recovery-{number}.example"), port, "tcp", timeout=patience)
+        except OSError:
+            answer = None
+        if answer and answer[3] & 15 == 0:
+            return time.monotonic() - begin
+        time.sleep(0.01)
+    return math.inf
+
+
+@scenario("descriptors", "descriptors exhausted", goal="CPU < 20 %, UDP unaffected, recovery < 1 s", peers=True)
+def descriptors(lab):
+    """The limit is lowered while the forwarder runs, so that none can count on it; ten times as many clients want in as it leaves."""
+    lab.start()
+    with lab.warm_up() as load:
+        time.sleep(lab.pick(10, 3))
+        begin = time.monotonic()
+        exhaust(lab.forwarder.pids(), spare=100)
+        with BadClients(lab, "idle", 2000) as idle:
+            idle.wait_until_made()
+            counters, cpu, measured = idle.counters(), lab.forwarder.cpu_seconds(), time.monotonic()
+            time.sleep(lab.pick(20, 5))
+            cpu = (lab.forwarder.cpu_seconds() - cpu) / (time.monotonic() - measured)
+            kept = difference(idle.counters(), counters)
+            used = lab.forwarder.descriptors()
+            idle.leave()
+            recovery = seconds_to_tcp_answer(lab)
+        end = time.monotonic()
+    before, answers = load.stop().sent_between(end=begin), load.stop().sent_between(begin, end)
+    limit = max(2 * before.p99, before.p99 + 0.002)
+    result = Result(answers, {
+        "p99 before": ms(before.p99), "CPU": f"{cpu:.1%}", "descriptors": used,
+        "clients": f"{kept['open']} connected, {kept['closed']} closed", "TCP answer after they left": ms(recovery)})
+    result.lost_at_most(0).goal(f"p99 <= {ms(limit)}", answers.p99 <= limit).goal("CPU < 20 %", cpu < 0.2)
+    return result.goal("recovery < 1 s", recovery < 1.0)
