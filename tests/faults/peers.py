@@ -61,7 +61,7 @@ class Peer(Subject):
             number += 1
             ended = [process.returncode for process in self.running if process.poll() is not None]
             if ended or time.monotonic() > end:
-                raise RuntimeError(f"does not start (exit status {ended}): {self.log[-300:]}" if ended else "gives no answer after its start")
+                raise RuntimeError(f"does not start: exit status {ended}: {self.log[-300:]}" if ended else "no answer after its start")
 
     def _answers(self, name):
         octets = clients.exchange(clients.raw_query(name), self.port, timeout=0.5)
@@ -97,6 +97,7 @@ class Unbound(Peer):
   do-ip6: no
   num-threads: 2
   so-reuseport: yes
+  so-rcvbuf: 4m
   module-config: "iterator"
   tls-cert-bundle: "{self.certificates.ca_file}"
   outgoing-num-tcp: 100
@@ -127,11 +128,13 @@ class Dnsdist(Peer):
         servers = "".join(
             f'newServer({{address="{host.address}", name="{host.name}", order={host.number}, tls="openssl", subjectName="{SERVER_NAME}", '
             f'validateCertificates=true, caStore="{self.certificates.ca_file}", maxInFlight=1000, checkInterval=1, checkTimeout=1000, '
-            f'maxCheckFailures=1, rise=1, checkName="check.example.", tcpConnectTimeout=2, tcpSendTimeout=2, tcpRecvTimeout=3, retries=5}})\n'
+            f'maxCheckFailures=1, rise=1, checkName="check.example.", tcpConnectTimeout=2, tcpSendTimeout=2, tcpRecvTimeout=3, '
+            f'retries=5}})\n'
             for host in self.hosts)
         return f"""setLocal("{self.address}", {{reusePort=true}})
 addLocal("{self.address}", {{reusePort=true}})
 setACL({{"127.0.0.0/8"}})
+setUDPSocketBufferSizes(4194304, 4194304)
 setServerPolicy(firstAvailable)
 setSecurityPollSuffix("")
 {servers}"""
