@@ -285,6 +285,10 @@ class Lab:
         time.sleep(seconds or self.pick(5, 1.5))
         return load
 
+    def upstreams_late(self):
+        """Seconds by which a running upstream was woken late, at most: what the machine did to it."""
+        return max((host.stats().get("late-us", 0) / 1e6 for host in self.hosts if host.process), default=0)
+
     def handshakes(self):
         return sum(host.stats()["handshakes"] for host in self.hosts if host.process)
 

@@ -109,6 +109,7 @@ class Result:
     answers: Answers
     figures: dict = field(default_factory=dict)
     goals: list = field(default_factory=list)
+    upstreams_late: float = 0.0   # seconds by which an upstream was woken late, at most
 
     def goal(self, text, reached):
         self.goals.append((text, bool(reached)))
@@ -124,11 +125,12 @@ class Result:
     def reached(self):
         return all(reached for _, reached in self.goals)
 
-    def measured(self):
-        """The figures in words."""
+    def measured(self, lateness=False):
+        """The figures in words; with how late the lab itself was, if wanted."""
         answers = self.answers
         parts = [f"{answers.lost} of {len(answers)} lost", f"{answers.silent} silent", f"p99 {ms(answers.p99)}", f"max {ms(answers.max)}"]
-        return ", ".join(parts + [f"{name} {value}" for name, value in self.figures.items()])
+        parts += [f"{name} {value}" for name, value in self.figures.items()]
+        return ", ".join(parts) + (f" (lab woken up to {ms(max(answers.late, self.upstreams_late))} late)" if lateness else "")
 
     def verdict(self):
         missed = [text for text, reached in self.goals if not reached]
@@ -138,7 +140,7 @@ class Result:
 def console_lines(scenario, result):
     answers = result.answers
     yield (f"  sent {len(answers)}  lost {answers.lost}  silent {answers.silent}  p99 {ms(answers.p99)}  max {ms(answers.max)}"
-           f"  (load generator at most {ms(answers.late)} late)")
+           f"  (woken late at most: clients {ms(answers.late)}, upstreams {ms(result.upstreams_late)})")
     for name, value in result.figures.items():
         yield f"  {name}: {value}"
     yield f"  goal: {scenario.goal}  {result.verdict()}"
