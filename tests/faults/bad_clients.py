@@ -2,13 +2,12 @@
 """TCP clients that do harm, many in one process: `bad_clients.py IP:PORT KIND COUNT`, where KIND is
 
   slow   sends one octet of a query a second, and so never finishes one before the next
-  deaf   asks for eight answers of 53 KB, more than the buffers of both sides hold, and never reads
+  deaf   asks every second for an answer of 53 KB, eight in all, more than the buffers of both sides hold, and never reads
   idle   connects and says nothing
 
 Each is made again after it was closed: at once when it had been open for a second, else a second later; a deaf one ten seconds
-later. They are made at 500 a second (the deaf at 50, or what they ask for would be a
-flood), so that the queue of connections does not overflow. A line "made N closed N octets N
-refused N" is printed when all have been made, and one whenever a line is read; the end of standard input ends it.
+later. They are made at 500 a second (the deaf at 100), so that the queue of connections does not overflow. A line "made N closed N
+octets N refused N open N" is printed when all have been made, and one whenever a line is read; the end of standard input ends it.
 """
 import ctypes
 import errno
@@ -25,7 +24,7 @@ SLOW_OCTET = b"\x01"   # two of them announce 257 more: at an octet a second no 
 ANSWERS_WANTED = 8
 SMALLEST_BUFFER = 2304
 SEGMENT = 1220   # as over Ethernet; for a client on loopback the kernel would buffer megabytes
-MADE_A_SECOND = {"slow": 500, "deaf": 50, "idle": 500}
+MADE_A_SECOND = {"slow": 500, "deaf": 100, "idle": 500}
 PR_SET_TIMERSLACK = 29
 
 
@@ -34,8 +33,8 @@ def query(name, rrtype):
     return struct.pack("!H", len(message)) + message
 
 
-def large_query(number, turn):
-    label = f"deaf-{number}-{turn}".encode()
+def large_query(number):
+    label = f"deaf-{number}".encode()
     return query(bytes([len(label)]) + label + b"\x07example\0", 16)
 
 
@@ -46,7 +45,7 @@ class BadClients:
         host, _, port = address.rpartition(":")
         self.server, self.kind, self.count = (host, int(port)), kind, count
         self.epoll, self.open, self.due, self.made_at = select.epoll(), {}, [], {}
-        self.made = self.closed = self.octets = self.refused = self.turn = 0
+        self.made = self.closed = self.octets = self.refused = self.questions = 0
         now = time.monotonic()
         for number in range(count):
             heapq.heappush(self.due, (now + number / MADE_A_SECOND[kind], number, None))
@@ -66,14 +65,18 @@ class BadClients:
     def connected(self, client, number, now):
         self.made += 1
         self.epoll.modify(client.fileno(), select.EPOLLRDHUP)
-        if self.kind == "slow":
+        if self.kind != "idle":
             heapq.heappush(self.due, (now, number, client))
-        elif self.kind == "deaf":
-            self.turn += 1
-            self.send(client, b"".join(large_query(number, f"{self.turn}-{i}") for i in range(ANSWERS_WANTED)))
+
+    def harm(self, client, number, moment, now):
+        """What a connected client does each second. It may have been closed meanwhile; an error shows as an event, too."""
+        if client.fileno() < 0 or (self.kind == "deaf" and now - self.made_at[number] >= ANSWERS_WANTED):
+            return
+        self.questions += 1
+        if self.send(client, SLOW_OCTET if self.kind == "slow" else large_query(self.questions)):
+            heapq.heappush(self.due, (moment + 1, number, client))
 
     def send(self, client, octets):
-        """Whether it could; an error shows as an event, too."""
         try:
             self.octets += client.send(octets)
             return True
@@ -94,8 +97,8 @@ class BadClients:
             moment, number, client = heapq.heappop(self.due)
             if client is None:
                 self.make(number, now)
-            elif client.fileno() >= 0 and self.send(client, SLOW_OCTET):
-                heapq.heappush(self.due, (moment + 1, number, client))
+            else:
+                self.harm(client, number, moment, now)
 
     def report(self):
         print(f"made {self.made} closed {self.closed} octets {self.octets} refused {self.refused} open {len(self.open)}", flush=True)
