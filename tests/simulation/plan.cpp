@@ -18,7 +18,7 @@ constexpr std::string_view kFaultWords[] = {
 /// Draws what a plan is made of.
 class Planner {
  public:
-  explicit Planner(std::uint32_t seed) : random_(seed) {}
+  explicit Planner(std::uint32_t seed);
 
   [[nodiscard]] bool chance(unsigned percent) { return random_.below(100) < percent; }
   [[nodiscard]] std::uint32_t between(std::uint32_t least, std::uint32_t most) {
@@ -40,7 +40,16 @@ class Planner {
 
  private:
   Random random_;
+  std::vector<Fault> faults_;
 };
+
+/// Each world has a few kinds of faults, so that some meet often which seldom would among all ("Swarm Testing", ISSTA
+/// 2012).
+Planner::Planner(std::uint32_t seed) : random_(seed) {
+  for (std::uint32_t kinds = between(1, 8); kinds > 0; --kinds) {
+    faults_.push_back(static_cast<Fault>(random_.below(static_cast<std::uint32_t>(Fault::count_))));
+  }
+}
 
 Config Planner::config() {
   Config config;
@@ -75,7 +84,7 @@ HostPlan Planner::host() {
 }
 
 Phase Planner::phase(TimePoint end) {
-  const auto fault = static_cast<Fault>(random_.below(static_cast<std::uint32_t>(Fault::count_)));
+  const Fault fault = faults_[random_.below(static_cast<std::uint32_t>(faults_.size()))];
   const TimePoint from = kBirth + time(Duration{}, end - kBirth - milliseconds(200));
   if (fault >= Fault::connections_die) return {fault, from, from};
   const Duration length = chance(40) ? time(milliseconds(20), seconds(1)) : time(seconds(1), seconds(15));
@@ -142,10 +151,16 @@ Plan::Plan(std::uint32_t seed) {
     std::vector<HostPlan>& addresses = hosts.emplace_back();
     for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
       HostPlan& host = addresses.emplace_back(planner.host());
-      if (quiet || planner.chance(30)) continue;
-      const std::uint32_t count = planner.between(1, 5);
+      if (quiet || planner.chance(50)) continue;
+      const std::uint32_t count = planner.between(1, 3);
       for (std::uint32_t k = 0; k < count; ++k) host.phases.push_back(planner.phase(end));
     }
+  }
+  // Whole upstreams fail, too.
+  for (std::uint32_t left = quiet ? 0 : planner.between(0, 4); left > 0; --left) {
+    const Phase phase = planner.phase(end);
+    std::vector<HostPlan>& hit = hosts[planner.between(0, static_cast<std::uint32_t>(hosts.size()) - 1)];
+    for (HostPlan& host : hit) host.phases.push_back(phase);
   }
   traffic = planner.traffic(end);
   const auto some_time = [&] { return kBirth + planner.time(Duration{}, end - kBirth); };

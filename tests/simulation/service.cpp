@@ -25,7 +25,7 @@ bool is_well(const HostPlan& host, TimePoint from, TimePoint until) {
          std::ranges::none_of(host.phases, [&](const Phase& phase) { return overlaps(phase, from, until); });
 }
 
-/// Faults that nobody takes for an upstream: no query gets through.
+/// Faults that show themselves: no query gets through, or it gets an error.
 bool is_clean(Fault fault) {
   switch (fault) {
     case Fault::blackhole:
@@ -39,6 +39,9 @@ bool is_clean(Fault fault) {
     case Fault::restart:
     case Fault::reset_all:
     case Fault::close_all:
+    case Fault::servfail:
+    case Fault::refused:
+    case Fault::bare_errors:
       return true;
     default:
       return false;
@@ -47,9 +50,9 @@ bool is_clean(Fault fault) {
 
 /// It may take queries, and lose or delay them.
 bool may_swallow(const HostPlan& host, TimePoint from, TimePoint until) {
-  return !is_sound(host) || std::ranges::any_of(host.phases, [&](const Phase& phase) {
-    return !is_clean(phase.fault) && overlaps(phase, from, until);
-  });
+  return host.loss > 0 || std::ranges::any_of(host.phases, [&](const Phase& phase) {
+           return !is_clean(phase.fault) && overlaps(phase, from, until);
+         });
 }
 
 /// Upstreams that may answer with an error: two that do so are the last word, by the RCODE policy.
@@ -66,12 +69,20 @@ bool may_err(const std::vector<HostPlan>& upstream, TimePoint from, TimePoint un
 }  // namespace
 
 std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, TimePoint asked_at, TimePoint now) {
-  if (plan.config.relay.deadline < seconds(3)) return std::nullopt;
   const auto errs = [&](const std::vector<HostPlan>& upstream) { return may_err(upstream, asked_at, now); };
   if (std::ranges::count_if(plan.hosts, errs) >= 2) return std::nullopt;
-  const auto well = [&](const HostPlan& host) { return is_well(host, asked_at - kRecovery, now); };
+  const auto swallows = [&](const HostPlan& host) { return may_swallow(host, asked_at - seconds(1), now); };
+  const bool hangs = std::ranges::any_of(
+      plan.hosts, [&](const std::vector<HostPlan>& upstream) { return std::ranges::any_of(upstream, swallows); });
+  if (plan.config.relay.deadline < (hangs ? seconds(3) : seconds(2))) return std::nullopt;
+  const auto well = [&](const HostPlan& host) {
+    const bool distrusted = std::ranges::any_of(host.phases, [&](const Phase& phase) {
+      return phase.fault == Fault::wrong_certificate && overlaps(phase, asked_at - kRecovery, now);
+    });
+    return is_well(host, asked_at - (hangs || distrusted ? kRecovery : kUrgentRecovery), now);
+  };
   const auto harmless = [&](const HostPlan& host) {
-    return promise == Promise::addresses || well(host) || !may_swallow(host, asked_at - seconds(1), now);
+    return promise == Promise::addresses || well(host) || !swallows(host);
   };
   for (std::size_t i = 0; i < plan.hosts.size(); ++i) {
     const std::vector<HostPlan>& hosts = plan.hosts[i];

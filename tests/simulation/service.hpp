@@ -11,6 +11,10 @@ namespace dotrelay::simulation {
 /// For so long an address must have been well before the question: a dial begun in bad times takes kDialTimeout to
 /// fail, and the back-off after it, with its jitter, is at most five quarters of Health::kMaxBackOff.
 inline constexpr Duration kRecovery = milliseconds(3200 + 6250 + 550);
+/// That is for when the query hangs at an upstream that has taken it and says nothing. While every other upstream shows
+/// its trouble, back-off counts for nothing and each address is dialled every Health::kUrgentInterval; but one whose
+/// certificate was wrong has its back-off in any case.
+inline constexpr Duration kUrgentRecovery = seconds(1);
 
 /// How much is promised.
 enum class Promise : std::uint8_t {
