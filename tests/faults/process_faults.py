@@ -3,6 +3,7 @@
 What the relay had read and what it answered is taken from its own counters, which it logs when it stops and which outlive workers,
 reloads and upgrades; the load generator says independently what was asked and what came back.
 """
+import contextlib
 import math
 import os
 import random
@@ -220,6 +221,18 @@ def sigterm(lab):
     return result.lost_at_most(0).goal("exit within the grace period", took <= deadline + slack)
 
 
+@contextlib.contextmanager
+def stopped(pids):
+    """SIGSTOP for all of them, and SIGCONT at the end."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
 @scenario("suspended", "SIGSTOP 90 s of all processes with flows dropped, then SIGCONT", goal="first answer <= 0.5 s")
 def suspended(lab):
     """What was sent shortly before SIGCONT waits in the sockets; what is sent after it is what counts."""
@@ -227,14 +240,12 @@ def suspended(lab):
     lab.warm_up(rate=RATE / 10).stop()
     pids = lab.forwarder.pids()
     silenced = sum(host.silence_flows() for host in lab.hosts)
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    time.sleep(lab.pick(90, 10) - 0.5)
-    with lab.load(rate=RATE / 10) as load:
+    with stopped(pids):
+        time.sleep(lab.pick(90, 10) - 0.5)
+        load = lab.load(rate=RATE / 10)
         time.sleep(0.5)
         begin = time.monotonic()
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+    with load:
         time.sleep(lab.pick(10, 4))
     queued, answers = load.stop().sent_between(end=begin), load.stop().sent_between(begin)
     first = answers.first_noerror_after(begin)
