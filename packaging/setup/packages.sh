@@ -45,6 +45,8 @@ names_elsewhere() {
     libclang-rt-dev) echo "compiler-rt compiler-rt compiler-rt" ;;
     clang-format) echo "clang-extra-tools clang-tools-extra clang" ;;
     node-yaml) echo "- - -" ;;
+    # The faults are played to those forwarders that are there.
+    dnsdist | stubby | smartdns) echo "- - -" ;;
     npm) echo "npm nodejs-npm npm" ;;
     *) echo "$1 $1 $1" ;;
   esac

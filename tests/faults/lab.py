@@ -4,7 +4,6 @@ A host is joined to the forwarder's namespace by a veth pair (10.77.N.1 here, 10
 happens in life: on the host's side of the cable, by packet filters, or by what is done to its process. README.md in this folder
 says how a scenario uses it. Everything ends with the lab; whatever it started also ends with this process (PR_SET_PDEATHSIG).
 """
-import contextlib
 import ctypes
 import os
 import re
@@ -225,7 +224,7 @@ class Lab:
 
     def __init__(self, folder, certificates, forwarder, quick=False):
         self.folder, self.certificates, self.make_forwarder, self.quick = Path(folder), certificates, forwarder, quick
-        self.hosts, self.forwarder, self.cleanup = [], None, contextlib.ExitStack()
+        self.hosts, self.forwarder = [], None
 
     @property
     def own(self):
@@ -250,12 +249,14 @@ class Lab:
         return self
 
     def __exit__(self, kind, *_):
-        if self.forwarder:
-            self.forwarder.stop(kind is None)
-            self.forwarder = None
-        for host in self.hosts:
-            host.stop()
-        self.hosts = []
+        forwarder, hosts = self.forwarder, self.hosts
+        self.forwarder, self.hosts = None, []
+        try:
+            if forwarder:
+                forwarder.stop(kind is None)
+        finally:
+            for host in hosts:
+                host.stop()
 
     @property
     def first(self):
