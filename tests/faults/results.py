@@ -162,4 +162,4 @@ def write_between_markers(path, name, text):
     _, found_end, after = rest.partition(end)
     if not found or not found_end:
         raise ValueError(f"{path} has no lines '{begin}' and '{end}'")
-    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
