@@ -23,7 +23,7 @@ def silent_sessions(lab):
     with lab.warm_up() as load:
         silenced = sum(host.silence_flows() for host in lab.hosts)
         fault = time.monotonic()
-        time.sleep(lab.pick(15, 3))
+        time.sleep(lab.pick(15, 2))
     result = counted(load.stop(), fault, sessions_silenced=silenced).lost_at_most(0).max_at_most(0.100)
     return result.goal("sessions to silence", silenced > 0) if lab.own else result
 
