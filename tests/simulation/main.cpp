@@ -1,41 +1,55 @@
-// The command line of the simulation: `simulation SEEDS [FIRST] [--trace]` lives the lives of SEEDS seeds from FIRST
-// on, on all CPUs. At the first breach it tells the invariant, the virtual time and the last events, and exits with 1.
-// `--strict` promises more (service.hpp); `--self-test` shows that the checker notices what it should.
+// The command line of the simulation: `simulation SEEDS [FIRST]` lives the lives of SEEDS seeds from FIRST on, on all
+// CPUs. At the first breach it tells the invariant, the virtual time and the last events, and exits with 1.
 #include "runner.hpp"
 #include "self_test.hpp"
 
 #include <cstdlib>
-#include <cstring>
+#include <optional>
+#include <string_view>
 
-int main(int argc, char** argv) {
-  using namespace dotrelay::simulation;
-  unsigned long numbers[2] = {0, 1};
-  int given = 0;
-  if (argc == 2 && std::strcmp(argv[1], "--self-test") == 0) return run_self_test();
-  bool trace = false;
-  Promise promise = Promise::upstreams;
+namespace {
+
+using namespace dotrelay::simulation;
+
+constexpr char kUsage[] =
+    "usage: simulation SEEDS [FIRST] [--all] [--strict]\n"
+    "       simulation 1 SEED --trace [--strict]\n"
+    "       simulation --self-test\n"
+    "  --all        go on after a breach, one line for each\n"
+    "  --trace      print everything that happens in one life\n"
+    "  --strict     an upstream is well when one of its addresses is, whatever its others do\n"
+    "  --self-test  show that each breach would be noticed\n";
+
+std::optional<Options> parse(int argc, char** argv) {
+  Options options;
+  int numbers = 0;
   for (int i = 1; i < argc; ++i) {
-    char* end = nullptr;
-    const unsigned long number = std::strtoul(argv[i], &end, 10);
-    if (std::strcmp(argv[i], "--trace") == 0) {
-      trace = true;
-    } else if (std::strcmp(argv[i], "--strict") == 0) {
-      promise = Promise::addresses;
-    } else if (given < 2 && end != argv[i] && *end == '\0') {
-      numbers[given++] = number;
+    const std::string_view argument = argv[i];
+    if (argument == "--trace") {
+      options.trace = true;
+    } else if (argument == "--all") {
+      options.all = true;
+    } else if (argument == "--strict") {
+      options.promise = Promise::addresses;
     } else {
-      given = 3;
-      break;
+      char* end = nullptr;
+      const unsigned long number = std::strtoul(argv[i], &end, 10);
+      if (numbers == 2 || end == argv[i] || *end != '\0' || number > 1'000'000'000) return std::nullopt;
+      (numbers++ == 0 ? options.count : options.first) = static_cast<std::uint32_t>(number);
     }
   }
-  if (given < 1 || given > 2 || numbers[0] == 0 || (trace && numbers[0] != 1)) {
-    std::fputs(
-        "usage: simulation SEEDS [FIRST] [--strict]\n       simulation 1 SEED --trace [--strict]\n       simulation "
-        "--self-test\n",
-        stderr);
+  if (options.count == 0 || (options.trace && options.count != 1)) return std::nullopt;
+  return options;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == "--self-test") return run_self_test();
+  const std::optional<Options> options = parse(argc, argv);
+  if (!options) {
+    std::fputs(kUsage, stderr);
     return 2;
   }
-  const auto first = static_cast<std::uint32_t>(numbers[1]);
-  if (trace) return live_one(first, promise, true);
-  return live_many(first, static_cast<std::uint32_t>(numbers[0]), promise);
+  return options->trace ? live_one(*options) : live_many(*options);
 }

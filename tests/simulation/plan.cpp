@@ -77,7 +77,7 @@ HostPlan Planner::host() {
   host.jitter = chance(70) ? time(microseconds(10), milliseconds(3)) : time(milliseconds(3), milliseconds(40));
   host.handshake_work = time(microseconds(500), milliseconds(15));
   if (chance(60)) host.idle_close = chance(20) ? time(milliseconds(300), seconds(1)) : time(seconds(1), seconds(20));
-  if (chance(15)) host.close_after = between(1, 60);
+  if (chance(15)) host.close_after = between(1, 100);
   if (chance(15)) host.loss = between(1, 30) / 1000.0;
   host.coalesces = chance(40);
   return host;

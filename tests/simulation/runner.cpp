@@ -58,30 +58,32 @@ void limit_time() {
 }
 
 /// Lives it without a word; true when all was well.
-bool live_quietly(std::uint32_t seed, Promise promise, Figures& figures) {
+bool live_quietly(std::uint32_t seed, const Options& options, Figures& figures) {
   limit_time();
-  World world(seed, promise, nullptr);
+  World world(seed, options.promise, nullptr);
   world.run();
-  if (world.breach()) return false;
+  if (const auto& breach = world.breach()) {
+    if (options.all) std::printf("seed %u: %s: %s\n", seed, breach->invariant.c_str(), breach->text.c_str());
+    std::fflush(stdout);
+    return false;
+  }
   figures.add(world.figures());
   if (seed % kRepeatEvery != 0) return true;
-  World again(seed, promise, nullptr);
+  World again(seed, options.promise, nullptr);
   again.run();
   return again.transcript().hash() == world.transcript().hash();
 }
 
-void live_share(Shared& shared, Progress& progress, std::uint32_t first, std::uint32_t count, std::uint32_t begin,
-                std::uint32_t step, Promise promise) {
-  Figures figures;
-  for (std::uint32_t i = begin; i < count && i < shared.lowest_failed; i += step) {
+/// A child's seeds: each step-th from `begin` on, relative to the first. Those before the lowest that failed are all
+/// lived, so that it does not depend on the number of CPUs which one is told.
+void live_share(Shared& shared, Progress& progress, const Options& options, std::uint32_t begin, std::uint32_t step) {
+  for (std::uint32_t i = begin; i < options.count && (options.all || i < shared.lowest_failed); i += step) {
     progress.seed = i;
-    if (live_quietly(first + i, promise, figures)) continue;
+    if (live_quietly(options.first + i, options, progress.figures)) continue;
     std::uint32_t lowest = shared.lowest_failed;
     while (i < lowest && !shared.lowest_failed.compare_exchange_weak(lowest, i)) {
     }
-    break;
   }
-  progress.figures = figures;
 }
 
 unsigned cpus() {
@@ -102,19 +104,20 @@ void print_summary(std::uint32_t count, const Figures& figures) {
 
 }  // namespace
 
-int live_one(std::uint32_t seed, Promise promise, bool trace) {
+int live_one(const Options& options) {
   for (const int number : {SIGABRT, SIGSEGV, SIGPROF}) std::signal(number, on_fatal_signal);
   limit_time();
-  World world(seed, promise, trace ? stdout : nullptr);
+  const std::uint32_t seed = options.first;
+  World world(seed, options.promise, options.trace ? stdout : nullptr);
   living = &world;
   living_seed = seed;
   world.run();
   living = nullptr;
-  if (world.breach()) {
-    tell_breach(seed, world, world.breach()->invariant.c_str(), world.breach()->text.c_str());
+  if (const auto& breach = world.breach()) {
+    tell_breach(seed, world, breach->invariant.c_str(), breach->text.c_str());
     return 1;
   }
-  World again(seed, promise, nullptr);
+  World again(seed, options.promise, nullptr);
   again.run();
   if (again.transcript().hash() != world.transcript().hash()) {
     std::printf("seed %u: determinism: lived twice, it is not the same life\n", seed);
@@ -124,22 +127,22 @@ int live_one(std::uint32_t seed, Promise promise, bool trace) {
   return 0;
 }
 
-int live_many(std::uint32_t first, std::uint32_t count, Promise promise) {
+int live_many(const Options& options) {
   void* const memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 2;
   auto& shared = *new (memory) Shared{};
-  shared.lowest_failed = count;
-  const unsigned step = std::min<unsigned>(cpus(), count);
+  shared.lowest_failed = options.count;
+  const unsigned step = std::min<unsigned>(cpus(), options.count);
   std::vector<pid_t> children;
   for (unsigned i = 0; i < step; ++i) {
     const pid_t child = fork();
     if (child == 0) {
-      live_share(shared, shared.children[i], first, count, i, step, promise);
+      live_share(shared, shared.children[i], options, i, step);
       _exit(0);
     }
     children.push_back(child);
   }
-  std::uint32_t failed = count;
+  std::uint32_t failed = options.count;
   Figures figures;
   for (unsigned i = 0; i < step; ++i) {
     int status = 0;
@@ -151,12 +154,14 @@ int live_many(std::uint32_t first, std::uint32_t count, Promise promise) {
   }
   failed = std::min<std::uint32_t>(failed, shared.lowest_failed);
   munmap(memory, sizeof(Shared));
-  if (failed == count) {
-    print_summary(count, figures);
+  if (failed == options.count) {
+    print_summary(options.count, figures);
     return 0;
   }
-  if (live_one(first + failed, promise, false) == 0)
-    std::printf("seed %u: failed the first time only\n", first + failed);
+  if (options.all) return 1;
+  Options again = options;
+  again.first += failed;
+  if (live_one(again) == 0) std::printf("seed %u: failed the first time only\n", again.first);
   return 1;
 }
 

@@ -8,8 +8,16 @@
 
 namespace dotrelay::simulation {
 
-/// Both return the exit status: 0 when nothing was broken.
-int live_one(std::uint32_t seed, Promise promise, bool trace);
-int live_many(std::uint32_t first, std::uint32_t count, Promise promise);
+struct Options {
+  std::uint32_t first = 1;
+  std::uint32_t count = 0;
+  Promise promise = Promise::upstreams;
+  bool trace = false;  ///< print everything that happens
+  bool all = false;    ///< go on after a breach: one line for each
+};
+
+/// Both return the exit status: 0 when nothing was broken. live_one() lives the first seed.
+int live_one(const Options& options);
+int live_many(const Options& options);
 
 }  // namespace dotrelay::simulation

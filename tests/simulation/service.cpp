@@ -9,14 +9,17 @@ namespace {
 /// What a server says for so long after a fault may still be its result: it was delayed on the way.
 constexpr Duration kAftermath = milliseconds(300);
 
+constexpr unsigned kEnoughForAll = 40;
+
 bool overlaps(const Phase& phase, TimePoint from, TimePoint until) {
   return phase.from <= until && phase.until + kAftermath >= from;
 }
 
-/// Built to be well.
+/// Built to be well. One that closes after some queries is only when a connection's share is more than what may be
+/// under way: else nobody can promise that a query's turn comes.
 bool is_sound(const HostPlan& host) {
   return host.round_trip <= milliseconds(80) && host.jitter <= milliseconds(10) && host.loss == 0 &&
-         (host.close_after == 0 || host.close_after >= 20) &&
+         (host.close_after == 0 || host.close_after >= kEnoughForAll) &&
          (host.idle_close == Duration{} || host.idle_close >= seconds(1));
 }
 
@@ -69,6 +72,10 @@ bool may_err(const std::vector<HostPlan>& upstream, TimePoint from, TimePoint un
 }  // namespace
 
 std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, TimePoint asked_at, TimePoint now) {
+  const auto crowds = [&](const Traffic& traffic) {
+    return traffic.burst > kEnoughForAll / 2 && traffic.from <= now && traffic.until + seconds(1) >= asked_at;
+  };
+  const bool crowded = std::ranges::any_of(plan.traffic, crowds);
   const auto errs = [&](const std::vector<HostPlan>& upstream) { return may_err(upstream, asked_at, now); };
   if (std::ranges::count_if(plan.hosts, errs) >= 2) return std::nullopt;
   const auto swallows = [&](const HostPlan& host) { return may_swallow(host, asked_at - seconds(1), now); };
@@ -79,6 +86,7 @@ std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, Time
     const bool distrusted = std::ranges::any_of(host.phases, [&](const Phase& phase) {
       return phase.fault == Fault::wrong_certificate && overlaps(phase, asked_at - kRecovery, now);
     });
+    if (crowded && host.close_after != 0) return false;
     return is_well(host, asked_at - (hangs || distrusted ? kRecovery : kUrgentRecovery), now);
   };
   const auto harmless = [&](const HostPlan& host) {
