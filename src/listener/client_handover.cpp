@@ -38,6 +38,8 @@ ClientHandover::ClientHandover(Loop& loop, UniqueFd channel, TcpClients& clients
       poller_(loop, channel_.get(), *this),
       retry_(loop, [this] { flush(); }) {}
 
+ClientHandover::~ClientHandover() { clients_.forget(*this); }
+
 void ClientHandover::pass(Handle<TcpSession> client) {
   waiting_.push_back(client);
   loop_.flush_at_turn_end(*this);

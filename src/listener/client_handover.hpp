@@ -19,6 +19,10 @@ class ClientHandover final : private PollListener, private FlushTarget {
  public:
   /// `channel` leads to the successor's ClientReceiver (net/descriptor_passing). The references outlive this object.
   ClientHandover(Loop& loop, UniqueFd channel, TcpClients& clients);
+  /// Clients that are added later drain.
+  ~ClientHandover();
+  ClientHandover(const ClientHandover&) = delete;
+  ClientHandover& operator=(const ClientHandover&) = delete;
 
   /// Sends the client at the end of the turn, or when the channel has room. Without a successor at the other end all
   /// clients drain instead.

@@ -72,6 +72,12 @@ void TcpClients::hand_over(ClientHandover& successor) {
   sessions_.for_each([](Handle<TcpSession>, TcpSession& session) { session.hand_over(); });
 }
 
+void TcpClients::forget(const ClientHandover& successor) {
+  if (successor_ != &successor) return;
+  successor_ = nullptr;
+  stage_ = Stage::draining;
+}
+
 void TcpClients::pass_on(Handle<TcpSession> session) { successor_->pass(session); }
 
 Accepted TcpClients::accept(Bytes message, const IpAddress& source, Handle<TcpSession> session, TimePoint now) {

@@ -35,6 +35,8 @@ class TcpClients final : public ReplyChannel {
 
   /// Reads no more; every client goes to `successor` when it is owed nothing, and so do those who are added later.
   void hand_over(ClientHandover& successor);
+  /// Before the successor goes: nobody is passed to it any more.
+  void forget(const ClientHandover& successor);
 
   [[nodiscard]] bool empty() const { return sessions_.empty(); }
 

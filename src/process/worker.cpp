@@ -162,9 +162,9 @@ class Worker final : private PollListener {
   /// The listeners have taken their last clients.
   void finish_clients() {
     begin_drain();
+    tcp_clients_.drain();  // first: those whom the receivers add must not be passed on any more
     handover_.reset();
     for (ClientReceiver& receiver : receivers_) receiver.receive_all();
-    tcp_clients_.drain();
   }
 
   void begin_drain() {

@@ -188,5 +188,26 @@ TEST_CASE("a successor that itself drains answers those who have asked") {
   CHECK(handover.after.clients.empty());
 }
 
+TEST_CASE("a client that arrives when the way to the next worker has gone already drains") {
+  Handover first;
+  const UniqueFd asking = first.before.connect();
+  const UniqueFd idle = first.before.connect();
+  auto [way, successor] = *make_channel();
+  std::optional<ClientHandover> second(std::in_place, first.after.loop, std::move(way), first.after.clients);
+  first.after.clients.hand_over(*second);
+  first.begin();
+  send_all(asking, framed_query(1));
+  first.before.turn();
+  second.reset();
+  first.receiver->receive_all();
+  first.turn();
+  CHECK(ended(idle));
+  first.after.upstream_ready();
+  first.after.upstream_answers(0);
+  first.turn();
+  CHECK(ids(receive(asking)) == std::vector<unsigned>{1});
+  CHECK(first.after.clients.empty());
+}
+
 }  // namespace
 }  // namespace dotrelay::test
