@@ -144,7 +144,7 @@ Plan::Plan(std::uint32_t seed) {
   Planner planner(seed);
   config = planner.config();
   workers = planner.one_of<std::size_t>({1, 1, 2, 3});
-  end = kBirth + (planner.chance(70) ? planner.time(seconds(5), seconds(20)) : planner.time(seconds(20), seconds(50)));
+  end = kBirth + (planner.chance(70) ? planner.time(seconds(4), seconds(16)) : planner.time(seconds(16), seconds(45)));
   timers_first = planner.chance(50);
   const bool quiet = planner.chance(10);
   for (const UpstreamConfig& upstream : config.upstreams) {

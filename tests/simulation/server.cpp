@@ -116,23 +116,27 @@ void Servers::answer(Line& line, std::size_t query) {
 bool Servers::misbehave(Line& line, std::size_t query) {
   const TimePoint now = timeline_.now();
   const Octets& octets = line.queries[query];
-  const auto wrong = [&](Fault fault, Octets frame) {
+  const auto wrong = [&](Fault fault, auto make) {
     if (!line.host->has(fault, now) || random_.below(2) == 0) return false;
     transcript_.add(now, Happening::misbehaves, line.worker, line.number, query, static_cast<unsigned>(fault));
-    network_.deliver(line, std::move(frame));
+    network_.deliver(line, make());
     return true;
   };
-  Octets garbage(1 + random_.below(40));
-  for (std::uint8_t& octet : garbage) octet = static_cast<std::uint8_t>(random_.below(256));
+  const auto garbage = [&] {
+    Octets frame(1 + random_.below(40));
+    for (std::uint8_t& octet : frame) octet = static_cast<std::uint8_t>(random_.below(256));
+    return frame;
+  };
   if (wrong(Fault::garbage, garbage)) return true;
-  wrong(Fault::empty_frames, {});
-  const std::size_t earlier = random_.below(static_cast<std::uint32_t>(query) + 1);
-  wrong(Fault::stale_answers, write_true_answer(line.queries[earlier]));
-  wrong(Fault::duplicates, write_true_answer(octets));
-  Octets mismatch = write_true_answer(octets);
-  // Another question under this ID, or this question under another.
-  ++mismatch[random_.below(2) == 0 ? 14 : 1];
-  return wrong(Fault::mismatches, mismatch);
+  wrong(Fault::empty_frames, [] { return Octets{}; });
+  wrong(Fault::stale_answers,
+        [&] { return write_true_answer(line.queries[random_.below(static_cast<std::uint32_t>(query) + 1)]); });
+  wrong(Fault::duplicates, [&] { return write_true_answer(octets); });
+  return wrong(Fault::mismatches, [&] {
+    Octets frame = write_true_answer(octets);
+    ++frame[random_.below(2) == 0 ? 14 : 1];  // another question under this ID, or this one under another
+    return frame;
+  });
 }
 
 void Servers::send(Line& line, std::size_t query, Octets frame, unsigned rcode) {

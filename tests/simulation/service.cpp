@@ -53,7 +53,8 @@ bool is_clean(Fault fault) {
 
 /// It may take queries, and lose or delay them.
 bool may_swallow(const HostPlan& host, TimePoint from, TimePoint until) {
-  return host.loss > 0 || std::ranges::any_of(host.phases, [&](const Phase& phase) {
+  const bool shares_little = host.close_after != 0 && host.close_after < kEnoughForAll;
+  return host.loss > 0 || shares_little || std::ranges::any_of(host.phases, [&](const Phase& phase) {
            return !is_clean(phase.fault) && overlaps(phase, from, until);
          });
 }

@@ -90,6 +90,7 @@ Octets write_query(std::uint16_t id, Question question, const QueryStyle& style,
 Octets write_answer(Bytes query, unsigned rcode, std::optional<unsigned> explanation) {
   const std::size_t end = question_end(query);
   Octets octets(query.begin(), query.begin() + static_cast<std::ptrdiff_t>(end));
+  octets.reserve(end + 40);
   const std::optional<Read> read = read_message(query);
   octets[2] = 0x81;
   octets[3] = static_cast<std::uint8_t>(0x80 | rcode);
