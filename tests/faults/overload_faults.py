@@ -17,10 +17,12 @@ WELL_BEHAVED = {"rate": 200, "udp": 64, "tcp": 16, "tcp_share": 0.5}
 
 
 class BadClients:
-    """A process with many of them (bad_clients.py). It runs at low priority: in life those are other machines."""
+    """A process with many of them (bad_clients.py). It runs at low priority, not at the lab's: in life those are other
+    machines."""
 
     def __init__(self, lab, kind, count):
-        self.process = subprocess.Popen(["nice", "-n", "20", sys.executable, "-B", PROGRAM, lab.forwarder.address, kind, str(count)],
+        self.process = subprocess.Popen(["chrt", "--other", "0", "nice", "-n", "20", sys.executable, "-B", PROGRAM, lab.forwarder.address,
+                                         kind, str(count)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
         self.kind, self.count = kind, count
 
