@@ -26,12 +26,12 @@ import process_faults  # noqa: E402, F401
 import overload_faults  # noqa: E402, F401
 import peers  # noqa: E402
 import results  # noqa: E402
-from lab import Certificates, Lab, die_with_parent  # noqa: E402
+from lab import Certificates, Lab  # noqa: E402
+from processes import come_first, die_with_parent  # noqa: E402
 from scenarios import REGISTER  # noqa: E402
 from subjects import Dotrelay  # noqa: E402
 
 INSIDE = "DOTRELAY_FAULTS_INSIDE"
-NICENESS = -10
 DOCUMENT = PROJECT / "docs/reliability.md"
 
 
@@ -69,14 +69,6 @@ def contain():
 
 def interrupted(*_):
     raise KeyboardInterrupt
-
-
-def come_first():
-    """The lab's processes, relay, upstreams and clients alike, run before other work of the machine, which is not what is measured."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except OSError:
-        os.nice(NICENESS)
 
 
 def play(scenario, forwarder, options, certificates, folder):

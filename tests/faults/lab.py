@@ -17,33 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.certificates import SERVER_NAME, Authority  # noqa: E402
 from support.namespaces import CLONE_NEWNET  # noqa: E402
-from support.relay import PROJECT, binary  # noqa: E402
 
+from processes import LIBC, die_with_parent, measure, program, run  # noqa: E402
 from results import Answers  # noqa: E402
 
 PORT = 853
-LIBC = ctypes.CDLL(None, use_errno=True)
-PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent():
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def program(name):
-    """One of the two compiled programs: of the build that the relay is from, else of build/faults or build/test."""
-    folders = [binary().parents[1], PROJECT / "build/faults", PROJECT / "build/test"]
-    for folder in folders:
-        if (folder / "tests/faults" / name).is_file():
-            return folder / "tests/faults" / name
-    raise FileNotFoundError(f"{name} is not built; ./dev faults does it")
-
-
-def run(*command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
-    return done.stdout
 
 
 class Certificates:
@@ -93,7 +71,7 @@ class Host:
         self.process = subprocess.Popen(
             [*self.prefix(), program("faults-upstream"), self.ip, str(PORT), self.certificates.good.chain_file,
              self.certificates.good.key_file, str(self.delay_ms), str(self.idle_ms)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=measure)
         line = self.process.stdout.readline()
         assert line == "ready\n", f"{self.name} does not start: {line}"
         return self
@@ -192,7 +170,7 @@ class Load:
         command += ["--tcp-share", tcp_share] if tcp_share is not None else []
         command += ["--seconds", seconds] if seconds else []
         command += ["--short-lived", 1] if short_lived else []
-        self.process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+        self.process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True, preexec_fn=measure)
         self.started = int(self.process.stdout.readline().split()[1]) / 1e9
         self.answers = None
 
@@ -292,6 +270,3 @@ class Lab:
 
     def handshakes(self):
         return sum(host.stats()["handshakes"] for host in self.hosts if host.process)
-
-
-__all__ = ["Certificates", "Host", "Lab", "Load", "SERVER_NAME", "die_with_parent", "program", "run"]

@@ -9,7 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from lab import SERVER_NAME, die_with_parent
+from lab import SERVER_NAME
+from processes import die_with_parent
 from results import Result, markdown_table
 from subjects import Subject
 from support import clients
