@@ -159,10 +159,11 @@ int take_socket_error(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
-bool route_has_changed(int fd) {
+bool route_has_changed(int fd, const Endpoint& peer_endpoint) {
+  // Of a connection that is being made the kernel tells the source that it has chosen, but not yet the peer.
+  const SocketAddress peer = to_socket_address(peer_endpoint);
   SocketAddress own;
-  SocketAddress peer;
-  if (getsockname(fd, own.raw(), &own.size) != 0 || getpeername(fd, peer.raw(), &peer.size) != 0) return true;
+  if (getsockname(fd, own.raw(), &own.size) != 0) return true;
   // Connecting a UDP socket asks the routing table and sends nothing.
   const UniqueFd probe(socket(peer.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   SocketAddress source;

@@ -52,8 +52,9 @@ void reset_on_close(int fd);
 /// The pending error of a socket, which is cleared by asking.
 int take_socket_error(int fd);
 
-/// Whether the kernel would now send to the peer of the connected socket from another source address, or has no way to
-/// it any more. No packet leaves.
-bool route_has_changed(int fd);
+/// Whether the kernel would now connect to `peer` from another source address than that of the socket, which is
+/// connected to it or about to be, or has no way to it any more. No packet leaves. Routes that differ by protocol
+/// (`ip rule ... ipproto tcp`), or by flow with a source each, read as changed: the kernel is asked for a datagram.
+bool route_has_changed(int fd, const Endpoint& peer);
 
 }  // namespace dotrelay

@@ -26,7 +26,10 @@ bool means_no_route(int error) {
 
 DotConnection::DotConnection(const Environment& environment, ConnectionHandle handle, const Endpoint& endpoint,
                              const TlsClientContext& tls)
-    : environment_(environment), handle_(handle), session_(tls, environment.tickets.take(std::time(nullptr))) {
+    : environment_(environment),
+      handle_(handle),
+      endpoint_(endpoint),
+      session_(tls, environment.tickets.take(std::time(nullptr))) {
   int error = 0;
   UniqueFd fd = begin_connect(endpoint, error);
   if (!fd) {
@@ -73,7 +76,9 @@ PathState DotConnection::path(TimePoint now) {
   return {verdict.silent, verdict.look_again};
 }
 
-bool DotConnection::route_has_changed() const { return !stream_ || dotrelay::route_has_changed(stream_->fd()); }
+bool DotConnection::route_has_changed() const {
+  return !stream_ || dotrelay::route_has_changed(stream_->fd(), endpoint_);
+}
 
 void DotConnection::on_poll(bool readable, bool writable) noexcept {
   if (state_ == State::closed) return;

@@ -55,6 +55,7 @@ class DotConnection final : public Connection, private PollListener, private Flu
 
   Environment environment_;
   ConnectionHandle handle_;
+  Endpoint endpoint_;
   std::optional<TcpStream> stream_;
   TlsSession session_;
   State state_ = State::connecting;

@@ -142,7 +142,7 @@ TEST_CASE("connections: nobody yet, accepted with the peer's address, refused") 
   const AcceptResult accepted = accept_connection(server.get());
   REQUIRE(accepted.status == AcceptResult::Status::accepted);
   CHECK(accepted.peer == bound_to(client));
-  CHECK_FALSE(route_has_changed(client.get()));
+  CHECK_FALSE(route_has_changed(client.get(), bound_to(server)));
 }
 
 TEST_CASE("a connection from an address that the kernel would not choose now") {
@@ -150,8 +150,19 @@ TEST_CASE("a connection from an address that the kernel would not choose now") {
   const UniqueFd client = listener(loopback("127.0.0.2"), Protocol::udp);
   const SocketAddress target = to_socket_address(bound_to(server));
   REQUIRE(connect(client.get(), target.raw(), target.size) == 0);
-  CHECK(route_has_changed(client.get()));
-  CHECK(route_has_changed(server.get()));  // not connected at all
+  CHECK(route_has_changed(client.get(), bound_to(server)));
+  CHECK(route_has_changed(-1, bound_to(server)));
+}
+
+TEST_CASE("a connection that nobody answers yet goes the way that it would go now") {
+  const UniqueFd server = listener(loopback(), Protocol::tcp);
+  REQUIRE(listen(server.get(), 0) == 0);  // room for one; the kernel drops what the others say
+  std::vector<UniqueFd> clients;
+  int error = 0;
+  for (int i = 0; i < 4; ++i) clients.push_back(begin_connect(bound_to(server), error));
+  pollfd waiting{clients.back().get(), POLLOUT, 0};
+  REQUIRE(poll(&waiting, 1, 20) == 0);
+  CHECK_FALSE(route_has_changed(clients.back().get(), bound_to(server)));
 }
 
 TEST_CASE("a connection to a port that nobody serves") {
