@@ -54,6 +54,8 @@ class Checker {
   void disturbed(TimePoint now) { last_disturbance_ = now; }
   /// An upstream has answered the question so.
   void error_sent(Question question, unsigned rcode) { errors_sent_[key_of(question)] |= 1U << rcode; }
+  /// An upstream has answered some ID so, without a question: with IDs in use again that may be any query's.
+  void bare_error_sent(unsigned rcode) { bare_errors_sent_ |= 1U << rcode; }
 
   // What the loop sees.
   void wakes(std::size_t worker, TimePoint now);
@@ -95,6 +97,7 @@ class Checker {
   const Promise promise_;
   std::vector<Worker> workers_;
   std::map<std::uint64_t, unsigned> errors_sent_;
+  unsigned bare_errors_sent_ = 0;
   std::size_t connections_ = 0;
   std::uint64_t promised_ = 0;
   TimePoint last_disturbance_ = kBirth - std::chrono::hours(1);

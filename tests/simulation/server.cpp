@@ -103,6 +103,7 @@ void Servers::answer(Line& line, std::size_t query) {
   const Octets& octets = line.queries[query];
   if (host.has(Fault::bare_errors, now)) {
     const unsigned rcode = random_.below(2) == 0 ? 1 : 4;
+    checker_.bare_error_sent(rcode);
     return send(line, query, write_bare_error(octets, rcode), rcode);
   }
   if (host.has(Fault::servfail, now)) return send(line, query, write_answer(octets, 2), 2);

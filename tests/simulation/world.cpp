@@ -98,15 +98,21 @@ World::Worker* World::next_to_wake() {
   return next;
 }
 
-/// A connection has news for its worker, which hears of it in this turn of its loop, or when it is awake.
+/// At `when`, or when the worker's process is awake.
+void World::when_awake(Worker& worker, TimePoint when, Timeline::Action action) {
+  timeline_.at(std::max(when, worker.awake_at), [this, &worker, action = std::move(action)] {
+    timeline_.now() < worker.awake_at ? when_awake(worker, worker.awake_at, action) : action();
+  });
+}
+
+/// A connection has news for its worker, which hears of it in this turn of its loop.
 void World::notify(Line& line) {
-  timeline_.at(std::max(timeline_.now(), workers_[line.worker].awake_at), [this, &line] { tell(line); });
+  when_awake(workers_[line.worker], timeline_.now(), [this, &line] { tell(line); });
 }
 
 void World::tell(Line& line) {
   Worker& worker = workers_[line.worker];
   const TimePoint now = timeline_.now();
-  if (now < worker.awake_at) return notify(line);
   line.notifying = false;
   if (line.gone) return;
   line.visible_state = line.state;
@@ -135,8 +141,7 @@ void World::ask(std::size_t worker, unsigned names) {
   const std::uint16_t type = random_.below(3) == 0 ? 28 : 1;
   const Question question{random_.below(names) * 13 + 7, type};
   // A process that sleeps reads its queries when it wakes.
-  timeline_.at(std::max(timeline_.now(), workers_[worker].awake_at),
-               [this, worker, question] { ask_now(worker, question); });
+  when_awake(workers_[worker], timeline_.now(), [this, worker, question] { ask_now(worker, question); });
 }
 
 void World::ask_now(std::size_t number, Question question) {
@@ -184,7 +189,7 @@ void World::change_network() {
   transcript_.add(now, Happening::network_changes, 0, lines);
   for (Worker& worker : workers_) {
     // Each hears of it by its own socket, and looks only then at its connections.
-    timeline_.at(std::max(now + milliseconds(random_.below(60)), worker.awake_at), [this, &worker] {
+    when_awake(worker, now + milliseconds(random_.below(60)), [this, &worker] {
       checker_.disturbed(timeline_.now());
       turn(worker, [&](Forwarder& forwarder) { forwarder.on_network_change(timeline_.now()); });
     });
@@ -204,7 +209,7 @@ void World::suspend() {
     }
   });
   for (Worker& worker : workers_) {
-    timeline_.at(std::max(now + milliseconds(random_.below(1000)), worker.awake_at), [this, &worker] {
+    when_awake(worker, now + milliseconds(random_.below(1000)), [this, &worker] {
       checker_.disturbed(timeline_.now());
       turn(worker, [&](Forwarder& forwarder) { forwarder.on_sleep(timeline_.now()); });
     });

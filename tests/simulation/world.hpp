@@ -70,6 +70,7 @@ class World final : private ReplyChannel {
   };
 
   void deliver(ClientKey client, Bytes answer) noexcept override;
+  void when_awake(Worker& worker, TimePoint when, Timeline::Action action);
   void notify(Line& line);
   void tell(Line& line);
   void ask_for_a_while(const Traffic& traffic);
