@@ -12,11 +12,20 @@ std::optional<TcpFacts> ask_tcp(int fd) {
   tcp_info info{};
   socklen_t size = sizeof info;
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
-  if (size < offsetof(tcp_info, tcpi_notsent_bytes) + sizeof info.tcpi_notsent_bytes) return std::nullopt;  // Linux 4.6
+  return read_tcp_info({reinterpret_cast<const std::uint8_t*>(&info), size});
+}
+
+std::optional<TcpFacts> read_tcp_info(Bytes octets) {
+  tcp_info info{};
+  const std::size_t size = std::min(octets.size(), sizeof info);
+  std::copy_n(octets.begin(), size, reinterpret_cast<std::uint8_t*>(&info));
+  if (size < offsetof(tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked) return std::nullopt;
+  const bool measured = info.tcpi_rtt != 0;
   return TcpFacts{.octets_acknowledged = info.tcpi_bytes_acked,
                   .segments_in_flight = info.tcpi_unacked,
                   .octets_unsent = info.tcpi_notsent_bytes,
-                  .round_trip = std::chrono::microseconds(info.tcpi_rtt != 0 ? info.tcpi_rtt : info.tcpi_rto),
+                  .round_trip = std::chrono::microseconds(measured ? info.tcpi_rtt : info.tcpi_rto),
+                  .variation = std::chrono::microseconds(measured ? info.tcpi_rttvar : 0),
                   .since_acknowledgement = std::chrono::milliseconds(info.tcpi_last_ack_recv)};
 }
 
@@ -52,7 +61,8 @@ UnacknowledgedWrites::Verdict UnacknowledgedWrites::judge(const TcpFacts& facts,
   count_ = static_cast<std::size_t>(end - oldest);
   if (count_ == 0) return {};
 
-  const Duration limit = facts.round_trip + kSlack;
+  const Duration jitter = 4 * facts.variation - kDelayedAcknowledgement;
+  const Duration limit = facts.round_trip + std::clamp(jitter, kLeastSlack, kMostSlack);
   // The octets that wait may be the last of their run: counting from there accuses nobody too early.
   const Duration silence = std::min<Duration>(now - runs_[0].last, facts.since_acknowledgement);
   // Nothing in flight: the peer has closed its window, which is slow, but it has acknowledged all that it took.

@@ -4,6 +4,7 @@
 // writes are kept here.
 #pragma once
 
+#include "base/bytes.hpp"
 #include "base/clock.hpp"
 
 #include <array>
@@ -17,8 +18,10 @@ namespace dotrelay {
 struct TcpFacts {
   std::uint64_t octets_acknowledged = 0;  ///< ever; the SYN may count as one
   std::uint32_t segments_in_flight = 0;
-  std::uint32_t octets_unsent = 0;  ///< written, and waiting for the peer's window or for the congestion window
-  Duration round_trip{};            ///< smoothed; the retransmission timeout while nothing has been measured
+  /// Written, and waiting for the peer's window or for the congestion window; 0 also when the kernel cannot tell.
+  std::uint32_t octets_unsent = 0;
+  Duration round_trip{};  ///< smoothed; the retransmission timeout while nothing has been measured
+  Duration variation{};   ///< the mean deviation of the round-trip time
   Duration
       since_acknowledgement{};  ///< since the peer last acknowledged anything, also what it had acknowledged before
 };
@@ -26,13 +29,24 @@ struct TcpFacts {
 /// Nothing when the kernel does not tell.
 std::optional<TcpFacts> ask_tcp(int fd);
 
+/// The facts in what getsockopt(TCP_INFO) gave. Older kernels know less: before Linux 4.1 not enough, before 4.6 not
+/// what is unsent.
+std::optional<TcpFacts> read_tcp_info(Bytes octets);
+
 /// The writes that may still be unacknowledged. Bounded: recent ones are kept to a few milliseconds, older ones to an
 /// eighth of their age.
 class UnacknowledgedWrites {
  public:
-  /// What a living path may need beyond its round-trip time: the peer's delayed acknowledgement (40 ms on Linux) and
-  /// some.
-  static constexpr Duration kSlack = std::chrono::milliseconds(60);
+  /// How long the peer may hold an acknowledgement back (Linux).
+  static constexpr Duration kDelayedAcknowledgement = std::chrono::milliseconds(40);
+  /// What a living path may need beyond its round-trip time: a delayed acknowledgement and some. On a path whose delay
+  /// varies much (LTE, Wi-Fi that saves power) it is four times the mean deviation, as TCP itself waits (RFC 6298 2),
+  /// less the delayed acknowledgement: where some acknowledgements come with an answer and others 40 ms late, the
+  /// kernel measures a mean deviation of up to 22 ms on a path that varies by nothing.
+  static constexpr Duration kLeastSlack = std::chrono::milliseconds(60);
+  /// A dead path is told in time however much it varied, and after a first round-trip time, half of which the kernel
+  /// takes for its deviation.
+  static constexpr Duration kMostSlack = std::chrono::milliseconds(250);
   /// Writes closer together are one.
   static constexpr Duration kGrain = std::chrono::milliseconds(4);
 

@@ -4,7 +4,9 @@
 #include "net/tcp_acceptor.hpp"
 
 #include <doctest/doctest.h>
+#include <linux/tcp.h>
 #include <poll.h>
+#include <utility>
 #include <vector>
 
 namespace dotrelay {
@@ -91,6 +93,17 @@ TEST_CASE("a closed window is a slow peer") {
   CHECK(path.look(5000).look_again > Duration{});
 }
 
+TEST_CASE("a path whose delay varies gets more time, up to a ceiling; delayed acknowledgements are no jitter") {
+  for (const auto& [variation, limit] : {std::pair{22, 80}, {25, 80}, {30, 100}, {50, 180}, {72, 268}, {500, 270}}) {
+    CAPTURE(variation);
+    Path path;
+    path.facts.variation = milliseconds(variation);
+    path.write(0);
+    CHECK_FALSE(path.look(limit).silent);
+    CHECK(path.look(limit + 1).silent);
+  }
+}
+
 TEST_CASE("without counts of octets, nothing in flight and nothing unsent is all acknowledged") {
   Path path;
   path.write(0);
@@ -121,6 +134,35 @@ TEST_CASE("hours of writes that nobody asked about: still exact where it matters
     }
     CHECK_FALSE(path.look(death + 75).silent);
   }
+}
+
+/// What a kernel gives that knows the fields up to and with `last`.
+#define KNOWN_UP_TO(info, last) \
+  Bytes(reinterpret_cast<const std::uint8_t*>(&(info)), offsetof(tcp_info, last) + sizeof((info).last))
+
+TEST_CASE("what kernels of different age know") {
+  tcp_info info{};
+  info.tcpi_rtt = 20'000;
+  info.tcpi_rttvar = 3'000;
+  info.tcpi_rto = 250'000;
+  info.tcpi_unacked = 2;
+  info.tcpi_bytes_acked = 1'000;
+  info.tcpi_notsent_bytes = 100;
+  CHECK_FALSE(read_tcp_info(KNOWN_UP_TO(info, tcpi_pacing_rate)));
+
+  const auto linux_4_4 = read_tcp_info(KNOWN_UP_TO(info, tcpi_segs_in));
+  REQUIRE(linux_4_4);
+  CHECK(linux_4_4->octets_acknowledged == 1'000);
+  CHECK(linux_4_4->segments_in_flight == 2);
+  CHECK(linux_4_4->octets_unsent == 0);
+  CHECK(linux_4_4->round_trip == milliseconds(20));
+  CHECK(linux_4_4->variation == milliseconds(3));
+
+  CHECK(read_tcp_info(KNOWN_UP_TO(info, tcpi_notsent_bytes))->octets_unsent == 100);
+
+  info.tcpi_rtt = 0;  // nothing has been measured
+  CHECK(read_tcp_info(KNOWN_UP_TO(info, tcpi_segs_in))->round_trip == milliseconds(250));
+  CHECK(read_tcp_info(KNOWN_UP_TO(info, tcpi_segs_in))->variation == Duration{});
 }
 
 TEST_CASE("the kernel's own account") {
