@@ -10,12 +10,25 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace dotrelay {
 namespace {
 
 Error failed(const std::string& what) { return Error{what + ": " + std::strerror(errno)}; }
+
+/// The path that was given to exec, made absolute; empty when there is none, or it names this process.
+std::string path_of_start() {
+  const auto* const given = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  std::string path = given != nullptr ? given : "";
+  if (path.starts_with("/proc/") || path.starts_with("/dev/fd/")) return {};
+  if (path.empty() || path.starts_with('/')) return path;
+  while (path.starts_with("./")) path.erase(0, 2);
+  std::array<char, PATH_MAX> folder{};
+  return getcwd(folder.data(), folder.size()) != nullptr ? std::string(folder.data()) + "/" + path : std::string();
+}
 
 std::vector<char*> pointers_to(std::vector<std::string>& arguments) {
   std::vector<char*> pointers;
@@ -27,9 +40,15 @@ std::vector<char*> pointers_to(std::vector<std::string>& arguments) {
 }  // namespace
 
 std::string own_program() {
-  std::array<char, PATH_MAX> path{};
-  const ssize_t size = readlink("/proc/self/exe", path.data(), path.size());
-  return size > 0 ? std::string(path.data(), static_cast<std::size_t>(size)) : std::string();
+  std::array<char, PATH_MAX> buffer{};
+  const ssize_t size = readlink("/proc/self/exe", buffer.data(), buffer.size());
+  const std::string resolved = size > 0 ? std::string(buffer.data(), static_cast<std::size_t>(size)) : std::string();
+  std::string started = path_of_start();
+  struct stat named {};
+  struct stat running {};
+  const bool same = !started.empty() && stat(started.c_str(), &named) == 0 && stat("/proc/self/exe", &running) == 0 &&
+                    named.st_dev == running.st_dev && named.st_ino == running.st_ino;
+  return same ? started : resolved;
 }
 
 Result<pid_t> start_check(const std::string& program, const std::string& config_file) {

@@ -11,7 +11,8 @@
 
 namespace dotrelay {
 
-/// The absolute path of the running program; empty when /proc does not tell.
+/// The absolute path from which the program was started, with its symbolic links: what they lead to later is its
+/// successor. The path of its file when it was started in another way; empty when /proc does not tell.
 std::string own_program();
 
 /// Runs "PROGRAM check --handover=VERSION --config FILE" with standard output and error on our standard error.

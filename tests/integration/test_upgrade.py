@@ -70,6 +70,26 @@ def test_ten_upgrades_under_load(make_upstream, make_relay, program):
     assert answers >= load.answered, "the count goes on through upgrades"
 
 
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_symbolic_link_that_leads_to_another_file(make_upstream, make_relay, tmp_path, monkeypatch, relative):
+    """Releases in folders of their own, and a link to the current one through which the relay is started."""
+    old, new, current = (tmp_path / name for name in ("old", "new", "current"))
+    for folder in (old, new):
+        folder.mkdir()
+        shutil.copy(binary(), folder / "dotrelay")
+    current.symlink_to(old)
+    monkeypatch.chdir(tmp_path)
+    relay = make_relay(make_upstream(), program="./current/dotrelay" if relative else current / "dotrelay")
+    for goal in (new, old):
+        following = tmp_path / "following"
+        following.symlink_to(goal)
+        following.rename(current)
+        upgrade(relay)
+        assert executable(relay.supervisor) == str(goal / "dotrelay")
+    assert relay.has_logged(f"upgrade: checking {current}/dotrelay")
+    assert_right(relay.ask("linked.example"), "linked.example")
+
+
 def test_a_program_that_fails_its_check(make_upstream, make_relay, program):
     relay = make_relay(make_upstream(), program=program)
     workers = relay.workers()
