@@ -17,10 +17,12 @@
 #include <cstdio>
 #include <list>
 #include <memory>
+#include <optional>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 namespace dotrelay {
 namespace {
@@ -53,7 +55,7 @@ class Supervisor final : private Generation::Listener {
         watch_(std::move(watch)),
         heartbeat_timer_(loop_, [this] { check_heartbeats(); }),
         watch_timer_(loop_, [this] { poll_files(); }),
-        check_limit_(loop_, [this] { kill(check_, SIGKILL); }),
+        check_limit_(loop_, [this] { give_up_check(); }),
         execute_timer_(loop_, [this] { execute(); }),
         child_(loop_, SIGCHLD, [this] { reap(); }),
         terminate_(loop_, SIGTERM, [this] { stop(); }),
@@ -142,7 +144,7 @@ class Supervisor final : private Generation::Listener {
   void reap() {
     int status = 0;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-      if (pid == check_) {
+      if (check_ && pid == check_->pid) {
         check_ended(status);
       } else if (!current_->reap(pid, status) && !(next_ && next_->reap(pid, status))) {
         for (const auto& generation : leaving_) generation->reap(pid, status);
@@ -183,7 +185,7 @@ class Supervisor final : private Generation::Listener {
 
   /// One thing after the other; what is asked for meanwhile happens once.
   void go_on() {
-    if (stopping_ || next_ || check_ != 0 || executing_) return;
+    if (stopping_ || next_ || check_ || executing_) return;
     if (upgrade_wanted_) return begin_upgrade();
     if (reload_wanted_ && leaving_.size() < kMaxLeaving) begin_reload();
   }
@@ -227,19 +229,28 @@ class Supervisor final : private Generation::Listener {
 
   void begin_upgrade() {
     upgrade_wanted_ = false;
-    const Result<pid_t> check = start_check(program_, options_.config_file);
+    Result<RunningCheck> check = start_check(program_, options_.config_file);
     if (!check) return log_.error("upgrade refused, nothing changed: " + check.error().message);
     log_.info("upgrade: checking " + program_);
-    check_ = *check;
+    check_ = std::move(*check);
     check_limit_.set(Clock::now() + kCheckLimit);
   }
 
+  void give_up_check() {
+    check_took_too_long_ = true;
+    kill(check_->pid, SIGKILL);
+  }
+
   void check_ended(int status) {
-    check_ = 0;
+    const std::optional<std::string> not_executed = why_not_executed(*std::exchange(check_, std::nullopt));
+    const bool took_too_long = std::exchange(check_took_too_long_, false);
     check_limit_.set(kNever);
     if (stopping_) return;
+    const std::string refused = "upgrade refused, nothing changed: ";
+    if (not_executed) return log_.error(refused + "cannot execute " + program_ + ": " + *not_executed);
+    if (took_too_long) return log_.error(refused + program_ + " check took more than ten seconds");
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-      return log_.error("upgrade refused, nothing changed: " + program_ + " check " + how_it_ended(status));
+      return log_.error(refused + program_ + " check " + how_it_ended(status));
     }
     executing_ = true;
     block_signals();
@@ -262,7 +273,7 @@ class Supervisor final : private Generation::Listener {
     if (stopping_) return;
     stopping_ = true;
     log_.info("stopping: answering what has been read");
-    if (check_ != 0) kill(check_, SIGKILL);
+    if (check_) kill(check_->pid, SIGKILL);
     if (next_) {
       next_->kill_all();
       leaving_.push_back(std::move(next_));
@@ -295,7 +306,8 @@ class Supervisor final : private Generation::Listener {
   bool upgrade_wanted_ = false;
   bool executing_ = false;
   bool stopping_ = false;
-  pid_t check_ = 0;  // of the program that checks before an upgrade; 0: none
+  std::optional<RunningCheck> check_;  // by the program of the next upgrade
+  bool check_took_too_long_ = false;
   int exit_status_ = 0;
 };
 

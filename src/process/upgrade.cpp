@@ -1,7 +1,7 @@
 // See upgrade.hpp.
 #include "process/upgrade.hpp"
 
-#include "net/unique_fd.hpp"
+#include "net/sockets.hpp"
 #include "process/memory_text.hpp"
 
 #include <array>
@@ -51,29 +51,41 @@ std::string own_program() {
   return same ? started : resolved;
 }
 
-Result<pid_t> start_check(const std::string& program, const std::string& config_file) {
+Result<RunningCheck> start_check(const std::string& program, const std::string& config_file) {
   std::vector<std::string> arguments = {program, "check", "--handover=" + std::to_string(Handover::kVersion),
                                         "--config", config_file};
   const std::vector<char*> pointers = pointers_to(arguments);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return failed("cannot run " + program);
+  RunningCheck check{0, UniqueFd(ends[0])};
+  const UniqueFd told(ends[1]);
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
-  const pid_t pid = fork();
-  if (pid == 0) {  // only async-signal-safe calls from here
+  check.pid = fork();
+  if (check.pid == 0) {  // only async-signal-safe calls from here
     for (const int number : {SIGTERM, SIGINT, SIGCHLD, SIGHUP, SIGUSR2}) std::signal(number, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
     dup2(STDERR_FILENO, STDOUT_FILENO);
     execv(pointers[0], pointers.data());
+    const int why = errno;
+    [[maybe_unused]] const ssize_t written = write(told.get(), &why, sizeof why);
     _exit(127);
   }
   const int error = errno;
   sigprocmask(SIG_SETMASK, &before, nullptr);
   errno = error;
-  if (pid < 0) return failed("cannot run " + program);
-  return pid;
+  if (check.pid < 0) return failed("cannot run " + program);
+  return check;
+}
+
+std::optional<std::string> why_not_executed(const RunningCheck& check) {
+  int why = 0;
+  if (read(check.failure.get(), &why, sizeof why) != sizeof why) return std::nullopt;
+  return errno_text(why);
 }
 
 Error execute_in_place(const Handover& handover, std::vector<std::string> arguments) {

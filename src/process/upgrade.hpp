@@ -3,8 +3,10 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "net/unique_fd.hpp"
 #include "process/handover.hpp"
 
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -15,8 +17,17 @@ namespace dotrelay {
 /// successor. The path of its file when it was started in another way; empty when /proc does not tell.
 std::string own_program();
 
+/// A child that checks.
+struct RunningCheck {
+  pid_t pid = 0;
+  UniqueFd failure;  ///< carries the errno of an exec that failed
+};
+
 /// Runs "PROGRAM check --handover=VERSION --config FILE" with standard output and error on our standard error.
-Result<pid_t> start_check(const std::string& program, const std::string& config_file);
+Result<RunningCheck> start_check(const std::string& program, const std::string& config_file);
+
+/// Why the program of a check that has ended could not even be executed; nothing when it was.
+std::optional<std::string> why_not_executed(const RunningCheck& check);
 
 /// From here until allow_signals(), across exec, the kernel keeps signals, so that none finds no handler. What has been
 /// caught already is still to be dispatched by the loop.
