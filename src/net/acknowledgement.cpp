@@ -21,9 +21,13 @@ std::optional<TcpFacts> read_tcp_info(Bytes octets) {
   std::copy_n(octets.begin(), size, reinterpret_cast<std::uint8_t*>(&info));
   if (size < offsetof(tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked) return std::nullopt;
   const bool measured = info.tcpi_rtt != 0;
+  // Linux 5.4. Below a segment the kernel may wait for a larger window (RFC 9293 3.8.6.2.1).
+  const bool knows_window = size >= offsetof(tcp_info, tcpi_snd_wnd) + sizeof info.tcpi_snd_wnd;
+  const std::uint32_t next_segment = std::min(info.tcpi_notsent_bytes, info.tcpi_snd_mss);
   return TcpFacts{.octets_acknowledged = info.tcpi_bytes_acked,
                   .segments_in_flight = info.tcpi_unacked,
                   .octets_unsent = info.tcpi_notsent_bytes,
+                  .window_open = knows_window && info.tcpi_snd_wnd >= next_segment,
                   .round_trip = std::chrono::microseconds(measured ? info.tcpi_rtt : info.tcpi_rto),
                   .variation = std::chrono::microseconds(measured ? info.tcpi_rttvar : 0),
                   .since_acknowledgement = std::chrono::milliseconds(info.tcpi_last_ack_recv)};
@@ -65,8 +69,9 @@ UnacknowledgedWrites::Verdict UnacknowledgedWrites::judge(const TcpFacts& facts,
   const Duration limit = facts.round_trip + std::clamp(jitter, kLeastSlack, kMostSlack);
   // The octets that wait may be the last of their run: counting from there accuses nobody too early.
   const Duration silence = std::min<Duration>(now - runs_[0].last, facts.since_acknowledgement);
-  // Nothing in flight: the peer has closed its window, which is slow, but it has acknowledged all that it took.
-  const bool silent = silence > limit && facts.segments_in_flight > 0;
+  // Nothing in flight: the peer has closed its window, which is slow, but it has acknowledged all that it took. With an
+  // open window it is this host that cannot send: it has no way there any more.
+  const bool silent = silence > limit && (facts.segments_in_flight > 0 || facts.window_open);
   return {silent, silence > limit ? limit : std::max(limit - silence, kGrain)};
 }
 

@@ -18,10 +18,10 @@ namespace dotrelay {
 struct TcpFacts {
   std::uint64_t octets_acknowledged = 0;  ///< ever; the SYN may count as one
   std::uint32_t segments_in_flight = 0;
-  /// Written, and waiting for the peer's window or for the congestion window; 0 also when the kernel cannot tell.
-  std::uint32_t octets_unsent = 0;
-  Duration round_trip{};  ///< smoothed; the retransmission timeout while nothing has been measured
-  Duration variation{};   ///< the mean deviation of the round-trip time
+  std::uint32_t octets_unsent = 0;  ///< written, and not sent yet; 0 also when the kernel cannot tell
+  bool window_open = false;  ///< the peer's window has room for a segment. False also when the kernel cannot tell
+  Duration round_trip{};     ///< smoothed; the retransmission timeout while nothing has been measured
+  Duration variation{};      ///< the mean deviation of the round-trip time
   Duration
       since_acknowledgement{};  ///< since the peer last acknowledged anything, also what it had acknowledged before
 };
@@ -30,7 +30,7 @@ struct TcpFacts {
 std::optional<TcpFacts> ask_tcp(int fd);
 
 /// The facts in what getsockopt(TCP_INFO) gave. Older kernels know less: before Linux 4.1 not enough, before 4.6 not
-/// what is unsent.
+/// what is unsent, before 5.4 not the window.
 std::optional<TcpFacts> read_tcp_info(Bytes octets);
 
 /// The writes that may still be unacknowledged. Bounded: recent ones are kept to a few milliseconds, older ones to an

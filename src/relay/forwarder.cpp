@@ -126,10 +126,10 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
     const UpstreamSet::Choice choice = query.may_be_sent()
                                            ? upstreams_.choose(query.asked, query.stale, query.fresh_since, now)
                                            : UpstreamSet::Choice{};
-    start_trials(choice.target.upstream, 0, false, now);
+    start_trials(choice.target, 0, false, now);
     switch (choice.kind) {
       case UpstreamSet::Choice::Kind::send:
-        if (send(handle, choice.connection, now)) return send_copy(handle, choice.target.upstream, now);
+        if (send(handle, choice.connection, false, now)) return send_copy(handle, choice.target, now);
         refused = true;
         break;
       case UpstreamSet::Choice::Kind::dial:
@@ -140,9 +140,9 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
         room_.push_back(handle);
         return;
       case UpstreamSet::Choice::Kind::none:
-        if (refused && query.attempts.empty() && !query.error) {
+        if (refused && query.attempts.empty()) {
           // Too much waits for the upstreams already: better an early error than another one in the queue.
-          if (!wait_for_trial(handle, now)) fail(handle, now);
+          if (!wait_for_trial(handle, now)) query.error ? finish_with_error(handle) : fail(handle, now);
           return;
         }
         if (wait_in_room(handle, now)) return;
@@ -155,11 +155,21 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
 bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
   if (!query.attempts.empty()) {
+    if (const UpstreamMask again = query.asked & mute_upstreams(query, now); again != 0 && query.may_be_sent()) {
+      query.asked &= ~again;
+      return false;
+    }
     // An upstream that becomes usable while the first is still silent is asked, too.
     if (query.asked != upstreams_.everyone()) room_.push_back(handle);
     return true;
   }
   if (query.error) {
+    // Upstreams that have not said anything may be asked again before an error is the answer.
+    const UpstreamMask unheard = query.asked & ~(UpstreamMask{1} << query.error->from.upstream);
+    if (unheard != 0 && query.may_be_sent()) {
+      query.asked &= ~unheard;
+      return false;
+    }
     if (!wait_for_trial(handle, now)) finish_with_error(handle);
     return true;
   }
@@ -175,7 +185,7 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
   }
   room_.push_back(handle);
   if (upstreams_.prompt_dials_until(query.asked, now) > now) return true;
-  start_trials(upstreams_.size(), 0, true, now);
+  start_trials({upstreams_.size(), 0}, 0, true, now);
   if (!upstreams_.worth_waiting(query.asked)) {
     fail(handle, now);
     return true;
@@ -184,22 +194,36 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
   return true;
 }
 
-/// Only an error is left for the client, but other upstreams may work again: they are tried, and the query waits for as
-/// long as a dial usually takes. False: there is nobody to wait for.
+/// The upstreams where all that the query has under way is on connections that have gone mute: other connections there
+/// may do better.
+UpstreamMask Forwarder::mute_upstreams(const Query& query, TimePoint now) {
+  UpstreamMask mute = 0;
+  UpstreamMask alive = 0;
+  for (const Attempt& attempt : query.attempts) {
+    UpstreamMask& side = upstreams_.connections().get(attempt.connection).mute(now) ? mute : alive;
+    side |= UpstreamMask{1} << attempt.upstream;
+  }
+  return mute & ~alive;
+}
+
+/// Only an error is left for the client, but other upstreams may work again: those that are due for a trial are tried,
+/// and the query waits for as long as a dial may take. False: there is nobody to wait for.
 bool Forwarder::wait_for_trial(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
   if (!query.may_be_sent()) return false;
   if (query.last_hope == TimePoint{}) {
-    if (upstreams_.prompt_dials_until(query.asked, now) == now) start_trials(upstreams_.size(), query.asked, true, now);
-    query.last_hope = upstreams_.prompt_dials_until(query.asked, now);
+    start_trials({upstreams_.size(), 0}, query.asked, false, now);
+    query.last_hope = upstreams_.hope_until(query.asked, patience_, now);
   }
-  if (now >= query.last_hope || upstreams_.prompt_dials_until(query.asked, now) == now) return false;
+  if (now >= query.last_hope || upstreams_.hope_until(query.asked, patience_, now) == now) return false;
   room_.push_back(handle);
+  checks_.remove(handle);
+  checks_.add(handle, query.last_hope, now);
   return true;
 }
 
 /// False when the connection cannot take more: the query then leaves this upstream out.
-bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, TimePoint now) {
+bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, bool trial, TimePoint now) {
   Query& query = queries_.get(handle);
   PooledConnection& pooled = upstreams_.connections().get(connection_handle);
   const std::uint8_t upstream = pooled.upstream;
@@ -220,18 +244,22 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, Tim
   counters_.add(Counter::upstream_queries);
   pooled.idle_since = now;
   pooled.look_at = std::min(pooled.look_at, now + kFirstLook);
+  if (pooled.mute_at == kNever) {
+    pooled.mute_at = now + patience_;
+    pooled.useless_at = now + 2 * config_.relay.deadline;
+  }
   query.attempts.push_back(
-      {.connection = connection_handle, .id = id, .upstream = upstream, .late = false, .sent_at = now});
+      {.connection = connection_handle, .id = id, .upstream = upstream, .late = false, .trial = trial, .sent_at = now});
   if (query.sendings++ == 0) hedge_budget_.on_query();
   upstreams_[upstream].on_query(now);
-  schedule_check(handle, now);
+  if (!trial) schedule_check(handle, now);
   if (const auto target = upstreams_.wants_more(upstream, now)) dial(*target, now);
   return true;
 }
 
-/// An upstream in trouble before the one that was asked gets a copy of the query, when a trial is due: so it is tried
+/// An address in trouble before the one that was asked gets a copy of the query, when a trial is due: so it is tried
 /// with real traffic, and no client waits for it.
-void Forwarder::send_copy(QueryHandle handle, std::size_t before, TimePoint now) {
+void Forwarder::send_copy(QueryHandle handle, AddressIndex before, TimePoint now) {
   Query& query = queries_.get(handle);
   const ConnectionHandle connection = upstreams_.trial_by_copy(before, query.asked, now);
   if (!connection) return;
@@ -242,9 +270,9 @@ void Forwarder::send_copy(QueryHandle handle, std::size_t before, TimePoint now)
   address.no_trial_until = now + config_.relay.slow;
   address.health.claim_trial(now);
   counters_.add(Counter::upstream_trials);
-  if (!send(handle, connection, now)) {
+  if (!send(handle, connection, true, now)) {
     query.asked &= ~(UpstreamMask{1} << index.upstream);
-    note_trouble(index, address.health.trouble(), address.health.cause(), now);
+    note_trouble(index, address.health.trouble(), address.health.cause(), address.health.epoch(), now);
     return;
   }
   const Attempt& attempt = query.attempts.back();
@@ -258,7 +286,7 @@ ConnectionHandle Forwarder::dial(AddressIndex target, TimePoint now) {
   return handle;
 }
 
-void Forwarder::start_trials(std::size_t before, UpstreamMask excluded, bool urgent, TimePoint now) {
+void Forwarder::start_trials(AddressIndex before, UpstreamMask excluded, bool urgent, TimePoint now) {
   for (const AddressIndex target : upstreams_.trials_due(before, excluded, urgent, now)) {
     upstreams_.address(target).health.claim_trial(now);
     dial(target, now);
@@ -267,8 +295,18 @@ void Forwarder::start_trials(std::size_t before, UpstreamMask excluded, bool urg
 
 /// Tells every query in the room to look again: a connection became ready, failed, or is slow to come.
 void Forwarder::reroute_room(TimePoint now) {
+  rerouted_at_ = now;
+  reroute_due_ = kNever;
   // Those that must go on waiting come back at the end of the room, so exactly those that are in it now are visited.
   for (std::size_t left = room_.size(); left > 0 && !room_.empty(); --left) route(room_.front(), now);
+}
+
+/// The same when a dial has failed or is slow: that can wait a little when the room is full.
+void Forwarder::reroute_room_in_time(TimePoint now) {
+  const Duration pause = room_.size() <= kSmallRoom ? Duration{} : kPausePerQuery * static_cast<int>(room_.size());
+  const TimePoint soonest = rerouted_at_ + pause;
+  if (soonest <= now) return reroute_room(now);
+  reroute_due_ = std::min(reroute_due_, soonest);
 }
 
 void Forwarder::finish(QueryHandle handle, const dns::Response& response, Bytes message) {
@@ -353,7 +391,7 @@ void Forwarder::drop(QueryHandle handle) {
 
 Bytes Forwarder::write_failure(const Query& query, const dns::Asker& asker, TimePoint now) {
   const std::string text = cause(query);
-  if (!outage_since_ && !upstreams_.any_ready()) {
+  if (!outage_since_ && !upstreams_.any_ready(now)) {
     outage_since_ = now;
     log_.error("no upstream is usable, clients get SERVFAIL: " + text);
   }

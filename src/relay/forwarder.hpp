@@ -69,6 +69,11 @@ class Forwarder final : public ConnectionEvents {
   static constexpr Duration kTick = std::chrono::seconds(1);
   static constexpr Duration kClockGap = std::chrono::milliseconds(2500);
 
+  /// A room with more queries than that is walked through only so often that it takes a small part of the time: an
+  /// outage with dials to many addresses must not cost a core. Each query costs about a microsecond.
+  static constexpr std::size_t kSmallRoom = 512;
+  static constexpr Duration kPausePerQuery = std::chrono::microseconds(10);
+
   /// `health` has an entry for each upstream address in the order of the configuration. The references outlive the
   /// forwarder.
   Forwarder(const Config& config, std::span<SharedHealth> health, Dialer& dialer, Counters& counters, Log& log,
@@ -102,20 +107,24 @@ class Forwarder final : public ConnectionEvents {
 
   // On its way.
   void route(QueryHandle handle, TimePoint now);
-  bool send(QueryHandle handle, ConnectionHandle connection, TimePoint now);
-  void send_copy(QueryHandle handle, std::size_t before, TimePoint now);
+  bool send(QueryHandle handle, ConnectionHandle connection, bool trial, TimePoint now);
+  void send_copy(QueryHandle handle, AddressIndex before, TimePoint now);
   bool wait_in_room(QueryHandle handle, TimePoint now);
   bool wait_for_trial(QueryHandle handle, TimePoint now);
+  UpstreamMask mute_upstreams(const Query& query, TimePoint now);
   void reroute_room(TimePoint now);
+  void reroute_room_in_time(TimePoint now);
   ConnectionHandle dial(AddressIndex target, TimePoint now);
-  void start_trials(std::size_t before, UpstreamMask excluded, bool urgent, TimePoint now);
+  void start_trials(AddressIndex before, UpstreamMask excluded, bool urgent, TimePoint now);
 
   // As time passes.
   void notice_time(TimePoint now);
   void expire(TimePoint now);
   void schedule_check(QueryHandle handle, TimePoint now);
   void on_check(QueryHandle handle, TimePoint now);
-  bool may_hedge(Query& query);
+  void repeat(QueryHandle handle, TimePoint now);
+  void mark_late(Query& query, TimePoint now);
+  bool may_hedge(const Query& query);
   void ask_next_too(QueryHandle handle, TimePoint now);
   void check_connections(TimePoint now);
   void check_expected(TimePoint now);
@@ -134,11 +143,11 @@ class Forwarder final : public ConnectionEvents {
   void on_server_closed_idle(ConnectionHandle handle, TimePoint now);
   void close(ConnectionHandle handle, const CloseReason& reason, TimePoint now);
   std::vector<QueryHandle> take_down(ConnectionHandle handle);
-  void retry_elsewhere(QueryHandle handle, std::size_t upstream, TimePoint now);
+  void retry_elsewhere(QueryHandle handle, std::size_t upstream, CloseKind kind, TimePoint now);
 
   // What is learned about upstreams.
-  void note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, TimePoint now);
-  void note_answer(AddressIndex target, Duration took, bool good, TimePoint now);
+  void note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, Health::Epoch epoch, TimePoint now);
+  void note_answer(const PooledConnection& from, Duration took, bool good, TimePoint now);
   void note_unanswered(AddressIndex target, TimePoint now);
   void note_contradiction(const Query& query, TimePoint now);
   void expect_answer(ConnectionHandle connection, std::uint16_t id, TimePoint sent_at, bool trial);
@@ -183,6 +192,8 @@ class Forwarder final : public ConnectionEvents {
 
   HedgeBudget hedge_budget_;
   TimePoint last_seen_{};
+  TimePoint rerouted_at_{};                ///< the latest walk through the room
+  TimePoint reroute_due_ = kNever;         ///< a walk through a full room that was put off
   bool urgent_ = false;                    ///< queries wait and nothing is usable
   std::optional<TimePoint> outage_since_;  ///< clients have been failed for want of any connection
   std::vector<std::uint8_t> answer_buffer_;

@@ -29,6 +29,7 @@ void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
   notice_time(now);
   PooledConnection* pooled = upstreams_.connections().find(handle);
   if (pooled == nullptr) return;
+  const bool was_mute = pooled->mute(now);
   if (!pooled->ready && pooled->connection->state() == Connection::State::ready) on_ready(handle, now);
   for (;;) {
     pooled = upstreams_.connections().find(handle);
@@ -42,6 +43,8 @@ void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
     close(handle, reason, now);
   } else if (pooled->pending.abandoned() >= PendingQueries::kMaxAbandoned && pooled->pending.live() == 0) {
     close(handle, {CloseKind::closed_by_peer, "too many unanswered queries"}, now);
+  } else if (was_mute && !pooled->mute(now)) {
+    reroute_room(now);
   }
 }
 
@@ -60,8 +63,13 @@ void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
     log_.info("queries are answered again; no upstream was usable for " + to_text(now - *outage_since_));
     outage_since_.reset();
   }
-  if (std::exchange(urgent_, false)) close_surplus_dials(index.upstream, now);
+  if (std::exchange(urgent_, false) || upstreams_.has_surplus_dials(index.upstream, now)) {
+    close_surplus_dials(index.upstream, now);
+  }
   close_renewed(handle, now);
+  if (const ConnectionHandle surplus = upstreams_.surplus_connection(handle, now)) {
+    close(surplus, {CloseKind::dropped, "there are enough"}, now);
+  }
   reroute_room(now);
 }
 
@@ -96,13 +104,14 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
                                                     : is_error(response->rcode()));
   if (!matches) return on_bad_frame(connection_handle, now);
 
+  pooled.mute_at = pooled.useless_at = kNever;
   const AddressIndex index = pooled.index();
   const Duration took = now - entry->sent_at;
   const bool good = response->question && is_final(*response);
   if (!entry->query) {
     counters_.add(Counter::upstream_late);
     pooled.pending.remove(id);
-    note_answer(index, took, good, now);
+    note_answer(pooled, took, good, now);
     return;
   }
   Query& query = queries_.get(entry->query);
@@ -119,7 +128,7 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
     if (!attempt.late) upstreams_[attempt.upstream].usual_time.on_answer(took);
     return true;
   });
-  note_answer(index, took, good, now);
+  note_answer(pooled, took, good, now);
   if (good) note_contradiction(query, now);
   on_answer(entry->query, *response, index, message, now);
 }
@@ -146,9 +155,10 @@ void Forwarder::on_answer(QueryHandle handle, const dns::Response& response, Add
 /// Takes a connection out and gives back the queries that it leaves unanswered; they may have attempts elsewhere.
 std::vector<QueryHandle> Forwarder::take_down(ConnectionHandle handle) {
   std::vector<QueryHandle> unanswered = upstreams_.connections().get(handle).pending.take_all();
-  for (const QueryHandle query : unanswered) {
-    std::erase_if(queries_.get(query).attempts, [&](const Attempt& attempt) { return attempt.connection == handle; });
-  }
+  std::erase_if(unanswered, [&](QueryHandle query) {
+    const auto lost = [&](const Attempt& attempt) { return attempt.connection == handle; };
+    return std::erase_if(queries_.get(query).attempts, lost) == 0;  // it was there twice
+  });
   upstreams_.remove(handle);
   return unanswered;
 }
@@ -161,6 +171,7 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
   const bool was_ready = pooled.ready;
   const bool owed = pooled.pending.live() > 0;
   const bool answered = pooled.answered;
+  const Health::Epoch epoch = pooled.epoch;
   const bool closed_by_peer = reason.kind == CloseKind::closed_by_peer;
   CloseReason told = reason;
   if (was_ready && closed_by_peer) told.text = "connection closed before the answer";
@@ -173,36 +184,38 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
   // first queries without a single answer is.
   const bool is_failure = reason.kind != CloseKind::dropped && (!was_ready || !closed_by_peer || (owed && !answered));
   const std::vector<QueryHandle> unanswered = take_down(handle);
-  if (is_failure && !was_ready && upstreams_.has_ready(index)) {
+  if (is_failure && !was_ready && upstreams_.has_ready(index, now)) {
     // The server does not want another connection beside those it serves: the address is well.
     address.no_more_until = now + Health::kMaxBackOff;
     log_.debug("upstream " + upstreams_.label(index) + ": no further connection (" + told.text + ")");
   } else if (is_failure) {
-    note_trouble(index, trouble_of(reason.kind), told.text, now);
+    note_trouble(index, trouble_of(reason.kind), told.text, epoch, now);
   } else if (log_.enabled(LogLevel::debug)) {
     log_.debug("upstream " + upstreams_.label(index) + ": closed (" + reason.text + ")");
   }
   for (const QueryHandle query : unanswered) {
     if (Query* const left = queries_.find(query)) {
       if (!answered) ++left->fruitless_sendings;
-      retry_elsewhere(query, index.upstream, now);
+      retry_elsewhere(query, index.upstream, reason.kind, now);
     }
   }
-  if (!was_ready) reroute_room(now);
+  if (!was_ready) reroute_room_in_time(now);
 }
 
 /// The connection that the query was sent on has ended without an answer.
-void Forwarder::retry_elsewhere(QueryHandle handle, std::size_t upstream, TimePoint now) {
+void Forwarder::retry_elsewhere(QueryHandle handle, std::size_t upstream, CloseKind kind, TimePoint now) {
   Query& query = queries_.get(handle);
   // A connection that had gone stale says nothing about the upstream, and other pooled ones may be as stale: the second
   // try there has a fresh one.
   const UpstreamMask bit = UpstreamMask{1} << upstream;
-  const bool answered = query.error && query.error->from.upstream == upstream;
-  query.asked = (query.stale & bit) != 0 || answered ? query.asked | bit : query.asked & ~bit;
+  const bool heard = (query.error && query.error->from.upstream == upstream) || kind == CloseKind::protocol;
+  query.asked = (query.stale & bit) != 0 || heard ? query.asked | bit : query.asked & ~bit;
   query.stale |= bit;
   query.fresh_since = now;
-  if (!query.attempts.empty()) return;
-  checks_.remove(handle);
+  const auto promising = [](const Attempt& attempt) { return !attempt.trial && !attempt.late; };
+  if (std::ranges::any_of(query.attempts, promising)) return;
+  for (const Attempt& attempt : query.attempts) query.asked |= UpstreamMask{1} << attempt.upstream;
+  if (query.attempts.empty()) checks_.remove(handle);
   route(handle, now);
 }
 

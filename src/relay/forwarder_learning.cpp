@@ -4,15 +4,15 @@
 
 namespace dotrelay {
 
-void Forwarder::note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, TimePoint now) {
+/// `epoch`: as in Health::on_trouble().
+void Forwarder::note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, Health::Epoch epoch,
+                             TimePoint now) {
   UpstreamAddress& address = upstreams_.address(target);
   if (trouble == Trouble::authentication) counters_.add(Counter::upstream_authentication_failures);
-  const bool news = address.health.on_trouble(trouble, cause, now, random_);
+  if (!address.health.on_trouble(trouble, cause, epoch, now, random_)) return;
   const std::string label = "upstream " + upstreams_.label(target) + ": ";
   if (address.health.trouble() == Trouble::silent_path) {
     log_.info(label + "its connection went silent, another is made");
-  } else if (!news) {
-    return;
   } else if (trouble == Trouble::authentication) {
     log_.error(label + cause + "; no query is sent to it until this is mended");
   } else {
@@ -21,17 +21,19 @@ void Forwarder::note_trouble(AddressIndex target, Trouble trouble, const std::st
 }
 
 /// An answer has come from there, to a query that still waited or to one that others have answered meanwhile.
-void Forwarder::note_answer(AddressIndex target, Duration took, bool good, TimePoint now) {
+void Forwarder::note_answer(const PooledConnection& from, Duration took, bool good, TimePoint now) {
+  const AddressIndex target = from.index();
   UpstreamAddress& address = upstreams_.address(target);
   const bool in_time = took < config_.relay.slow;
   if (in_time) address.late.add(false);
   if (good) address.errors.add(false);
   const Trouble trouble = address.health.trouble();
   if (trouble == Trouble::none || (trouble == Trouble::slow && !in_time)) return;
-  if (trouble == Trouble::errors && !good) return note_trouble(target, trouble, address.health.cause(), now);
+  if (trouble == Trouble::errors && !good)
+    return note_trouble(target, trouble, address.health.cause(), address.health.epoch(), now);
   address.late.clear();
   address.errors.clear();
-  if (address.health.on_proof(now)) log_.info("upstream " + upstreams_.label(target) + ": works again");
+  if (address.health.on_proof(from.epoch, now)) log_.info("upstream " + upstreams_.label(target) + ": works again");
 }
 
 /// It has not answered within config.relay.slow what another upstream has answered.
@@ -39,7 +41,7 @@ void Forwarder::note_unanswered(AddressIndex target, TimePoint now) {
   UpstreamAddress& address = upstreams_.address(target);
   address.late.add(true);
   if (!address.late.mostly_bad() || address.health.in_trouble()) return;
-  note_trouble(target, Trouble::slow, "no answer within " + to_text(config_.relay.slow), now);
+  note_trouble(target, Trouble::slow, "no answer within " + to_text(config_.relay.slow), address.health.epoch(), now);
   // Those that wait there are asked elsewhere, too, as if the connection had died.
   std::vector<QueryHandle> waiting;
   for (const ConnectionHandle handle : upstreams_[target.upstream].connections) {
@@ -50,7 +52,11 @@ void Forwarder::note_unanswered(AddressIndex target, TimePoint now) {
   }
   for (const QueryHandle handle : waiting) {
     const Query* const query = queries_.find(handle);
-    if (query != nullptr && query->attempts.size() == 1) ask_next_too(handle, now);
+    if (query == nullptr) continue;
+    const auto elsewhere = [&](const Attempt& attempt) {
+      return !attempt.trial && attempt.upstream != target.upstream;
+    };
+    if (std::ranges::none_of(query->attempts, elsewhere)) ask_next_too(handle, now);
   }
 }
 
@@ -63,7 +69,8 @@ void Forwarder::note_contradiction(const Query& query, TimePoint now) {
   UpstreamAddress& address = upstreams_.address(query.error->from);
   address.errors.add(true);
   if (!address.errors.mostly_bad() || address.health.in_trouble()) return;
-  note_trouble(query.error->from, Trouble::errors, "answers with errors where others have an answer", now);
+  note_trouble(query.error->from, Trouble::errors, "answers with errors where others have an answer",
+               address.health.epoch(), now);
 }
 
 void Forwarder::expect_answer(ConnectionHandle connection, std::uint16_t id, TimePoint sent_at, bool trial) {
@@ -85,7 +92,7 @@ void Forwarder::check_expected(TimePoint now) {
     if (!expected.trial) {
       note_unanswered(index, now);
     } else if (health.in_trouble()) {
-      note_trouble(index, health.trouble(), health.cause(), now);
+      note_trouble(index, health.trouble(), health.cause(), health.epoch(), now);
     }
   }
 }

@@ -12,13 +12,13 @@ void Forwarder::on_timer(TimePoint now) {
   while (const QueryHandle due = checks_.due(now)) on_check(due, now);
   check_connections(now);
   check_expected(now);
-  if (!room_.empty() && urgent_) start_trials(upstreams_.size(), 0, true, now);
+  if (!room_.empty() && urgent_) start_trials({upstreams_.size(), 0}, 0, true, now);
 }
 
 TimePoint Forwarder::next_timeout(TimePoint now) {
   TimePoint next = upstreams_.next_event(!room_.empty() && urgent_, now);
   if (!deadlines_.empty()) next = std::min(next, waiters_.get(deadlines_.front()).deadline);
-  next = std::min(next, checks_.next());
+  next = std::min({next, checks_.next(), reroute_due_});
   if (!expected_.empty()) next = std::min(next, expected_.front().sent_at + config_.relay.slow);
   if (!upstreams_.connections().empty()) next = std::min(next, last_seen_ + kTick);
   return next;
@@ -80,9 +80,12 @@ void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now
 void Forwarder::schedule_check(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
   query.asked_at = now;
-  const Duration usual = upstreams_[query.attempts.back().upstream].usual_time.get();
-  query.hedge_next =
-      query.attempts.size() == 1 && usual < patience_ && hedge_budget_.enabled() && upstreams_.size() > 1;
+  // Later than `slow` is late by configuration; and by then another query may have shown that the upstream is slow.
+  const Duration usual = std::min(upstreams_[query.attempts.back().upstream].usual_time.get(), config_.relay.slow);
+  const auto trial = [](const Attempt& attempt) { return attempt.trial; };
+  const bool first =
+      query.attempts.size() - static_cast<std::size_t>(std::ranges::count_if(query.attempts, trial)) == 1;
+  query.hedge_next = first && usual < patience_ && hedge_budget_.enabled() && upstreams_.size() > 1;
   checks_.remove(handle);
   checks_.add(handle, now + (query.hedge_next ? usual : patience_), now);
 }
@@ -91,7 +94,12 @@ void Forwarder::schedule_check(QueryHandle handle, TimePoint now) {
 void Forwarder::on_check(QueryHandle handle, TimePoint now) {
   checks_.remove(handle);
   Query& query = queries_.get(handle);
-  if (query.attempts.empty()) return;  // it waits for a connection
+  if (query.attempts.empty()) {
+    // It waits for a connection. When that is its last hope, it does not for ever.
+    if (query.last_hope != TimePoint{}) route(handle, now);
+    return;
+  }
+  mark_late(query, now);
   const TimePoint patience_end = query.asked_at + patience_;
   if (query.hedge_next && now < patience_end) {
     if (may_hedge(query)) {
@@ -102,23 +110,42 @@ void Forwarder::on_check(QueryHandle handle, TimePoint now) {
     checks_.add(handle, std::min(patience_end, now + kHedgeInterval), now);
     return;
   }
+  const std::uint8_t sendings = query.sendings;
   ask_next_too(handle, now);
+  if (Query* const left = queries_.find(handle); left != nullptr && left->sendings == sendings) repeat(handle, now);
   // Nobody else to ask: look again later.
   Query* const left = queries_.find(handle);
   if (left == nullptr || left->attempts.empty() || checks_.contains(handle)) return;
   checks_.add(handle, now + patience_, now);
 }
 
+/// Nobody else is to be asked: perhaps only this query was lost, so it is sent there once more. Not oftener, for
+/// upstreams may be late because they are overloaded.
+void Forwarder::repeat(QueryHandle handle, TimePoint now) {
+  Query& query = queries_.get(handle);
+  if (query.attempts.empty() || upstreams_.prompt_dials_until(query.asked, now) > now) return;
+  if (std::exchange(query.repeated, true) || !query.may_be_sent()) return;
+  for (const Attempt& attempt : query.attempts) query.asked &= ~(UpstreamMask{1} << attempt.upstream);
+  route(handle, now);
+}
+
+void Forwarder::mark_late(Query& query, TimePoint now) {
+  for (Attempt& attempt : query.attempts) {
+    if (attempt.trial || std::exchange(attempt.late, true)) continue;
+    UsualTime& usual_time = upstreams_[attempt.upstream].usual_time;
+    if (now - attempt.sent_at >= usual_time.get()) usual_time.on_late();
+  }
+}
+
 /// Whether a late query may be asked elsewhere before patience is over: within the budget, or because another query or
 /// another worker has found out meanwhile that its upstream is slow.
-bool Forwarder::may_hedge(Query& query) {
+bool Forwarder::may_hedge(const Query& query) {
   UpstreamMask asked = query.asked;
   bool known_slow = false;
-  for (Attempt& attempt : query.attempts) {
-    if (!std::exchange(attempt.late, true)) upstreams_[attempt.upstream].usual_time.on_late();
+  for (const Attempt& attempt : query.attempts) {
     asked |= UpstreamMask{1} << attempt.upstream;
     const PooledConnection& pooled = upstreams_.connections().get(attempt.connection);
-    known_slow = known_slow || upstreams_.address(pooled.index()).health.degraded();
+    known_slow = known_slow || (!attempt.trial && upstreams_.address(pooled.index()).health.degraded());
   }
   if (asked == upstreams_.everyone()) return false;
   if (known_slow) return true;
@@ -138,6 +165,7 @@ void Forwarder::check_connections(TimePoint now) {
   std::vector<ConnectionHandle> timed_out;
   std::vector<ConnectionHandle> idle;
   std::vector<ConnectionHandle> unsure;
+  std::vector<ConnectionHandle> useless;
   bool look_again = false;
   upstreams_.connections().for_each([&](ConnectionHandle handle, PooledConnection& pooled) {
     if (!pooled.ready) {
@@ -146,6 +174,7 @@ void Forwarder::check_connections(TimePoint now) {
       return;
     }
     if (now >= pooled.look_at) unsure.push_back(handle);
+    if (now >= pooled.useless_at) useless.push_back(handle);
     if (pooled.pending.live() > 0) return;
     if (pooled.pending.abandoned() >= PendingQueries::kMaxAbandoned ||
         now >= pooled.idle_end(upstreams_.address(pooled.index()).idle_close.limit())) {
@@ -156,10 +185,15 @@ void Forwarder::check_connections(TimePoint now) {
   for (const ConnectionHandle handle : unsure) {
     if (upstreams_.connections().find(handle) != nullptr) look_at_path(handle, now);
   }
-  for (const ConnectionHandle handle : idle) {
-    if (upstreams_.connections().find(handle) != nullptr) on_idle(handle, now);
+  for (const ConnectionHandle handle : useless) {
+    if (upstreams_.connections().find(handle) != nullptr) close(handle, {CloseKind::dropped, "no answers"}, now);
   }
-  if (look_again) reroute_room(now);
+  for (const ConnectionHandle handle : idle) {
+    // What was closed above may have left it a query.
+    const PooledConnection* const pooled = upstreams_.connections().find(handle);
+    if (pooled != nullptr && pooled->pending.live() == 0) on_idle(handle, now);
+  }
+  if (look_again || now >= reroute_due_) reroute_room_in_time(now);
 }
 
 void Forwarder::look_at_path(ConnectionHandle handle, TimePoint now) {

@@ -45,9 +45,13 @@ class Health {
   /// begins with the shortest back-off. So one that comes and goes costs ever fewer handshakes.
   static constexpr Duration kSettlingTime = std::chrono::seconds(5);
 
+  /// How many troubles there have been, in all workers together.
+  using Epoch = std::uint32_t;
+
   /// `shared` outlives this object.
   explicit Health(SharedHealth& shared) : shared_(shared) {}
 
+  [[nodiscard]] Epoch epoch() const;
   [[nodiscard]] Trouble trouble() const;
   [[nodiscard]] bool in_trouble() const { return trouble() != Trouble::none; }
 
@@ -64,15 +68,18 @@ class Health {
   [[nodiscard]] std::string cause() const;
 
   /// A trial of an address in trouble has failed, or the trouble is new. True when it should be told: the first since
-  /// the address was proven to work, or one with another cause.
-  bool on_trouble(Trouble trouble, std::string_view cause, TimePoint now, Random& random);
+  /// the address was proven to work, or one with another cause. `epoch`: epoch() when what has failed was begun; what
+  /// is older than the latest known trouble tells nothing new, so that one event is not counted by every connection of
+  /// every worker.
+  bool on_trouble(Trouble trouble, std::string_view cause, Epoch epoch, TimePoint now, Random& random);
 
-  /// An answer has come as it should. True when trouble had been told and is over now.
-  bool on_proof(TimePoint now);
+  /// An answer has come as it should, on a connection that was begun in `epoch`. True when trouble had been told and is
+  /// over now. Connections from before the trouble say nothing about new ones.
+  bool on_proof(Epoch epoch, TimePoint now);
 
   /// Whether the next trial is due, in all workers together.
   [[nodiscard]] bool trial_due(TimePoint now) const;
-  [[nodiscard]] TimePoint next_trial() const;
+  [[nodiscard]] TimePoint next_trial(TimePoint now) const;
   /// This worker begins the trial that is due; the others wait for what comes of it.
   void claim_trial(TimePoint now);
 

@@ -45,7 +45,8 @@ class IdleClose {
 
  private:
   [[nodiscard]] Duration learned() const {
-    return std::chrono::milliseconds(shared_.idle_close_ms.load(std::memory_order_relaxed));
+    const Duration stored = std::chrono::milliseconds(shared_.idle_close_ms.load(std::memory_order_relaxed));
+    return stored == Duration{} ? stored : std::clamp<Duration>(stored, kLeast, kMost);
   }
   void store(Duration idle) {
     const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(std::min(idle, kMost)).count();

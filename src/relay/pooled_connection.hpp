@@ -5,6 +5,7 @@
 #include "base/random.hpp"
 #include "base/slab.hpp"
 #include "relay/connection.hpp"
+#include "relay/health.hpp"
 #include "relay/idle_close.hpp"
 #include "relay/pending_queries.hpp"
 
@@ -20,9 +21,10 @@ struct AddressIndex {
 };
 
 struct PooledConnection {
-  PooledConnection(AddressIndex index, TimePoint now, Duration slow_after, Random& random)
+  PooledConnection(AddressIndex index, Health::Epoch epoch, TimePoint now, Duration slow_after, Random& random)
       : upstream(static_cast<std::uint8_t>(index.upstream)),
         address(static_cast<std::uint8_t>(index.address)),
+        epoch(epoch),
         dialled_at(now),
         slow_at(now + slow_after),
         last_received(now),
@@ -30,6 +32,8 @@ struct PooledConnection {
         pending(random) {}
 
   [[nodiscard]] AddressIndex index() const { return {upstream, address}; }
+
+  [[nodiscard]] bool mute(TimePoint now) const { return now >= mute_at; }
 
   /// When it has been idle for too long. `limit`: what the server grants. Its replacement may be longer in coming.
   [[nodiscard]] TimePoint idle_end(Duration limit) const { return idle_since + (renewed ? IdleClose::kMost : limit); }
@@ -43,11 +47,14 @@ struct PooledConnection {
   bool slow = false;      ///< not ready at slow_at
   bool answered = false;  ///< has brought an answer
   bool renewed = false;   ///< another connection was opened to replace this one before the server closes it
+  Health::Epoch epoch;    ///< of the address, when it was dialled
   TimePoint dialled_at;
   TimePoint slow_at;
   TimePoint last_received;
   TimePoint idle_since;
-  TimePoint look_at = kNever;  ///< when to look whether the path is alive
+  TimePoint look_at = kNever;     ///< when to look whether the path is alive
+  TimePoint mute_at = kNever;     ///< when it counts as mute: it owes answers, and has brought none since the first
+  TimePoint useless_at = kNever;  ///< when it is given up for that: nobody waits any more for what might still come
   PendingQueries pending;
 };
 

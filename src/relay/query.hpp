@@ -50,7 +50,8 @@ struct Attempt {
   ConnectionHandle connection;
   std::uint16_t id = 0;
   std::uint8_t upstream = 0;
-  bool late = false;  ///< its upstream's usual time has passed
+  bool late = false;   ///< its upstream's usual time has passed, or patience
+  bool trial = false;  ///< a copy for an upstream in trouble: no client is to wait for it
   TimePoint sent_at{};
 };
 
@@ -99,6 +100,7 @@ struct Query {
   TimePoint fresh_since{};  ///< at those, only connections dialled from then on
   TimePoint asked_at{};     ///< the latest sending that was no copy for a trial
   TimePoint last_hope{};    ///< until when it waits for upstreams that are tried for its sake; zero: none was yet
+  bool repeated = false;    ///< was sent again to those that it had been sent to
   bool hedge_next = false;  ///< the next check is the one after the upstream's usual time
   std::optional<ErrorAnswer> error;
 

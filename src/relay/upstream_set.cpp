@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <tuple>
 
 namespace dotrelay {
 
@@ -36,7 +37,7 @@ UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stal
     // A fresh connection to one that was in trouble beats waiting for one to a later upstream.
     if (choice.kind != Choice::Kind::none) return unproven.kind == Choice::Kind::send ? unproven : choice;
     if (unproven.kind == Choice::Kind::send) continue;
-    if (const ConnectionHandle ready = best_ready(upstreams_[i], fresh(i), connected)) {
+    if (const ConnectionHandle ready = best_ready(upstreams_[i], fresh(i), now, connected)) {
       unproven = {Choice::Kind::send, ready, connections_.get(ready).index()};
     }
   }
@@ -44,7 +45,7 @@ UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stal
     if (!usable(i)) continue;
     // In trouble, but connected: better than nothing.
     const auto any = [](const PooledConnection&) { return true; };
-    if (const ConnectionHandle ready = best_ready(upstreams_[i], fresh(i), any)) {
+    if (const ConnectionHandle ready = best_ready(upstreams_[i], fresh(i), now, any)) {
       return {Choice::Kind::send, ready, connections_.get(ready).index()};
     }
   }
@@ -63,7 +64,7 @@ UpstreamSet::Choice UpstreamSet::choose_trusted(std::size_t index, TimePoint fre
     const Health& health = upstream.addresses[connection.address].health;
     return connection.answered ? !health.degraded() : !health.in_trouble();
   };
-  if (const ConnectionHandle ready = best_ready(upstream, fresh_since, good)) {
+  if (const ConnectionHandle ready = best_ready(upstream, fresh_since, now, good)) {
     return {Choice::Kind::send, ready, connections_.get(ready).index()};
   }
   const auto settled = [&](const UpstreamAddress& address) { return address.health.settled(now); };
@@ -72,20 +73,29 @@ UpstreamSet::Choice UpstreamSet::choose_trusted(std::size_t index, TimePoint fre
     if (!connection.ready && now < connection.slow_at && settled(upstream.addresses[connection.address]))
       return {Choice::Kind::wait, {}, {index, connection.address}};
   }
-  if (count_ready(upstream) >= kMaxConnections) return {};
-  // A slow dial makes the next address of the same upstream the next candidate.
+  if (count_usable(upstream, now) >= kMaxConnections) return {};
+  // A slow dial or a mute connection makes the next address of the same upstream the next candidate.
+  const auto mute = [&](std::size_t address) {
+    return std::ranges::any_of(upstream.connections, [&](ConnectionHandle handle) {
+      const PooledConnection& connection = connections_.get(handle);
+      return connection.address == address && connection.mute(now);
+    });
+  };
+  Choice dial;
   for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
-    const UpstreamAddress& address = upstream.addresses[j];
-    if (settled(address) && may_dial(index, j, now)) return {Choice::Kind::dial, {}, {index, j}};
+    if (!settled(upstream.addresses[j]) || !may_dial(index, j, now)) continue;
+    const bool better = !mute(j);
+    if (better || dial.kind == Choice::Kind::none) dial = {Choice::Kind::dial, {}, {index, j}};
+    if (better) break;
   }
-  return {};
+  return dial;
 }
 
 /// An upstream that was in trouble a moment ago: worth waiting for only when there is nothing better.
 UpstreamSet::Choice UpstreamSet::choose_unsettled(std::size_t index, TimePoint now) const {
   const Upstream& upstream = upstreams_[index];
   if (prompt_dials_until(upstream, now) > now) return {Choice::Kind::wait, {}, {index, 0}};
-  if (count_ready(upstream) >= kMaxConnections) return {};
+  if (count_usable(upstream, now) >= kMaxConnections) return {};
   for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
     const UpstreamAddress& address = upstream.addresses[j];
     if (!address.health.in_trouble() && may_dial(index, j, now)) return {Choice::Kind::dial, {}, {index, j}};
@@ -93,45 +103,44 @@ UpstreamSet::Choice UpstreamSet::choose_unsettled(std::size_t index, TimePoint n
   return {};
 }
 
-ConnectionHandle UpstreamSet::trial_by_copy(std::size_t before, UpstreamMask excluded, TimePoint now) {
-  for (std::size_t i = 0; i < before; ++i) {
+ConnectionHandle UpstreamSet::trial_by_copy(AddressIndex before, UpstreamMask excluded, TimePoint now) {
+  for (std::size_t i = 0; i <= before.upstream && i < upstreams_.size(); ++i) {
     if ((excluded >> i & 1) != 0) continue;
     const auto due = [&](const PooledConnection& connection) {
+      if (i == before.upstream && connection.address >= before.address) return false;
       const UpstreamAddress& address = this->address(connection.index());
       if (!address.health.in_trouble() || now < address.no_trial_until) return false;
       // A connection that has just been made is the trial; one of an upstream that answers badly waits for its time.
       return !address.health.degraded() || address.health.trial_due(now);
     };
-    if (const ConnectionHandle ready = best_ready(upstreams_[i], {}, due)) return ready;
+    if (const ConnectionHandle ready = best_ready(upstreams_[i], {}, now, due)) return ready;
   }
   return {};
 }
 
-bool UpstreamSet::any_ready() const {
-  return std::ranges::any_of(upstreams_, [&](const Upstream& upstream) { return count_ready(upstream) > 0; });
+bool UpstreamSet::any_ready(TimePoint now) const {
+  return std::ranges::any_of(upstreams_, [&](const Upstream& upstream) { return count_usable(upstream, now) > 0; });
 }
 
-bool UpstreamSet::has_ready(AddressIndex index) const {
+bool UpstreamSet::has_ready(AddressIndex index, TimePoint now) const {
   return std::ranges::any_of(upstreams_[index.upstream].connections, [&](ConnectionHandle handle) {
     const PooledConnection& connection = connections_.get(handle);
-    return connection.ready && connection.address == index.address;
+    return connection.ready && connection.address == index.address && !connection.mute(now);
   });
 }
 
-std::vector<AddressIndex> UpstreamSet::trials_due(std::size_t before, UpstreamMask excluded, bool urgent,
+std::vector<AddressIndex> UpstreamSet::trials_due(AddressIndex before, UpstreamMask excluded, bool urgent,
                                                   TimePoint now) const {
   std::vector<AddressIndex> due;
-  for (std::size_t i = 0; i < before; ++i) {
+  for (std::size_t i = 0; i <= before.upstream && i < upstreams_.size(); ++i) {
     if ((excluded >> i & 1) != 0) continue;
     const Upstream& upstream = upstreams_[i];
+    const bool asked = i == before.upstream;
     std::size_t dials = count_dials(upstream);
-    if (dials >= kMaxDials || (!urgent && count_ready(upstream) > 0)) continue;
-    for (std::size_t j = 0; j < upstream.addresses.size() && dials < kMaxDials; ++j) {
-      const UpstreamAddress& address = upstream.addresses[j];
-      const bool wanted = urgent ? next_urgent_dial(address) <= now
-                                 : address.dials == 0 && (address.health.in_trouble() ? address.health.trial_due(now)
-                                                                                      : !address.health.settled(now));
-      if (!wanted) continue;
+    if (dials >= kMaxDials || (!urgent && !asked && count_usable(upstream, now) > 0)) continue;
+    const std::size_t end = asked ? before.address : upstream.addresses.size();
+    for (std::size_t j = 0; j < end && dials < kMaxDials; ++j) {
+      if (!(urgent ? next_urgent_dial(upstream.addresses[j], now) <= now : wants_trial({i, j}, asked, now))) continue;
       due.push_back({i, j});
       ++dials;
     }
@@ -139,17 +148,25 @@ std::vector<AddressIndex> UpstreamSet::trials_due(std::size_t before, UpstreamMa
   return due;
 }
 
-TimePoint UpstreamSet::next_urgent_dial(const UpstreamAddress& address) {
+/// By a new connection, while nothing is urgent. `beside`: another address of the upstream works.
+bool UpstreamSet::wants_trial(AddressIndex index, bool beside, TimePoint now) const {
+  const UpstreamAddress& address = upstreams_[index.upstream].addresses[index.address];
+  if (address.dials > 0 || (beside && has_ready(index, now))) return false;
+  return address.health.in_trouble() ? address.health.trial_due(now) : !beside && !address.health.settled(now);
+}
+
+TimePoint UpstreamSet::next_urgent_dial(const UpstreamAddress& address, TimePoint now) {
   if (address.last_dial == TimePoint::min()) return TimePoint::min();
   const TimePoint soonest = address.last_dial + Health::kUrgentInterval;
   // A certificate is not mended within a fifth of a second.
-  return address.health.trouble() == Trouble::authentication ? std::max(soonest, address.health.next_trial()) : soonest;
+  return address.health.trouble() == Trouble::authentication ? std::max(soonest, address.health.next_trial(now))
+                                                             : soonest;
 }
 
 std::optional<AddressIndex> UpstreamSet::wants_more(std::size_t index, TimePoint now) const {
   const Upstream& upstream = upstreams_[index];
-  if (count_dials(upstream) > 0 || count_ready(upstream) >= kMaxConnections) return std::nullopt;
-  const ConnectionHandle best = best_ready(upstream, {}, [](const PooledConnection&) { return true; });
+  if (count_dials(upstream) > 0 || count_usable(upstream, now) >= kMaxConnections) return std::nullopt;
+  const ConnectionHandle best = best_ready(upstream, {}, now, [](const PooledConnection&) { return true; });
   if (!best) return std::nullopt;
   const PooledConnection& connection = connections_.get(best);
   if (connection.pending.live() < kComfortableLoad) return std::nullopt;
@@ -161,6 +178,20 @@ TimePoint UpstreamSet::prompt_dials_until(UpstreamMask excluded, TimePoint now) 
   TimePoint until = now;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if ((excluded >> i & 1) == 0) until = std::max(until, prompt_dials_until(upstreams_[i], now));
+  }
+  return until;
+}
+
+TimePoint UpstreamSet::hope_until(UpstreamMask excluded, Duration patience, TimePoint now) const {
+  TimePoint until = now;
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    if ((excluded >> i & 1) != 0) continue;
+    for (const ConnectionHandle handle : upstreams_[i].connections) {
+      const PooledConnection& connection = connections_.get(handle);
+      if (connection.ready) continue;
+      const bool unknown = upstreams_[i].addresses[connection.address].usual_dial == Duration{};
+      until = std::max(until, unknown ? connection.dialled_at + patience : connection.slow_at);
+    }
   }
   return until;
 }
@@ -177,7 +208,8 @@ bool UpstreamSet::worth_waiting(UpstreamMask excluded) const {
 
 ConnectionHandle UpstreamSet::add(AddressIndex target, TimePoint now) {
   UpstreamAddress& address = this->address(target);
-  const ConnectionHandle handle = connections_.emplace(target, now, address.slow_dial(), random_);
+  const ConnectionHandle handle =
+      connections_.emplace(target, address.health.epoch(), now, address.slow_dial(), random_);
   upstreams_[target.upstream].connections.push_back(handle);
   ++address.dials;
   address.last_dial = now;
@@ -190,6 +222,27 @@ std::vector<ConnectionHandle> UpstreamSet::dials(std::size_t upstream) const {
     if (!connections_.get(handle).ready) found.push_back(handle);
   }
   return found;
+}
+
+bool UpstreamSet::has_surplus_dials(std::size_t index, TimePoint now) const {
+  const Upstream& upstream = upstreams_[index];
+  const auto piled_up = [](const UpstreamAddress& address) { return address.dials > 1; };
+  return std::ranges::any_of(upstream.addresses, piled_up) || count_usable(upstream, now) >= kMaxConnections;
+}
+
+ConnectionHandle UpstreamSet::surplus_connection(ConnectionHandle latest, TimePoint now) const {
+  ConnectionHandle mute;
+  ConnectionHandle idle;
+  std::size_t ready = 0;
+  for (const ConnectionHandle handle : upstreams_[connections_.get(latest).upstream].connections) {
+    const PooledConnection& connection = connections_.get(handle);
+    if (!connection.ready) continue;
+    ++ready;
+    if (!mute && connection.mute(now)) mute = handle;
+    if (!idle && handle != latest && connection.pending.live() == 0) idle = handle;
+  }
+  if (ready <= kMaxConnections) return {};
+  return mute ? mute : idle ? idle : latest;
 }
 
 void UpstreamSet::remove(ConnectionHandle handle) {
@@ -219,49 +272,51 @@ TimePoint UpstreamSet::next_event(bool urgent, TimePoint now) {
     } else if (connection.pending.live() == 0) {
       next = std::min(next, connection.idle_end(address(connection.index()).idle_close.limit()));
     }
-    next = std::min(next, connection.look_at);
+    next = std::min({next, connection.look_at, connection.useless_at});
   });
   if (!urgent) return next;
   for (const Upstream& upstream : upstreams_) {
     if (count_dials(upstream) >= kMaxDials) continue;
     for (const UpstreamAddress& address : upstream.addresses) {
-      next = std::min(next, std::max(now, next_urgent_dial(address)));
+      next = std::min(next, std::max(now, next_urgent_dial(address, now)));
     }
   }
   return next;
 }
 
-// The first connection that is comfortable, so that queries gather on few connections and leave in few writes; else the
-// least loaded.
+// The first address's first connection that is comfortable, so that queries gather on few connections and leave in few
+// writes; else the least loaded.
 template <class Suits>
-ConnectionHandle UpstreamSet::best_ready(const Upstream& upstream, TimePoint fresh_since, Suits suits) const {
+ConnectionHandle UpstreamSet::best_ready(const Upstream& upstream, TimePoint fresh_since, TimePoint now,
+                                         Suits suits) const {
   ConnectionHandle best;
-  std::size_t best_load = 0;
+  std::tuple<bool, std::size_t> best_rank;
   for (const ConnectionHandle handle : upstream.connections) {
     const PooledConnection& connection = connections_.get(handle);
-    if (!connection.ready || connection.pending.full() || connection.dialled_at < fresh_since || !suits(connection))
-      continue;
+    if (!connection.ready || connection.pending.full() || connection.mute(now)) continue;
+    if (connection.dialled_at < fresh_since || !suits(connection)) continue;
     const std::size_t load = connection.pending.live();
-    if (load < kComfortableLoad) return handle;
-    if (!best || load < best_load) {
-      best = handle;
-      best_load = load;
-    }
+    const auto rank = load < kComfortableLoad ? std::tuple<bool, std::size_t>{false, connection.address}
+                                              : std::tuple<bool, std::size_t>{true, load};
+    if (best && rank >= best_rank) continue;
+    best = handle;
+    best_rank = rank;
   }
   return best;
 }
 
-std::size_t UpstreamSet::count_ready(const Upstream& upstream) const {
+/// Connections that may be given queries.
+std::size_t UpstreamSet::count_usable(const Upstream& upstream, TimePoint now) const {
   return static_cast<std::size_t>(std::ranges::count_if(upstream.connections, [&](ConnectionHandle handle) {
     const PooledConnection& connection = connections_.get(handle);
-    return connection.ready && !connection.pending.full();
+    return connection.ready && !connection.pending.full() && !connection.mute(now);
   }));
 }
 
 /// Nobody dials it, and its server has not just refused a connection beside one that works.
 bool UpstreamSet::may_dial(std::size_t upstream, std::size_t number, TimePoint now) const {
   const UpstreamAddress& address = upstreams_[upstream].addresses[number];
-  return address.dials == 0 && (now >= address.no_more_until || !has_ready({upstream, number}));
+  return address.dials == 0 && (now >= address.no_more_until || !has_ready({upstream, number}, now));
 }
 
 TimePoint UpstreamSet::prompt_dials_until(const Upstream& upstream, TimePoint now) const {

@@ -58,31 +58,35 @@ class UpstreamSet {
   };
 
   /// The first upstream in the order that is not in `excluded` and works as far as is known. At those in `stale`,
-  /// connections dialled before `fresh_since` do not count. What is not trusted yet, or answers badly, comes after all
-  /// that is good.
+  /// connections dialled before `fresh_since` do not count, and mute ones never do. What is not trusted yet, or answers
+  /// badly, comes after all that is good.
   [[nodiscard]] Choice choose(UpstreamMask excluded, UpstreamMask stale, TimePoint fresh_since, TimePoint now);
 
-  /// A ready connection of an upstream before number `before` that is in trouble, due to be tried with a copy of a
-  /// query; none when there is none.
-  [[nodiscard]] ConnectionHandle trial_by_copy(std::size_t before, UpstreamMask excluded, TimePoint now);
+  /// A ready connection to an address before `before` that is in trouble, due to be tried with a copy of a query; none
+  /// when there is none.
+  [[nodiscard]] ConnectionHandle trial_by_copy(AddressIndex before, UpstreamMask excluded, TimePoint now);
 
   /// Whether any upstream could carry a query at once.
-  [[nodiscard]] bool any_ready() const;
+  [[nodiscard]] bool any_ready(TimePoint now) const;
 
-  /// The addresses without a connection of the upstreams before number `before` that are due for a trial. `urgent`:
-  /// queries wait and nothing is usable; then dials under way do not count as long as there are fewer than kMaxDials.
-  [[nodiscard]] std::vector<AddressIndex> trials_due(std::size_t before, UpstreamMask excluded, bool urgent,
+  /// The addresses before `before` that are due for a trial by a new connection: those of upstreams without one, and
+  /// earlier addresses of the upstream that is asked. `urgent`: queries wait and nothing is usable; then dials under
+  /// way do not count as long as there are fewer than kMaxDials.
+  [[nodiscard]] std::vector<AddressIndex> trials_due(AddressIndex before, UpstreamMask excluded, bool urgent,
                                                      TimePoint now) const;
 
   /// Where another connection to a loaded upstream should go, if it should.
   [[nodiscard]] std::optional<AddressIndex> wants_more(std::size_t upstream, TimePoint now) const;
 
-  /// Whether the address has a ready connection.
-  [[nodiscard]] bool has_ready(AddressIndex index) const;
+  /// Whether the address has a ready connection that answers.
+  [[nodiscard]] bool has_ready(AddressIndex index, TimePoint now) const;
 
   /// Until when the dials to upstreams outside `excluded` that are under way may take without being slow; `now` when
   /// there is none.
   [[nodiscard]] TimePoint prompt_dials_until(UpstreamMask excluded, TimePoint now) const;
+
+  /// The same for a query that has nobody else: an address that was never reached yet may take `patience`.
+  [[nodiscard]] TimePoint hope_until(UpstreamMask excluded, Duration patience, TimePoint now) const;
 
   /// Whether waiting can help a query that may not use `excluded`: some other upstream is being dialled or may come
   /// back within seconds.
@@ -97,6 +101,13 @@ class UpstreamSet {
   /// The connections of the upstream that are not ready yet.
   [[nodiscard]] std::vector<ConnectionHandle> dials(std::size_t upstream) const;
 
+  /// Whether more is being dialled there than the upstream needs: an outage has piled up dials, or it has connections
+  /// enough.
+  [[nodiscard]] bool has_surplus_dials(std::size_t upstream, TimePoint now) const;
+
+  /// The connection to do without now that `latest` is ready; none while there are no more than kMaxConnections.
+  [[nodiscard]] ConnectionHandle surplus_connection(ConnectionHandle latest, TimePoint now) const;
+
   /// Records that the connection can carry queries.
   void mark_ready(ConnectionHandle handle, TimePoint now);
 
@@ -104,14 +115,16 @@ class UpstreamSet {
   [[nodiscard]] TimePoint next_event(bool urgent, TimePoint now);
 
   /// When an urgent dial to the address may follow its latest one.
-  [[nodiscard]] static TimePoint next_urgent_dial(const UpstreamAddress& address);
+  [[nodiscard]] static TimePoint next_urgent_dial(const UpstreamAddress& address, TimePoint now);
 
  private:
   template <class Suits>
-  [[nodiscard]] ConnectionHandle best_ready(const Upstream& upstream, TimePoint fresh_since, Suits suits) const;
+  [[nodiscard]] ConnectionHandle best_ready(const Upstream& upstream, TimePoint fresh_since, TimePoint now,
+                                            Suits suits) const;
   [[nodiscard]] Choice choose_trusted(std::size_t index, TimePoint fresh_since, TimePoint now) const;
   [[nodiscard]] Choice choose_unsettled(std::size_t index, TimePoint now) const;
-  [[nodiscard]] std::size_t count_ready(const Upstream& upstream) const;
+  [[nodiscard]] std::size_t count_usable(const Upstream& upstream, TimePoint now) const;
+  [[nodiscard]] bool wants_trial(AddressIndex index, bool beside, TimePoint now) const;
   [[nodiscard]] bool may_dial(std::size_t upstream, std::size_t address, TimePoint now) const;
   [[nodiscard]] TimePoint prompt_dials_until(const Upstream& upstream, TimePoint now) const;
   [[nodiscard]] static std::size_t count_dials(const Upstream& upstream);

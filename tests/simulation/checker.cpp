@@ -135,7 +135,8 @@ void Checker::dials(std::size_t worker, std::size_t upstream, std::size_t addres
 void Checker::becomes_ready(std::size_t worker, std::size_t upstream, TimePoint now) {
   Upstream& pool = workers_[worker].upstreams[upstream];
   --pool.dials;
-  if (++pool.ready > UpstreamSet::kMaxConnections) {
+  // One more than the limit, for as long as it takes to see which of them is the surplus.
+  if (++pool.ready > UpstreamSet::kMaxConnections + 1) {
     fail("limit", std::to_string(pool.ready) + " ready connections to one upstream", now);
   }
 }

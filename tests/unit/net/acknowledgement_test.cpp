@@ -93,6 +93,16 @@ TEST_CASE("a closed window is a slow peer") {
   CHECK(path.look(5000).look_again > Duration{});
 }
 
+TEST_CASE("an open window, and yet nothing leaves this host: there is no way any more") {
+  Path path;
+  path.write(0);
+  path.facts.segments_in_flight = 0;
+  path.facts.octets_unsent = 100;
+  path.facts.window_open = true;
+  CHECK_FALSE(path.look(80).silent);
+  CHECK(path.look(81).silent);
+}
+
 TEST_CASE("a path whose delay varies gets more time, up to a ceiling; delayed acknowledgements are no jitter") {
   for (const auto& [variation, limit] : {std::pair{22, 80}, {25, 80}, {30, 100}, {50, 180}, {72, 268}, {500, 270}}) {
     CAPTURE(variation);
@@ -148,6 +158,8 @@ TEST_CASE("what kernels of different age know") {
   info.tcpi_unacked = 2;
   info.tcpi_bytes_acked = 1'000;
   info.tcpi_notsent_bytes = 100;
+  info.tcpi_snd_mss = 1'400;
+  info.tcpi_snd_wnd = 60'000;
   CHECK_FALSE(read_tcp_info(KNOWN_UP_TO(info, tcpi_pacing_rate)));
 
   const auto linux_4_4 = read_tcp_info(KNOWN_UP_TO(info, tcpi_segs_in));
@@ -155,10 +167,13 @@ TEST_CASE("what kernels of different age know") {
   CHECK(linux_4_4->octets_acknowledged == 1'000);
   CHECK(linux_4_4->segments_in_flight == 2);
   CHECK(linux_4_4->octets_unsent == 0);
+  CHECK_FALSE(linux_4_4->window_open);
   CHECK(linux_4_4->round_trip == milliseconds(20));
   CHECK(linux_4_4->variation == milliseconds(3));
 
   CHECK(read_tcp_info(KNOWN_UP_TO(info, tcpi_notsent_bytes))->octets_unsent == 100);
+  CHECK_FALSE(read_tcp_info(KNOWN_UP_TO(info, tcpi_notsent_bytes))->window_open);
+  CHECK(read_tcp_info(KNOWN_UP_TO(info, tcpi_snd_wnd))->window_open);
 
   info.tcpi_rtt = 0;  // nothing has been measured
   CHECK(read_tcp_info(KNOWN_UP_TO(info, tcpi_segs_in))->round_trip == milliseconds(250));

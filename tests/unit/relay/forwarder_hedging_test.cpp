@@ -57,13 +57,45 @@ TEST_CASE("a query that waits longer than usual is asked at the next upstream, t
   CHECK_FALSE(relay.line(0).gone);  // slow is not dead
 }
 
-TEST_CASE("the other address of the same upstream is never the second one to be asked") {
+TEST_CASE("the other address of the same upstream is never asked for being late") {
   RelayFixture relay({2}, 1, 1.0);
   relay.ask("www.example");
   relay.ready(0);
-  relay.advance(seconds(3));
+  relay.advance(milliseconds(999));
   CHECK(relay.upstreams.lines.size() == 1);
   CHECK(relay.count(Counter::upstream_hedged) == 0);
+}
+
+TEST_CASE("a copy for a trial changes nothing for its query: late or dead, it is asked elsewhere as soon as without") {
+  RelayFixture relay({1, 1, 1}, 1, 1.0);
+  relay.ask("first.example");
+  relay.ready(0);
+  relay.answer(0);
+  for (int i = 0; i < 5; ++i) {  // up1 errs, up2 knows
+    relay.ask("n" + std::to_string(i) + ".example");
+    relay.answer(0, relay.line(0).sent.size() - 1, 2);
+    if (i == 0) relay.ready(1);
+    relay.answer(1, relay.line(1).sent.size() - 1);
+  }
+  relay.advance(milliseconds(260));
+  const std::size_t before = relay.line(0).sent.size();
+  const auto client = relay.ask("www.example");
+  REQUIRE(relay.line(0).sent.size() == before + 1);
+  REQUIRE(relay.count(Counter::upstream_trials) == 1);
+  SUBCASE("late") {
+    relay.advance(milliseconds(110));
+    CHECK(relay.count(Counter::upstream_hedged) >= 1);
+    REQUIRE(relay.upstreams.lines.size() == 3);
+    CHECK(relay.line(2).upstream == 2);
+  }
+  SUBCASE("dead") {
+    relay.end(1);
+    REQUIRE(relay.upstreams.lines.size() == 3);
+    CHECK(relay.line(2).upstream == 1);
+  }
+  relay.ready(2);
+  relay.answer(2, relay.line(2).sent.size() - 1);
+  CHECK(relay.rcode(client) == 0);
 }
 
 TEST_CASE("no more than the share of all queries is asked twice") {
@@ -149,9 +181,11 @@ TEST_CASE("domains that nobody answers make no upstream slow") {
   for (int i = 0; i < 50; ++i) {
     relay.ask_next();
     relay.advance(milliseconds(100));
-    if (relay.upstreams.lines.size() > 1 && relay.line(1).state == Connection::State::connecting) relay.ready(1);
+    for (std::size_t line = 1; line < relay.upstreams.lines.size(); ++line) {
+      if (!relay.line(line).gone && relay.line(line).state == Connection::State::connecting) relay.ready(line);
+    }
   }
-  relay.advance(seconds(5));
+  relay.advance(seconds(3));
   CHECK_FALSE(contains(relay.logged(), "passed over"));
 }
 

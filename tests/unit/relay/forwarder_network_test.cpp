@@ -116,9 +116,9 @@ TEST_CASE("a question that slept beyond its deadline fails, a younger one is sen
   relay.forwarder.on_timer(relay.now);
   CHECK(relay.rcode(old) == 2);
   CHECK(relay.line(0).gone);
-  REQUIRE(relay.upstreams.lines.size() == 2);
-  relay.ready(1);
-  relay.answer(1);
+  const std::size_t fresh = relay.upstreams.lines.size() - 1;
+  relay.ready(fresh);
+  relay.answer(fresh);
   CHECK(relay.rcode(young) == 0);
 }
 
