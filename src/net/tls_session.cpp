@@ -34,11 +34,23 @@ struct TlsSession::Engine {
     return static_cast<int>(size);
   }
 
+  /// Whether the server has given the session a ticket that is not the one offered: a TLS 1.2 session that was resumed
+  /// without a new one still has the old, which must not be used again.
+  [[nodiscard]] bool ticket_is_new(const mbedtls_ssl_session& session) const {
+    if (verified || !offered) return true;
+    const mbedtls_ssl_session& before = offered->state_->session;
+    const auto octets = [](const mbedtls_ssl_session& of) {
+      return Bytes(of.MBEDTLS_PRIVATE(ticket), of.MBEDTLS_PRIVATE(ticket_len));
+    };
+    return !octets(session).empty() && !equal(octets(session), octets(before));
+  }
+
   const TlsClientContext::State& context;
   mbedtls_ssl_context ssl;
   CertificateJudge judge;
-  bool verified = false;    ///< the certificates were looked at: not a resumption
-  std::int64_t expiry = 0;  ///< of what was verified, now or in the session that was resumed
+  std::optional<TlsTicket> offered;  ///< what is to be resumed; nothing once that has been tried
+  bool verified = false;             ///< the certificates were looked at: not a resumption
+  std::int64_t expiry = 0;           ///< of what was verified, now or in the session that was resumed
 };
 
 TlsSession::TlsSession(const TlsClientContext& context, std::optional<TlsTicket> ticket)
@@ -59,6 +71,7 @@ TlsSession::TlsSession(const TlsClientContext& context, std::optional<TlsTicket>
   if (ticket && ticket->state_->fingerprint == context.state_->fingerprint &&
       mbedtls_ssl_set_session(&ssl, &ticket->state_->session) == 0) {
     engine_->expiry = ticket->state_->usable_until;
+    engine_->offered = std::move(ticket);
   }
 }
 
@@ -78,6 +91,7 @@ void TlsSession::handshake() {
   if (engine_->verified) engine_->expiry = engine_->judge.expiry();
   // In TLS 1.2 the ticket is part of the handshake; in 1.3 it comes later.
   if (mbedtls_ssl_get_version_number(&engine_->ssl) == MBEDTLS_SSL_VERSION_TLS1_2) keep_ticket();
+  engine_->offered.reset();
 }
 
 // Drains everything: plaintext left in the library or records left in the queue would wait for the next packet.
@@ -118,6 +132,7 @@ void TlsSession::keep_ticket() {
   mbedtls_ssl_session_init(&ticket->session);
   TlsTicket owner(std::move(ticket));
   if (mbedtls_ssl_get_session(&engine_->ssl, &owner.state_->session) != 0) return;
+  if (!engine_->ticket_is_new(owner.state_->session)) return;
   owner.state_->fingerprint = engine_->context.fingerprint;
   owner.state_->usable_until = engine_->expiry;
   tickets_.push_back(std::move(owner));

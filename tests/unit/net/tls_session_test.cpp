@@ -121,6 +121,22 @@ TEST_CASE("tickets resume a session, at both versions") {
   }
 }
 
+TEST_CASE("a TLS 1.2 session that is resumed without a new ticket has none to give") {
+  TlsServer server({.tls_13 = false});
+  const ClientSide side;
+  TlsPair first(server, side);
+  REQUIRE(first.run() == State::established);
+  std::vector<TlsTicket> tickets = first.client.take_tickets();
+  REQUIRE(tickets.size() == 1);
+  TlsPair second(server, side, std::move(tickets[0]));
+  REQUIRE(second.run() == State::established);
+  CHECK(second.client.resumed());
+  CHECK(second.client.take_tickets().empty());
+  TlsPair third(server, side);
+  REQUIRE(third.run() == State::established);
+  CHECK(third.client.take_tickets().size() == 1);
+}
+
 TEST_CASE("a ticket that arrives alone, octet by octet, is not lost") {
   TlsServer server;
   const ClientSide side;
