@@ -2,7 +2,9 @@
 #include "process/file_watch.hpp"
 
 #include <algorithm>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 namespace dotrelay {
@@ -10,7 +12,8 @@ namespace dotrelay {
 std::optional<FileWatch::Stamp> FileWatch::stamp_of(const std::string& path) {
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) return std::nullopt;
-  return Stamp{status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+  const bool readable = faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) == 0;
+  return Stamp{status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec, readable};
 }
 
 FileWatch::Stamps FileWatch::stamps() const {

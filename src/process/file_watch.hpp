@@ -27,6 +27,10 @@ class FileWatch {
     std::int64_t size = 0;
     std::int64_t seconds = 0;
     std::int64_t nanoseconds = 0;
+    /// What chmod, chown and the like change. The time of the inode's change (ctime) would tell more, but also each
+    /// time that a file's owner is set to what it was, as older kubelets do every minute in the volumes of a Pod with
+    /// fsGroup.
+    bool readable = false;
 
     friend bool operator==(const Stamp&, const Stamp&) = default;
   };

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <filesystem>
 #include <fstream>
+#include <unistd.h>
 
 namespace dotrelay {
 namespace {
@@ -65,6 +66,39 @@ TEST_CASE("another file of the same size and time renamed over it is a change") 
   fs::rename(folder / "b", folder / "a");
   CHECK_FALSE(watch.poll());
   CHECK(watch.poll());
+}
+
+/// Calls `body` as a user who may not read everything.
+template <class Body>
+void as_nobody(const Body& body) {
+  constexpr uid_t kNobody = 65534;
+  const uid_t user = geteuid();
+  if (user != 0) return body();
+  REQUIRE(seteuid(kNobody) == 0);
+  body();
+  REQUIRE(seteuid(user) == 0);
+}
+
+TEST_CASE("a file that becomes readable is a change, one whose mode is set to what it was is not") {
+  const Folder folder;
+  write(folder / "a", "one");
+  fs::permissions(folder / ".", fs::perms::all);
+  fs::permissions(folder / "a", fs::perms::none);
+  FileWatch watch;
+  as_nobody([&] {
+    watch.set_files({folder / "a"});
+    CHECK_FALSE(watch.poll());
+  });
+  fs::permissions(folder / "a", fs::perms::all);
+  as_nobody([&] {
+    CHECK_FALSE(watch.poll());
+    CHECK(watch.poll());
+  });
+  fs::permissions(folder / "a", fs::perms::all);  // which changes the time of the inode's change
+  as_nobody([&] {
+    CHECK_FALSE(watch.poll());
+    CHECK_FALSE(watch.poll());
+  });
 }
 
 TEST_CASE("a symbolic link on the way that is swapped is a change") {
