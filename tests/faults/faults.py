@@ -98,7 +98,7 @@ def own_table(played):
              result.verdict() if isinstance(result, results.Result) else "FAILED")
             for scenario, result in played]
     head = ("scenario", "best known forwarder", "goal", "dotrelay, measured", "goal reached")
-    return f"{date.today().isoformat()}, {machine()}.\n\n" + results.markdown_table(head, rows)
+    return results.markdown_table(head, rows)
 
 
 def main():
@@ -124,10 +124,11 @@ def main():
             by_peer = peers.play_all([scenario for scenario in chosen if scenario.peers], options.only_peers,
                                      lambda scenario, forwarder: play(scenario, forwarder, options, certificates, folder))
     if options.write:
+        when = f"{date.today().isoformat()}, {machine()}."
         if played:
-            results.write_between_markers(DOCUMENT, "measured", own_table(played))
+            results.write_between_markers(DOCUMENT, "measured", f"{when}\n\n{own_table(played)}")
         if by_peer:
-            results.write_between_markers(DOCUMENT, "peers", peers.table(by_peer))
+            results.write_between_markers(DOCUMENT, "peers", f"{when}\n\n{peers.table(by_peer)}")
     missed = [scenario.name for scenario, result in played if isinstance(result, str) or not result.reached]
     if played:
         print("every goal reached" if not missed else f"missed: {', '.join(missed)}")
