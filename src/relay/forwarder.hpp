@@ -137,7 +137,11 @@ class Forwarder final : public ConnectionEvents {
   void on_ready(ConnectionHandle handle, TimePoint now);
   void on_message(ConnectionHandle handle, Bytes message, TimePoint now);
   void on_bad_frame(ConnectionHandle handle, TimePoint now);
-  void on_answer(QueryHandle handle, const dns::Response& response, AddressIndex from, Bytes message, TimePoint now);
+  struct Source {
+    AddressIndex index;
+    bool trial = false;
+  };
+  void on_answer(QueryHandle handle, const dns::Response& response, Source from, Bytes message, TimePoint now);
   void close_renewed(ConnectionHandle replacement, TimePoint now);
   void close_surplus_dials(std::size_t upstream, TimePoint now);
   void on_server_closed_idle(ConnectionHandle handle, TimePoint now);

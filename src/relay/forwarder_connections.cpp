@@ -1,6 +1,8 @@
 // See forwarder.hpp. What upstream connections report, and what it means for the queries they carry.
 #include "relay/forwarder.hpp"
 
+#include <algorithm>
+
 namespace dotrelay {
 namespace {
 
@@ -63,9 +65,8 @@ void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
     log_.info("queries are answered again; no upstream was usable for " + to_text(now - *outage_since_));
     outage_since_.reset();
   }
-  if (std::exchange(urgent_, false) || upstreams_.has_surplus_dials(index.upstream, now)) {
-    close_surplus_dials(index.upstream, now);
-  }
+  urgent_ = false;
+  close_surplus_dials(index.upstream, now);
   close_renewed(handle, now);
   if (const ConnectionHandle surplus = upstreams_.surplus_connection(handle, now)) {
     close(surplus, {CloseKind::dropped, "there are enough"}, now);
@@ -73,9 +74,8 @@ void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
   reroute_room(now);
 }
 
-/// While nothing was usable, one dial followed another; one connection is enough.
 void Forwarder::close_surplus_dials(std::size_t upstream, TimePoint now) {
-  for (const ConnectionHandle dial : upstreams_.dials(upstream)) {
+  for (const ConnectionHandle dial : upstreams_.surplus_dials(upstream, now)) {
     if (upstreams_.connections().find(dial) != nullptr) close(dial, {CloseKind::dropped, "another one is ready"}, now);
   }
 }
@@ -122,15 +122,17 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
   pooled.answered = true;
   pooled.pending.remove(id);
   if (pooled.pending.live() == 0) pooled.idle_since = now;
+  bool trial = false;
   std::erase_if(query.attempts, [&](const Attempt& attempt) {
     if (attempt.connection != connection_handle || attempt.id != id) return false;
+    trial = attempt.trial;
     query.asked |= UpstreamMask{1} << attempt.upstream;
     if (!attempt.late) upstreams_[attempt.upstream].usual_time.on_answer(took);
     return true;
   });
   note_answer(pooled, took, good, now);
   if (good) note_contradiction(query, now);
-  on_answer(entry->query, *response, index, message, now);
+  on_answer(entry->query, *response, {index, trial}, message, now);
 }
 
 void Forwarder::on_bad_frame(ConnectionHandle handle, TimePoint now) {
@@ -139,17 +141,20 @@ void Forwarder::on_bad_frame(ConnectionHandle handle, TimePoint now) {
   close(handle, {CloseKind::protocol, "answers that match no query"}, now);
 }
 
-void Forwarder::on_answer(QueryHandle handle, const dns::Response& response, AddressIndex from, Bytes message,
+void Forwarder::on_answer(QueryHandle handle, const dns::Response& response, Source from, Bytes message,
                           TimePoint now) {
   Query& query = queries_.get(handle);
   if (response.question && is_final(response)) return finish(handle, response, message);
   counters_.add(Counter::upstream_errors);
-  const bool second = query.error.has_value();
-  query.error.emplace(ErrorAnswer{response.rcode(), from, {}});
-  if (response.question) query.error->message.assign(message.begin(), message.end());
-  if (second) return finish_with_error(handle);
+  // The error of an upstream that is being tried, because it errs or failed before, is nobody's second opinion.
+  if (!from.trial) {
+    const bool second = query.error.has_value();
+    query.error.emplace(ErrorAnswer{response.rcode(), from.index, {}});
+    if (response.question) query.error->message.assign(message.begin(), message.end());
+    if (second) return finish_with_error(handle);
+  }
   // An attempt under way at another upstream is the second opinion.
-  if (query.attempts.empty()) route(handle, now);
+  if (std::ranges::all_of(query.attempts, &Attempt::trial)) route(handle, now);
 }
 
 /// Takes a connection out and gives back the queries that it leaves unanswered; they may have attempts elsewhere.

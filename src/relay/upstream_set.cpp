@@ -34,12 +34,13 @@ UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stal
     if (!usable(i)) continue;
     const Choice choice = choose_trusted(i, fresh(i), now);
     if (choice.kind == Choice::Kind::send) return choice;
-    // A fresh connection to one that was in trouble beats waiting for one to a later upstream.
-    if (choice.kind != Choice::Kind::none) return unproven.kind == Choice::Kind::send ? unproven : choice;
-    if (unproven.kind == Choice::Kind::send) continue;
-    if (const ConnectionHandle ready = best_ready(upstreams_[i], fresh(i), now, connected)) {
-      unproven = {Choice::Kind::send, ready, connections_.get(ready).index()};
+    if (unproven.kind == Choice::Kind::none) {
+      if (const ConnectionHandle ready = best_ready(upstreams_[i], fresh(i), now, connected)) {
+        unproven = {Choice::Kind::send, ready, connections_.get(ready).index()};
+      }
     }
+    // A fresh connection to one that was in trouble beats waiting for one to another address.
+    if (choice.kind != Choice::Kind::none) return unproven.kind == Choice::Kind::send ? unproven : choice;
   }
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if (!usable(i)) continue;
@@ -152,7 +153,8 @@ std::vector<AddressIndex> UpstreamSet::trials_due(AddressIndex before, UpstreamM
 bool UpstreamSet::wants_trial(AddressIndex index, bool beside, TimePoint now) const {
   const UpstreamAddress& address = upstreams_[index.upstream].addresses[index.address];
   if (address.dials > 0 || (beside && has_ready(index, now))) return false;
-  return address.health.in_trouble() ? address.health.trial_due(now) : !beside && !address.health.settled(now);
+  if (address.health.in_trouble()) return address.health.trial_due(now);
+  return !beside && !address.health.settled(now) && next_urgent_dial(address, now) <= now;
 }
 
 TimePoint UpstreamSet::next_urgent_dial(const UpstreamAddress& address, TimePoint now) {
@@ -216,18 +218,19 @@ ConnectionHandle UpstreamSet::add(AddressIndex target, TimePoint now) {
   return handle;
 }
 
-std::vector<ConnectionHandle> UpstreamSet::dials(std::size_t upstream) const {
-  std::vector<ConnectionHandle> found;
-  for (const ConnectionHandle handle : upstreams_[upstream].connections) {
-    if (!connections_.get(handle).ready) found.push_back(handle);
-  }
-  return found;
-}
-
-bool UpstreamSet::has_surplus_dials(std::size_t index, TimePoint now) const {
+std::vector<ConnectionHandle> UpstreamSet::surplus_dials(std::size_t index, TimePoint now) const {
   const Upstream& upstream = upstreams_[index];
-  const auto piled_up = [](const UpstreamAddress& address) { return address.dials > 1; };
-  return std::ranges::any_of(upstream.addresses, piled_up) || count_usable(upstream, now) >= kMaxConnections;
+  const bool enough = count_usable(upstream, now) >= kMaxConnections;
+  std::vector<std::size_t> left;
+  for (const UpstreamAddress& address : upstream.addresses) left.push_back(address.dials);
+  std::vector<ConnectionHandle> surplus;
+  for (const ConnectionHandle handle : upstream.connections) {
+    const PooledConnection& connection = connections_.get(handle);
+    if (connection.ready) continue;
+    // The latest of an address may stay: it waits for no retransmission of its SYN.
+    if (left[connection.address]-- > 1 || enough) surplus.push_back(handle);
+  }
+  return surplus;
 }
 
 ConnectionHandle UpstreamSet::surplus_connection(ConnectionHandle latest, TimePoint now) const {

@@ -98,12 +98,9 @@ class UpstreamSet {
   /// Removes the entry and destroys the connection.
   void remove(ConnectionHandle handle);
 
-  /// The connections of the upstream that are not ready yet.
-  [[nodiscard]] std::vector<ConnectionHandle> dials(std::size_t upstream) const;
-
-  /// Whether more is being dialled there than the upstream needs: an outage has piled up dials, or it has connections
-  /// enough.
-  [[nodiscard]] bool has_surplus_dials(std::size_t upstream, TimePoint now) const;
+  /// The connections of the upstream that are not ready yet and need not become so, now that another one is: an outage
+  /// has piled them up, or the upstream has connections enough.
+  [[nodiscard]] std::vector<ConnectionHandle> surplus_dials(std::size_t upstream, TimePoint now) const;
 
   /// The connection to do without now that `latest` is ready; none while there are no more than kMaxConnections.
   [[nodiscard]] ConnectionHandle surplus_connection(ConnectionHandle latest, TimePoint now) const;

@@ -154,8 +154,8 @@ void Checker::sends(std::size_t line, std::size_t worker, Reserved& reserved, co
     fail("ID reuse", "ID " + std::to_string(query.id) + " on line " + std::to_string(line) + " may still be answered",
          now);
   }
-  // Given up: all that no client waits for. The query that is being accepted has no client yet.
-  const std::size_t wanted = workers_[worker].waiting + 1;
+  // Given up: all that no client waits for. The query that is being accepted has no client yet; each may be sent twice.
+  const std::size_t wanted = 2 * (workers_[worker].waiting + 1);
   if (reserved.size() > wanted + PendingQueries::kMaxAbandoned) {
     fail("limit", "a connection with more than kMaxAbandoned given-up IDs got a query", now);
   }

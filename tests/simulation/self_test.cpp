@@ -86,7 +86,7 @@ constexpr Case kCases[] = {
     {"ID reuse", kAddress, [](Stage& stage) { (stage.send(5), stage.send(5)); }},
     {"limit", kAddress,
      [](Stage& stage) {
-       for (std::uint16_t id = 0; id < PendingQueries::kMaxAbandoned + 3; ++id) stage.send(id);
+       for (std::uint16_t id = 0; id < PendingQueries::kMaxAbandoned + 8; ++id) stage.send(id);
      }},
     {"limit", kAddress,
      [](Stage& stage) {
@@ -94,7 +94,7 @@ constexpr Case kCases[] = {
      }},
     {"limit", kAddress,
      [](Stage& stage) {
-       for (std::size_t i = 0; i <= UpstreamSet::kMaxConnections; ++i) {
+       for (std::size_t i = 0; i <= UpstreamSet::kMaxConnections + 1; ++i) {
          stage.checker.dials(0, 0, 0, kNow);
          stage.checker.becomes_ready(0, 0, kNow);
        }

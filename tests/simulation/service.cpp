@@ -28,7 +28,8 @@ bool is_well(const HostPlan& host, TimePoint from, TimePoint until) {
          std::ranges::none_of(host.phases, [&](const Phase& phase) { return overlaps(phase, from, until); });
 }
 
-/// Faults that show themselves: no query gets through, or it gets an error.
+/// Faults that show themselves: no query gets through. (Errors do not: an upstream that answers with them is usable,
+/// and the others keep their back-off.)
 bool is_clean(Fault fault) {
   switch (fault) {
     case Fault::blackhole:
@@ -42,9 +43,6 @@ bool is_clean(Fault fault) {
     case Fault::restart:
     case Fault::reset_all:
     case Fault::close_all:
-    case Fault::servfail:
-    case Fault::refused:
-    case Fault::bare_errors:
       return true;
     default:
       return false;
