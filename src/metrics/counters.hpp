@@ -2,8 +2,9 @@
 // shared memory, where the supervisor reads; only the worker writes, so no counter needs a locked instruction.
 #pragma once
 
+#include "base/shared_word.hpp"
+
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <string_view>
 
@@ -65,16 +66,26 @@ inline constexpr std::array<CounterRow, kCounterCount> kCounterRows = {{
 class Counters {
  public:
   void add(Counter counter, std::uint64_t amount = 1) {
-    std::atomic<std::uint64_t>& value = values_[static_cast<std::size_t>(counter)];
-    value.store(value.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+    Value& value = values_[static_cast<std::size_t>(counter)];
+    const std::uint64_t sum = value.low.load(std::memory_order_relaxed) + amount;
+    value.low.store(static_cast<std::uint32_t>(sum), std::memory_order_relaxed);
+    if (const auto carry = static_cast<std::uint32_t>(sum >> 32); carry != 0) {
+      value.high.store(value.high.load(std::memory_order_relaxed) + carry, std::memory_order_relaxed);
+    }
   }
 
   [[nodiscard]] std::uint64_t get(Counter counter) const {
-    return values_[static_cast<std::size_t>(counter)].load(std::memory_order_relaxed);
+    const Value& value = values_[static_cast<std::size_t>(counter)];
+    return std::uint64_t{value.high.load(std::memory_order_relaxed)} << 32 | value.low.load(std::memory_order_relaxed);
   }
 
  private:
-  std::array<std::atomic<std::uint64_t>, kCounterCount> values_{};
+  /// Two words: 64 bits are more than some CPUs load or store at once. Between the two a reader may miss a carry.
+  struct Value {
+    SharedWord low;
+    SharedWord high;
+  };
+  std::array<Value, kCounterCount> values_{};
 };
 
 }  // namespace dotrelay

@@ -8,7 +8,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#ifdef __GLIBC__
 #include <malloc.h>
+#endif
 
 namespace dotrelay {
 namespace {
@@ -39,7 +41,9 @@ Result<LoadedConfig> load_config(const std::string& config_file) {
   if (const Result<Authorities> authorities = Authorities::load(*config, config_file); !authorities) {
     return authorities.error();
   }
+#ifdef __GLIBC__
   malloc_trim(0);  // the parsed bundle was only a test: the supervisor runs on without it
+#endif
   return LoadedConfig{std::move(*text), std::move(*config)};
 }
 

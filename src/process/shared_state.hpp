@@ -5,12 +5,12 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "base/shared_word.hpp"
 #include "metrics/counters.hpp"
 #include "net/unique_fd.hpp"
 #include "relay/shared_health.hpp"
 #include "upstream/ticket_pool.hpp"
 
-#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -19,7 +19,7 @@ namespace dotrelay {
 struct alignas(64) WorkerSlot {
   /// Grows while the worker's loop turns. Compared by the supervisor with what it saw before, never with a clock: then
   /// a machine that slept as a whole accuses nobody.
-  std::atomic<std::uint32_t> heartbeat;
+  SharedWord heartbeat;
   Counters counters;
 };
 

@@ -5,9 +5,9 @@
 #pragma once
 
 #include "base/bytes.hpp"
+#include "base/shared_word.hpp"
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 
 namespace dotrelay {
@@ -16,7 +16,7 @@ class TicketPool {
  public:
   static constexpr std::size_t kSlots = 8;
   /// Tickets are some 300 octets, with TLS 1.2 also the server's certificate. Larger ones are not kept.
-  static constexpr std::size_t kMaxTicketBytes = 4096 - 16;
+  static constexpr std::size_t kMaxTicketBytes = 4096 - 8;
 
   /// Keeps a copy, in place of the oldest ticket when the pool is full. `worker` is the caller's number, from 1.
   void put(Bytes ticket, std::uint32_t worker);
@@ -30,20 +30,19 @@ class TicketPool {
 
  private:
   struct Slot {
-    /// Phase, holder, and the time of the ticket as a count: one word, so that each step is taken whole or not at all.
-    std::atomic<std::uint64_t> state;
+    /// The phase, and the number of the ticket or whoever holds the slot: one word, so that each step is taken whole or
+    /// not at all.
+    SharedWord state;
     std::uint32_t size;
-    std::uint32_t unused;
     std::array<std::uint8_t, kMaxTicketBytes> octets;
   };
   static_assert(sizeof(Slot) == 4096);
-  static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
   static void wipe(Slot& slot);
-  Slot* claim_for_writing(std::uint64_t claim);
+  Slot* claim_for_writing(std::uint32_t claim);
 
   std::array<Slot, kSlots> slots_;
-  alignas(64) std::atomic<std::uint64_t> last_ticket_;  ///< counts the tickets that have come
+  alignas(64) SharedWord last_ticket_;  ///< counts the tickets that have come
 };
 
 }  // namespace dotrelay

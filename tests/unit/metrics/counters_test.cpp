@@ -19,6 +19,17 @@ TEST_CASE("counters count apart from each other") {
   CHECK(counters.get(Counter::failed) == 0);
 }
 
+TEST_CASE("counters go beyond 32 bits") {
+  Counters counters;
+  counters.add(Counter::answers, UINT32_MAX);
+  CHECK(counters.get(Counter::answers) == UINT32_MAX);
+  counters.add(Counter::answers);
+  CHECK(counters.get(Counter::answers) == std::uint64_t{1} << 32);
+  counters.add(Counter::answers, std::uint64_t{5} << 33);
+  counters.add(Counter::answers, UINT32_MAX);
+  CHECK(counters.get(Counter::answers) == (std::uint64_t{11} << 32) + UINT32_MAX);
+}
+
 TEST_CASE("every row has a name of its own in snake_case and a help text") {
   std::set<std::string_view> names;
   for (const CounterRow& row : kCounterRows) {

@@ -87,6 +87,17 @@ TEST_CASE("a full pool replaces its oldest ticket, and none of it stays") {
   CHECK(take(pools[0]).empty());
 }
 
+TEST_CASE("the order holds where the numbers begin again") {
+  for (const std::uint32_t last : {(1U << 29) - 5, (1U << 30) - 5, UINT32_MAX - 5}) {
+    Mappings pools(1);
+    reinterpret_cast<SharedWord*>(reinterpret_cast<char*>(&pools[0]) + TicketPool::kSlots * 4096)->store(last);
+    for (int i = 0; i < 12; ++i) put(pools[0], "ticket " + std::to_string(i));
+    for (int i = 11; i > 11 - static_cast<int>(TicketPool::kSlots); --i)
+      CHECK(take(pools[0]) == "ticket " + std::to_string(i));
+    CHECK(take(pools[0]).empty());
+  }
+}
+
 TEST_CASE("sizes: none, the largest, one more") {
   Mappings pools(1);
   put(pools[0], "");
@@ -172,13 +183,13 @@ TEST_CASE("workers killed at any moment: what they held is released, the pool wo
 }
 
 /// Writes a slot's state word as a worker leaves it that dies between two steps.
-void set_state(TicketPool& pool, std::size_t slot, std::uint64_t phase, std::uint64_t worker) {
-  auto* const word = reinterpret_cast<std::atomic<std::uint64_t>*>(reinterpret_cast<char*>(&pool) + slot * 4096);
-  word->store(phase | worker << 2 | std::uint64_t{1} << 18);
+void set_state(TicketPool& pool, std::size_t slot, std::uint32_t phase, std::uint32_t worker) {
+  auto* const word = reinterpret_cast<SharedWord*>(reinterpret_cast<char*>(&pool) + slot * 4096);
+  word->store(phase | worker << 2);
 }
 
 TEST_CASE("only the dead worker's slots are released, with what it left in them") {
-  for (const std::uint64_t phase : {1U, 3U}) {  // writing, taking
+  for (const std::uint32_t phase : {1U, 3U}) {  // writing, taking
     Mappings pools(1);
     for (std::size_t i = 0; i < TicketPool::kSlots; ++i) put(pools[0], "ticket " + std::to_string(i), 2);
     for (std::size_t i = 0; i < 6; ++i) set_state(pools[0], i, phase, i < 4 ? 2 : 3);
