@@ -2,6 +2,7 @@
 #include "net/tls_internal.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <mbedtls/error.h>
 #include <mbedtls/oid.h>
@@ -14,15 +15,11 @@ namespace {
 constexpr std::uint32_t kNoPinMatches = MBEDTLS_X509_BADCERT_OTHER;
 constexpr std::uint32_t kNotTrusted = MBEDTLS_X509_BADCERT_NOT_TRUSTED;
 
+/// Seconds since 1970. Not by timegm(): where time_t has 32 bits it knows no time after 2038.
 std::int64_t seconds_of(const mbedtls_x509_time& time) {
-  tm utc{};
-  utc.tm_year = time.year - 1900;
-  utc.tm_mon = time.mon - 1;
-  utc.tm_mday = time.day;
-  utc.tm_hour = time.hour;
-  utc.tm_min = time.min;
-  utc.tm_sec = time.sec;
-  return timegm(&utc);
+  using namespace std::chrono;
+  const sys_days date = year(time.year) / time.mon / time.day;
+  return std::int64_t{date.time_since_epoch().count()} * 86400 + time.hour * 3600 + time.min * 60 + time.sec;
 }
 
 PublicKeyPin public_key_pin(const mbedtls_x509_crt& certificate) {

@@ -127,6 +127,7 @@ class CertificateStore:
         self.good = issue("good")
         self.rsa = issue("rsa", rsa=True)
         self.expired = issue("expired", start=timedelta(days=-10), end=timedelta(days=-1))
+        self.long_lived = issue("long-lived", end=timedelta(days=25 * 365))
         self.not_yet_valid = issue("not-yet-valid", start=timedelta(days=5))
         self.wrong_name = issue("wrong-name", names="DNS:other.test")
         self.ip_san = issue("ip-san", names="IP:127.0.0.1,IP:::1")

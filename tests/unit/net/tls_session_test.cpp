@@ -121,6 +121,19 @@ TEST_CASE("tickets resume a session, at both versions") {
   }
 }
 
+TEST_CASE("a certificate that is good beyond 2038, on machines too whose time_t is not") {
+  TlsServer server({.certificate = "long-lived"});
+  const ClientSide side("upstream.test", "", {pin_of("long-lived.chain")});
+  TlsPair pair(server, side);
+  REQUIRE(pair.run() == State::established);
+  const std::vector<TlsTicket> tickets = pair.client.take_tickets();
+  REQUIRE_FALSE(tickets.empty());
+  const std::int64_t now = std::time(nullptr);
+  const std::int64_t years = 25LL * 365 * 86400;
+  CHECK(tickets[0].usable_at(now + years - 3600));
+  CHECK_FALSE(tickets[0].usable_at(now + years + 3600));
+}
+
 TEST_CASE("a TLS 1.2 session that is resumed without a new ticket has none to give") {
   TlsServer server({.tls_13 = false});
   const ClientSide side;
