@@ -42,11 +42,11 @@ struct Parts {
   std::size_t tickets;
   std::size_t end;
 
-  explicit Parts(const Header& header)
+  Parts(std::size_t workers, std::size_t upstream_addresses)
       : slots(aligned(sizeof(Header))),
-        health(aligned(slots + header.workers * sizeof(WorkerSlot))),
-        tickets(aligned(health + header.upstream_addresses * sizeof(SharedHealth))),
-        end(tickets + header.upstream_addresses * sizeof(TicketPool)) {}
+        health(aligned(slots + workers * sizeof(WorkerSlot))),
+        tickets(aligned(health + upstream_addresses * sizeof(SharedHealth))),
+        end(tickets + upstream_addresses * sizeof(TicketPool)) {}
 };
 
 Error mapping_error() { return Error{std::string("cannot map shared memory: ") + std::strerror(errno)}; }
@@ -61,7 +61,7 @@ Part* SharedState::at(std::size_t offset) const {
 Result<SharedState> SharedState::create(std::uint32_t workers, std::size_t upstream_addresses) {
   assert(workers <= kMaxWorkers && upstream_addresses <= kMaxUpstreams * kMaxUpstreamAddresses);
   const Header header = header_for(workers, static_cast<std::uint32_t>(upstream_addresses));
-  const std::size_t size = Parts(header).end;
+  const std::size_t size = Parts(workers, upstream_addresses).end;
   UniqueFd fd(memfd_create("dotrelay", MFD_CLOEXEC));
   if (!fd || ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
     return Error{std::string("cannot make shared memory: ") + std::strerror(errno)};
@@ -69,7 +69,7 @@ Result<SharedState> SharedState::create(std::uint32_t workers, std::size_t upstr
   void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (memory == MAP_FAILED) return mapping_error();
   *static_cast<Header*>(memory) = header;
-  return SharedState(std::move(fd), memory, size);
+  return SharedState(std::move(fd), memory, size, {header.workers, header.upstream_addresses});
 }
 
 Result<SharedState> SharedState::map(UniqueFd fd) {
@@ -80,36 +80,36 @@ Result<SharedState> SharedState::map(UniqueFd fd) {
   const auto size = static_cast<std::size_t>(status.st_size);
   void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (memory == MAP_FAILED) return mapping_error();
-  SharedState state(std::move(fd), memory, size);
   const Header header = *static_cast<const Header*>(memory);
+  SharedState state(std::move(fd), memory, size, {header.workers, header.upstream_addresses});
   const bool ours = header == header_for(header.workers, header.upstream_addresses) && header.workers > 0 &&
                     header.workers <= kMaxWorkers && header.upstream_addresses <= kMaxUpstreams * kMaxUpstreamAddresses;
-  if (!ours || size < Parts(header).end) return Error{"the shared memory belongs to another version of dotrelay"};
+  if (!ours || size < Parts(header.workers, header.upstream_addresses).end)
+    return Error{"the shared memory belongs to another version of dotrelay"};
   return state;
 }
 
 SharedState::SharedState(SharedState&& other) noexcept
-    : fd_(std::move(other.fd_)), memory_(std::exchange(other.memory_, nullptr)), size_(other.size_) {}
+    : fd_(std::move(other.fd_)),
+      memory_(std::exchange(other.memory_, nullptr)),
+      size_(other.size_),
+      layout_(other.layout_) {}
 
 SharedState::~SharedState() {
   if (memory_ != nullptr) munmap(memory_, size_);
 }
 
-std::uint32_t SharedState::workers() const { return static_cast<const Header*>(memory_)->workers; }
-
 WorkerSlot& SharedState::slot(std::uint32_t index) {
-  assert(index < workers());
-  return at<WorkerSlot>(Parts(*at<Header>(0)).slots)[index];
+  assert(index < layout_.workers);
+  return at<WorkerSlot>(Parts(layout_.workers, layout_.upstream_addresses).slots)[index];
 }
 
 std::span<SharedHealth> SharedState::health() const {
-  const Header& header = *at<Header>(0);
-  return {at<SharedHealth>(Parts(header).health), header.upstream_addresses};
+  return {at<SharedHealth>(Parts(layout_.workers, layout_.upstream_addresses).health), layout_.upstream_addresses};
 }
 
 std::span<TicketPool> SharedState::tickets() {
-  const Header& header = *at<Header>(0);
-  return {at<TicketPool>(Parts(header).tickets), header.upstream_addresses};
+  return {at<TicketPool>(Parts(layout_.workers, layout_.upstream_addresses).tickets), layout_.upstream_addresses};
 }
 
 void SharedState::worker_ended(std::uint32_t number) {

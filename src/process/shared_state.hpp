@@ -35,7 +35,7 @@ class SharedState {
   ~SharedState();
 
   [[nodiscard]] int fd() const { return fd_.get(); }
-  [[nodiscard]] std::uint32_t workers() const;
+  [[nodiscard]] std::uint32_t workers() const { return layout_.workers; }
   WorkerSlot& slot(std::uint32_t index);
 
   /// By Config::address_number().
@@ -46,8 +46,14 @@ class SharedState {
   void worker_ended(std::uint32_t number);
 
  private:
-  struct Layout;
-  SharedState(UniqueFd fd, void* memory, std::size_t size) : fd_(std::move(fd)), memory_(memory), size_(size) {}
+  /// What the header said when the memory was mapped. Later it is not asked: a worker that writes wildly must not lead
+  /// the supervisor astray.
+  struct Layout {
+    std::uint32_t workers = 0;
+    std::uint32_t upstream_addresses = 0;
+  };
+  SharedState(UniqueFd fd, void* memory, std::size_t size, Layout layout)
+      : fd_(std::move(fd)), memory_(memory), size_(size), layout_(layout) {}
 
   /// The part of the memory that begins at `offset`.
   template <class Part>
@@ -56,6 +62,7 @@ class SharedState {
   UniqueFd fd_;
   void* memory_;
   std::size_t size_;
+  Layout layout_;
 };
 
 }  // namespace dotrelay

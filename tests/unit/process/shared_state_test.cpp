@@ -71,6 +71,21 @@ TEST_CASE("the memory outlives the move of its owner") {
   CHECK(moved.workers() == 1);
 }
 
+TEST_CASE("a worker that writes over the header leads nobody astray") {
+  auto state = SharedState::create(3, 2);
+  REQUIRE(state);
+  WorkerSlot* const slot = &state->slot(2);
+  SharedHealth* const health = state->health().data();
+  const std::uint32_t nonsense[7] = {1, 2, 1'000'000, 1'000'000, 5, 6, 7};
+  REQUIRE(pwrite(state->fd(), nonsense, sizeof nonsense, 0) == sizeof nonsense);
+  CHECK(state->workers() == 3);
+  CHECK(&state->slot(2) == slot);
+  CHECK(state->health().data() == health);
+  CHECK(state->health().size() == 2);
+  CHECK(state->tickets().size() == 2);
+  state->worker_ended(1);
+}
+
 TEST_CASE("what is not our memory is refused") {
   const auto text = "the shared memory belongs to another version of dotrelay";
   CHECK_FALSE(SharedState::map(UniqueFd()));
