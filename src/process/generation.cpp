@@ -17,6 +17,18 @@ namespace {
 constexpr int kMaxFailedStarts = 5;
 constexpr Duration kFirstRestartDelay = std::chrono::milliseconds(100);
 
+/// A worker that ends so soon after it was ready has ended at once. The first one is replaced without delay, as all are
+/// that lived longer; when the next ones end at once, too, each waits longer, so that they do not take a CPU for
+/// nothing.
+constexpr Duration kAtOnce = std::chrono::milliseconds(100);
+constexpr Duration kFirstReplacementDelay = std::chrono::milliseconds(50);
+constexpr Duration kLongestReplacementDelay = std::chrono::seconds(1);
+
+Duration replacement_delay(int ends_at_once) {
+  if (ends_at_once < 2) return {};
+  return std::min<Duration>(kFirstReplacementDelay * (1 << std::min(ends_at_once - 2, 10)), kLongestReplacementDelay);
+}
+
 /// What workers may take beyond the deadline to drain before they are killed.
 constexpr Duration kStopSlack = std::chrono::seconds(2);
 
@@ -98,6 +110,7 @@ bool Generation::start(Worker& worker) {
 
 void Generation::became_ready(Worker& worker) {
   worker.ready = true;
+  worker.ready_since = Clock::now();
   worker.failed_starts = 0;
   if (stage_ == Stage::leaving) return;
   if (announced_) {
@@ -199,12 +212,17 @@ void Generation::ended(Worker& worker, int status) {
   if (stage_ == Stage::leaving) return;
   const std::string how = how_it_ended(status);
   if (stage_ == Stage::trial) return start_failed(worker, how + (was_ready ? "" : " before it was ready"));
-  log_.error(name_of(worker) + " " + how + (was_ready ? "; starting another" : " before it was ready"));
-  if (was_ready) {
-    start(worker);
-  } else {
-    start_failed(worker, how);
+  if (!was_ready) {
+    log_.error(name_of(worker) + " " + how + " before it was ready");
+    return start_failed(worker, how);
   }
+  worker.ends_at_once = Clock::now() - worker.ready_since < kAtOnce ? worker.ends_at_once + 1 : 0;
+  const Duration delay = replacement_delay(worker.ends_at_once);
+  const auto delay_ms = std::chrono::duration_cast<std::chrono::milliseconds>(delay).count();
+  log_.error(name_of(worker) + " " + how + "; starting another" +
+             (delay > Duration{} ? " in " + std::to_string(delay_ms) + " ms" : ""));
+  if (delay > Duration{}) return worker.restart->set(Clock::now() + delay);
+  start(worker);
 }
 
 void Generation::start_failed(Worker& worker, const std::string& why) {

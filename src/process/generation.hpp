@@ -103,7 +103,9 @@ class Generation {
     bool ready = false;
     bool retired = false;
     bool has_heartbeat = true;  ///< false: it writes to memory of another version
+    TimePoint ready_since;
     int failed_starts = 0;
+    int ends_at_once = 0;  ///< in a row, of those that were ready
     std::uint32_t last_heartbeat = 0;
     int missed_heartbeats = 0;
   };

@@ -1,5 +1,6 @@
 """Supervisor and workers: replacement of dead and stuck workers, drain on SIGTERM, no orphans, PID 1."""
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -85,6 +86,30 @@ def test_killed_worker_is_replaced(two_workers):
     assert not callers.refused
     for number in range(20):
         assert_right(two_workers.ask(f"after-{number}.example"), f"after-{number}.example")
+
+
+def test_a_worker_that_dies_at_once_again_and_again(make_upstream, make_relay):
+    """It is started again more and more slowly; one that had lived is replaced without delay."""
+    relay = make_relay(make_upstream())
+    slow = r"supervisor: worker 1 was killed by signal 9; starting another in \d+ ms"
+    prompt = r"supervisor: worker 1 was killed by signal 9; starting another$"
+
+    def kill(after=0.0):
+        ready = relay.count_logged(r"worker 1 is ready \(PID")
+        time.sleep(after)
+        os.kill(relay.workers()[0], signal.SIGKILL)
+        wait_until(lambda: relay.count_logged(r"worker 1 is ready \(PID") > ready, 10, "a new worker")
+
+    for _ in range(20):
+        kill()
+        if relay.count_logged(slow) >= 3:
+            break
+    delays = [int(line.split()[-2]) for line in relay.lines if re.search(slow, line)]
+    assert len(delays) >= 3 and max(delays) > min(delays)
+    before = relay.count_logged(prompt)
+    kill(after=0.3)
+    assert relay.count_logged(prompt) == before + 1
+    assert_right(relay.ask("after.example"), "after.example")
 
 
 def test_queries_that_arrive_while_a_worker_restarts_wait_in_its_socket(make_upstream, make_relay):
