@@ -14,6 +14,9 @@ class ByteQueue {
   [[nodiscard]] bool empty() const { return begin_ == storage_.size(); }
   [[nodiscard]] std::size_t size() const { return storage_.size() - begin_; }
 
+  /// What it occupies: at most half as much again as size() once that is large.
+  [[nodiscard]] std::size_t memory_bytes() const { return storage_.capacity(); }
+
   /// All queued octets. Valid until the next call that is not const.
   [[nodiscard]] Bytes bytes() const { return Bytes(storage_).subspan(begin_); }
   [[nodiscard]] MutableBytes mutable_bytes() { return MutableBytes(storage_).subspan(begin_); }
@@ -33,6 +36,7 @@ class ByteQueue {
 
  private:
   void compact();
+  void make_room(std::size_t count);
 
   std::vector<std::uint8_t> storage_;
   std::size_t begin_ = 0;

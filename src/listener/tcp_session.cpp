@@ -110,12 +110,13 @@ bool TcpSession::write() {
   if (output_.size() < before) last_activity_ = Clock::now();
   clients_.subtract_unread(before - output_.size());
   if (output_.empty()) output_.shrink(0);
+  blocked_ = !output_.empty();
   return !broken;
 }
 
 void TcpSession::watch() {
   const bool reads = clients_.stage() == TcpClients::Stage::serving && !input_ended_;
-  stream_.watch(reads && may_take_queries(), !output_.empty());
+  stream_.watch(reads && may_take_queries(), blocked_);
 }
 
 void TcpSession::drain(TimePoint now) {

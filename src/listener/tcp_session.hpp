@@ -68,6 +68,7 @@ class TcpSession final : private PollListener, private FlushTarget {
   ByteQueue input_;
   ByteQueue output_;
   std::size_t owed_ = 0;
+  bool blocked_ = false;  ///< the kernel takes no more
   bool input_ended_ = false;
   bool passed_on_ = false;     ///< waits in the ClientHandover
   bool overflowed_ = false;    ///< answers were dropped: the connection is of no use any more

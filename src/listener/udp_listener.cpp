@@ -25,12 +25,12 @@ void UdpListener::on_poll(bool readable, bool writable) noexcept {
     }
   }
   if (writable) send_queued();
-  poller_.watch(!draining_, !sender_.empty());
+  poller_.watch(!draining_, blocked_);
 }
 
 void UdpListener::stop() {
   draining_ = true;
-  poller_.watch(false, !sender_.empty());
+  poller_.watch(false, blocked_);
 }
 
 void UdpListener::drain() {
@@ -88,9 +88,12 @@ void UdpListener::answer(const DatagramRoute& route, Bytes message) {
 
 void UdpListener::flush() noexcept {
   send_queued();
-  poller_.watch(!draining_, !sender_.empty());
+  poller_.watch(!draining_, blocked_);
 }
 
-void UdpListener::send_queued() { counters_.add(Counter::udp_unsent, sender_.send(fd_)); }
+void UdpListener::send_queued() {
+  counters_.add(Counter::udp_unsent, sender_.send(fd_));
+  blocked_ = !sender_.empty();
+}
 
 }  // namespace dotrelay

@@ -49,6 +49,7 @@ class UdpListener final : public ReplyChannel, private PollListener, private Flu
   DatagramSender sender_;
   Slab<DatagramRoute> waiting_;
   bool draining_ = false;
+  bool blocked_ = false;  ///< the socket's buffer is full
 };
 
 }  // namespace dotrelay

@@ -10,6 +10,10 @@
 namespace dotrelay {
 namespace {
 
+/// What the kernel keeps for a client that does not read, beside what the relay does; it doubles the figure
+/// (socket(7)). By itself it would let each such client have up to 4 MB (tcp_wmem).
+constexpr int kClientSendBufferBytes = 128 * 1024;
+
 /// The default holds some 256 small datagrams: less than arrives while a worker is being replaced.
 constexpr int kUdpBufferBytes = 1 << 21;
 constexpr int kListenBacklog = 4096;  // the kernel caps it at net.core.somaxconn
@@ -104,6 +108,8 @@ UniqueFd make_listener(const Endpoint& endpoint, Protocol protocol, int& error) 
     set_option(fd.get(), SOL_SOCKET, SO_SNDBUF, kUdpBufferBytes);
     good = endpoint.address.is_v6 ? set_option(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
                                   : set_option(fd.get(), IPPROTO_IP, IP_PKTINFO, 1);
+  } else if (good) {
+    set_option(fd.get(), SOL_SOCKET, SO_SNDBUF, kClientSendBufferBytes);  // accepted sockets inherit it
   }
   if (good) return fd;
   error = errno;

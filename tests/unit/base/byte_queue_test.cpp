@@ -56,6 +56,15 @@ TEST_CASE("a queue emptied by trim behind a consumed front can be shrunk and use
   CHECK(equal(queue.bytes(), Octets{7}));
 }
 
+TEST_CASE("a long queue holds little more memory than octets, also while its front is read") {
+  ByteQueue queue;
+  for (int i = 0; i < 5000; ++i) {
+    queue.append(Octets(100, 1));
+    if (i % 3 == 0) queue.consume(100);
+    if (queue.size() > 20'000) REQUIRE(queue.memory_bytes() <= queue.size() * 3 / 2);
+  }
+}
+
 TEST_CASE("any order of calls gives what a plain model gives") {
   Random random(7);
   ByteQueue queue;
