@@ -116,4 +116,4 @@ def test_slow_is_not_dead(certificates, tmp_path):
         assert_right(relay.ask("behind.example"), "behind.example")
         used = {query.connection for query in upstream.queries}
         assert len(used) == 1 and len(upstream.seen("delay-900.example")) == 1
-    scenario(certificates, tmp_path, body)
+    scenario(certificates, tmp_path, body, relay={"deadline": "4s"})
