@@ -23,6 +23,18 @@ Handover::Workers running_workers(const Generation& generation) {
   return {shared ? shared->fd() : -1, generation.running_workers()};
 }
 
+/// Of a generation that leaves.
+Handover::Workers leaving_workers(const Generation& generation) {
+  Handover::Workers workers = running_workers(generation);
+  for (const WorkerSockets& leases : generation.parts().sockets) {
+    for (const SocketLease& lease : leases) {
+      const Endpoint& address = lease.pair().address;
+      if (std::ranges::find(workers.holds, address) == workers.holds.end()) workers.holds.push_back(address);
+    }
+  }
+  return workers;
+}
+
 }  // namespace
 
 Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& config_file, ListenSockets& sockets,
@@ -84,10 +96,17 @@ GenerationParts adopt_parts(const Handover& handover, const std::string& config_
   return parts;
 }
 
-GenerationParts adopt_leaving_parts(const Handover::Workers& workers, Duration deadline) {
+GenerationParts adopt_leaving_parts(const Handover::Workers& workers, Duration deadline, ListenSockets& sockets) {
   GenerationParts parts;
   parts.config.relay.deadline = deadline;
   map_shared(parts, workers.shared);
+  for (const Endpoint& address : workers.holds) {
+    SocketPair pair;  // without sockets: only the workers have them
+    pair.address = address;
+    pair.left = true;
+    if (parts.sockets.empty()) parts.sockets.emplace_back();
+    parts.sockets.front().push_back(sockets.adopt(std::move(pair)));
+  }
   return parts;
 }
 
@@ -103,7 +122,7 @@ Handover make_handover(const std::string& program, const Generation& current, co
     }
   }
   handover.generations.push_back(running_workers(current));
-  for (const auto& generation : leaving) handover.generations.push_back(running_workers(*generation));
+  for (const auto& generation : leaving) handover.generations.push_back(leaving_workers(*generation));
   handover.counters = totals;
   return handover;
 }

@@ -24,8 +24,8 @@ void carry_health(const GenerationParts& from, GenerationParts& to);
 /// deadline there is, and no heartbeat.
 GenerationParts adopt_parts(const Handover& handover, const std::string& config_file, ListenSockets& sockets);
 
-/// Of a generation that leaves.
-GenerationParts adopt_leaving_parts(const Handover::Workers& workers, Duration deadline);
+/// Of a generation that leaves. What its workers still have open counts as our own as long as one of them lives.
+GenerationParts adopt_leaving_parts(const Handover::Workers& workers, Duration deadline, ListenSockets& sockets);
 
 using LeavingGenerations = std::list<std::unique_ptr<Generation>>;
 

@@ -74,6 +74,10 @@ bool read_line(std::string_view line, Handover& handover) {
   } else if (what == "worker") {
     if (handover.generations.empty()) return false;
     handover.generations.back().running.push_back(read_worker(words));
+  } else if (what == "holds") {
+    const Result<Endpoint> address = parse_endpoint(words.word(), 0);
+    if (!address || handover.generations.empty()) return false;
+    handover.generations.back().holds.push_back(*address);
   } else if (what == "counter") {
     const std::string_view name = words.word();
     const auto value = words.number<std::uint64_t>(0);
@@ -101,6 +105,7 @@ std::string Handover::to_text() const {
       text += "worker " + std::to_string(worker.number) + " " + std::to_string(worker.pid) + " " +
               std::to_string(worker.control) + "\n";
     }
+    for (const Endpoint& address : generation.holds) text += "holds " + address.to_text() + "\n";
   }
   for (std::size_t i = 0; i < kCounterCount; ++i) {
     if (counters[i] > 0)

@@ -29,6 +29,7 @@ struct Handover {
   struct Workers {
     int shared = -1;  ///< the SharedState; -1: none
     std::vector<Generation::RunningWorker> running;
+    std::vector<Endpoint> holds = {};  ///< addresses of listeners that those who leave may still have open
   };
 
   std::string program;  ///< the path to upgrade from

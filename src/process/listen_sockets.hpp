@@ -54,7 +54,7 @@ class ListenSockets {
   /// Binds what is not bound yet.
   Status join(const std::vector<WorkerSockets>& sockets);
 
-  /// Takes in a joined pair that an earlier program opened.
+  /// Takes in a joined pair that an earlier program opened, or one without sockets that only its workers have.
   SocketLease adopt(SocketPair pair);
 
  private:

@@ -85,7 +85,7 @@ class Supervisor final : private Generation::Listener {
     current_ = make_generation(std::move(parts), Generation::Stage::serving);
     for (const auto& worker : handover.generations.front().running) current_->adopt(worker);
     for (std::size_t i = 1; i < handover.generations.size(); ++i) {
-      GenerationParts rest = adopt_leaving_parts(handover.generations[i], deadline);
+      GenerationParts rest = adopt_leaving_parts(handover.generations[i], deadline, sockets_);
       leaving_.push_back(make_generation(std::move(rest), Generation::Stage::serving));
       for (const auto& worker : handover.generations[i].running) leaving_.back()->adopt(worker);
       leaving_.back()->leave();

@@ -12,6 +12,7 @@ from support.clients import TcpClient, UdpClient, assert_right, parse, raw_query
 from support.event_loop import wait_until
 from support.load import Load
 from support.namespaces import can_make_namespaces
+from support.ports import free_port
 from support.relay import alive, binary
 
 REFUSED = r"supervisor: upgrade refused, nothing changed: "
@@ -88,6 +89,21 @@ def test_a_symbolic_link_that_leads_to_another_file(make_upstream, make_relay, t
         assert executable(relay.supervisor) == str(goal / "dotrelay")
     assert relay.has_logged(f"upgrade: checking {current}/dotrelay")
     assert_right(relay.ask("linked.example"), "linked.example")
+
+
+def test_an_address_that_an_old_worker_still_drains_comes_back(make_upstream, make_relay, program):
+    """The worker that has left it outlives the program that started it; the next one may not take it for another program's."""
+    upstream = make_upstream(behaviour=behaviours.by_name({"slow.example": behaviours.delayed(2.5)}))
+    relay = make_relay(upstream, program=program, relay={"deadline": "5s"})
+    first, second = f"127.0.0.1:{relay.port}", f"127.0.0.1:{free_port()}"
+    with UdpClient(relay.port) as client:
+        client.send(raw_query("slow.example"))
+        upstream.wait_for_queries(1)
+        relay.reload(listen={"addresses": [second]})
+        upgrade(relay)
+        relay.reload(listen={"addresses": [first]})
+        assert_right(relay.ask("again.example"), "again.example")
+        assert_right(parse(client.receive()), "slow.example")
 
 
 def test_a_program_that_fails_its_check(make_upstream, make_relay, program):

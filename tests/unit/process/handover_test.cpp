@@ -14,7 +14,7 @@ Handover example() {
   handover.config = 5;
   handover.listeners = {{*parse_endpoint("127.0.0.1:53", 0), 1, 6, 7}, {*parse_endpoint("[::1]:53", 0), 2, 8, 9}};
   handover.generations.push_back({10, {{1, 100, 11}, {2, 101, 12}}});
-  handover.generations.push_back({-1, {{1, 99, 13}}});
+  handover.generations.push_back({-1, {{1, 99, 13}}, {*parse_endpoint("127.0.0.1:54", 0)}});
   handover.generations.push_back({14, {}});
   handover.counters[static_cast<std::size_t>(Counter::answers)] = 1'000'000'000'000;
   return handover;
@@ -31,6 +31,7 @@ constexpr const char* kText =
     "worker 2 101 12\n"
     "generation -1\n"
     "worker 1 99 13\n"
+    "holds 127.0.0.1:54\n"
     "generation 14\n"
     "counter answers 1000000000000\n";
 
@@ -45,6 +46,7 @@ TEST_CASE("there and back") {
   REQUIRE(back->generations.size() == 3);
   CHECK(back->generations[0].running[1].pid == 101);
   CHECK(back->generations[1].shared == -1);
+  CHECK(back->generations[1].holds == example().generations[1].holds);
   CHECK(back->descriptors() == std::vector<int>{5, 6, 7, 8, 9, 10, 11, 12, 13, 14});
 }
 
@@ -94,6 +96,9 @@ TEST_CASE("damaged lines are refused") {
                            "worker 1 0 11",
                            "worker 1 -1 11",
                            "worker 1 1 11",
+                           "holds",
+                           "holds 127.0.0.1",
+                           "holds 127.0.0.1:54 1",
                            "counter answers",
                            "counter answers -1",
                            "counter answers x"}) {
@@ -101,6 +106,7 @@ TEST_CASE("damaged lines are refused") {
     CHECK_FALSE(Handover::from_text(std::string(kText) + line + "\n"));
   }
   CHECK_FALSE(Handover::from_text("dotrelay-handover 1\nworker 1 100 11\n"));
+  CHECK_FALSE(Handover::from_text("dotrelay-handover 1\nholds 127.0.0.1:54\n"));
   CHECK_FALSE(Handover::from_text("dotrelay-handover 1\n"));
   const std::string beginning = std::string(kText).substr(0, std::string(kText).find("generation"));
   CHECK(Handover::from_text(beginning + "generation -1\nworker 2 100 11\n"));

@@ -76,6 +76,24 @@ TEST_CASE_FIXTURE(Fixture, "a pair that is being left is not leased again") {
   CHECK(sockets.join(*again));
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "an address that only workers of an earlier program still hold is our own, as long as they do") {
+  int error = 0;
+  const UniqueFd workers = make_listener(first, Protocol::udp, error);
+  REQUIRE(join_port(workers.get(), first, Protocol::udp) == 0);
+  CHECK_FALSE(sockets.lease(config_of({first}), 1, log));
+  {
+    SocketPair pair;
+    pair.address = first;
+    pair.left = true;
+    const SocketLease held = sockets.adopt(std::move(pair));
+    auto again = sockets.lease(config_of({first}), 1, log);
+    REQUIRE(again);
+    CHECK(sockets.join(*again));
+  }
+  CHECK_FALSE(sockets.lease(config_of({first}), 1, log));
+}
+
 TEST_CASE_FIXTURE(Fixture, "the address of another program is refused as a whole; of our own, the wildcard is not") {
   ListenSockets others;
   auto theirs = others.lease(config_of({second}), 1, log);
