@@ -20,21 +20,27 @@ constexpr int kMaxReads = 512;
 constexpr unsigned kGroups =
     RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
 
-UniqueFd open_netlink() {
+UniqueFd open_netlink(int& error) {
   UniqueFd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
-  if (!fd) return {};
+  if (!fd) {
+    error = errno;
+    return {};
+  }
   setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &kReceiveBufferBytes, sizeof kReceiveBufferBytes);
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
   address.nl_groups = kGroups;
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return {};
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    error = errno;
+    return {};
+  }
   return fd;
 }
 
 }  // namespace
 
 RouteWatch::RouteWatch(Loop& loop, std::function<void()> changed)
-    : changed_(std::move(changed)), socket_(open_netlink()), timer_(loop, [this] { tell(); }) {
+    : changed_(std::move(changed)), socket_(open_netlink(error_)), timer_(loop, [this] { tell(); }) {
   if (!socket_) return;
   poller_.emplace(loop, socket_.get(), static_cast<PollListener&>(*this));
   poller_->watch(true, false);

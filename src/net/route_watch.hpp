@@ -23,12 +23,15 @@ class RouteWatch final : private PollListener {
   RouteWatch(Loop& loop, std::function<void()> changed);
 
   [[nodiscard]] bool active() const { return poller_.has_value(); }
+  /// The errno of a watch that is not active.
+  [[nodiscard]] int error() const { return error_; }
 
  private:
   void on_poll(bool readable, bool writable) noexcept override;
   void tell();
 
   std::function<void()> changed_;
+  int error_ = 0;
   UniqueFd socket_;
   Timer timer_;
   std::optional<Poller> poller_;  // closed before the descriptor

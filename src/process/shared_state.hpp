@@ -1,7 +1,7 @@
 // The memory that supervisor and workers share: each worker has a slot that only it writes, and all of them together
 // keep health and tickets of each upstream address. It is a memfd, so nothing stays behind when the processes end, and
-// its header lets a worker refuse memory of another version. It belongs to one configuration: what it holds of an
-// upstream is never carried over to another.
+// its header lets a worker refuse memory of another version. It belongs to one configuration: tickets are never
+// carried over to another, health is copied for the addresses that both have (carry_health).
 #pragma once
 
 #include "base/result.hpp"

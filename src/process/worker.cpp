@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <fcntl.h>
 #include <list>
 #include <memory>
@@ -61,6 +62,10 @@ class Worker final : private PollListener {
     loop_.on_turn_end([this] { end_turn(); });
     heartbeat_timer_.repeat(kHeartbeatInterval);
     control_.watch(true, false);
+    if (!route_watch_.active() && inheritance.worker == 1) {  // once for the relay
+      log_.warning("changes of this machine's addresses and routes will not be noticed: no netlink socket: " +
+                   std::string(std::strerror(route_watch_.error())));
+    }
   }
 
   void run() {

@@ -1,11 +1,13 @@
 // The watch over addresses, routes and links, in a network namespace whose loopback the test sets up and down.
 #include "net/route_watch.hpp"
 
+#include <cerrno>
 #include <doctest/doctest.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <thread>
 
 namespace dotrelay {
@@ -48,6 +50,18 @@ void run(Loop& loop, Duration time) {
   Timer stop(loop, [&loop] { loop.stop(); });
   stop.set(Clock::now() + time);
   loop.run();
+}
+
+TEST_CASE("no socket, no watch, and the reason") {
+  Loop loop;
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit none{0, before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const RouteWatch watch(loop, [] {});
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK_FALSE(watch.active());
+  CHECK(watch.error() == EMFILE);
 }
 
 TEST_CASE("nothing happens, nothing is told") {
