@@ -124,18 +124,19 @@ int join_port(int fd, const Endpoint& endpoint, Protocol protocol) {
 
 UniqueFd begin_connect(const Endpoint& endpoint, int& error) {
   UniqueFd fd(socket(endpoint.address.is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (fd) {
-    set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMilliseconds);
-    set_option(fd.get(), IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdleSeconds);
-    set_option(fd.get(), IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveIntervalSeconds);
-    set_option(fd.get(), IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
-    set_option(fd.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
-    const SocketAddress address = to_socket_address(endpoint);
-    if (connect(fd.get(), address.raw(), address.size) == 0 || errno == EINPROGRESS) return fd;
+  const SocketAddress address = to_socket_address(endpoint);
+  if (!fd || (connect(fd.get(), address.raw(), address.size) != 0 && errno != EINPROGRESS)) {
+    error = errno;
+    return {};
   }
-  error = errno;
-  return {};
+  // After connect(): where there is no route, and a dial is tried again and again, it has failed by now.
+  set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMilliseconds);
+  set_option(fd.get(), IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdleSeconds);
+  set_option(fd.get(), IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveIntervalSeconds);
+  set_option(fd.get(), IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
+  set_option(fd.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
+  return fd;
 }
 
 void leave_port(int fd, Protocol protocol) {

@@ -160,9 +160,8 @@ bool UpstreamSet::wants_trial(AddressIndex index, bool beside, TimePoint now) co
 TimePoint UpstreamSet::next_urgent_dial(const UpstreamAddress& address, TimePoint now) {
   if (address.last_dial == TimePoint::min()) return TimePoint::min();
   const TimePoint soonest = address.last_dial + Health::kUrgentInterval;
-  // A certificate is not mended within a fifth of a second.
-  return address.health.trouble() == Trouble::authentication ? std::max(soonest, address.health.next_trial(now))
-                                                             : soonest;
+  // A certificate is not mended within a fifth of a second, and one worker is enough to see that a route is back.
+  return address.health.hopeless() ? std::max(soonest, address.health.next_trial(now)) : soonest;
 }
 
 std::optional<AddressIndex> UpstreamSet::wants_more(std::size_t index, TimePoint now) const {
