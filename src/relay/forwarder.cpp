@@ -1,13 +1,12 @@
-// See forwarder.hpp. A query's life in its order: in, on its way, its end. What connections report is in
-// forwarder_connections.cpp, what passing time brings in forwarder_time.cpp, what is learned about upstreams in
-// forwarder_learning.cpp.
+// See forwarder.hpp. A query's life in its order: in, and on its way; its end is in forwarder_endings.cpp. What
+// connections report is in forwarder_connections.cpp, what passing time brings in forwarder_time.cpp, what is learned
+// about upstreams in forwarder_learning.cpp.
 #include "relay/forwarder.hpp"
 
 #include "dns/special_names.hpp"
 #include "dns/upstream_query.hpp"
 
 #include <algorithm>
-#include <cassert>
 
 namespace dotrelay {
 
@@ -307,126 +306,6 @@ void Forwarder::reroute_room_in_time(TimePoint now) {
   const TimePoint soonest = rerouted_at_ + pause;
   if (soonest <= now) return reroute_room(now);
   reroute_due_ = std::min(reroute_due_, soonest);
-}
-
-void Forwarder::finish(QueryHandle handle, const dns::Response& response, Bytes message) {
-  Query& query = queries_.get(handle);
-  while (!query.waiters.empty()) {
-    const WaiterHandle waiter = query.waiters.front();
-    deliver(waiter, dns::write_relayed_answer(answer_buffer_, message, response, waiters_.get(waiter).asker));
-  }
-  drop(handle);
-}
-
-/// The answer is the error that an upstream gave.
-void Forwarder::finish_with_error(QueryHandle handle) {
-  Query& query = queries_.get(handle);
-  while (!query.waiters.empty()) {
-    const WaiterHandle waiter = query.waiters.front();
-    deliver(waiter, write_kept_error(query, waiters_.get(waiter).asker));
-  }
-  drop(handle);
-}
-
-/// As it came, or built anew when it had no question section.
-Bytes Forwarder::write_kept_error(const Query& query, const dns::Asker& asker) {
-  const ErrorAnswer& error = *query.error;
-  if (const auto response = dns::parse_response(error.message); response && response->question) {
-    return dns::write_relayed_answer(answer_buffer_, error.message, *response, asker);
-  }
-  return dns::write_error_answer(answer_buffer_, asker, query.key().question, error.rcode, std::nullopt);
-}
-
-void Forwarder::fail(QueryHandle handle, TimePoint now) {
-  Query& query = queries_.get(handle);
-  while (!query.waiters.empty()) {
-    counters_.add(Counter::failed);
-    const WaiterHandle waiter = query.waiters.front();
-    deliver(waiter, write_failure(query, waiters_.get(waiter).asker, now));
-  }
-  drop(handle);
-}
-
-/// The client's deadline has passed.
-void Forwarder::fail_waiter(WaiterHandle handle, TimePoint now) {
-  const QueryHandle query_handle = waiters_.get(handle).query;
-  Query& query = queries_.get(query_handle);
-  if (query.error) {
-    // The others may still get a better one from the next upstream.
-    deliver(handle, write_kept_error(query, waiters_.get(handle).asker));
-  } else {
-    counters_.add(Counter::failed);
-    deliver(handle, write_failure(query, waiters_.get(handle).asker, now));
-  }
-  if (query.waiters.empty()) drop(query_handle);
-}
-
-/// Whoever takes a waiter out of its lists answers it, exactly once.
-void Forwarder::deliver(WaiterHandle handle, Bytes answer) {
-  Waiter& waiter = waiters_.get(handle);
-  deadlines_.remove(handle);
-  queries_.get(waiter.query).waiters.remove(handle);
-  quota_.give_back(waiter.quota);
-  counters_.add(Counter::answers);
-  ReplyChannel* const channel = waiter.channel;
-  const ClientKey client = waiter.client;
-  waiters_.erase(handle);
-  channel->deliver(client, answer);
-}
-
-/// Ends a query that nobody waits for; IDs whose answers may still come stay reserved on their connections.
-void Forwarder::drop(QueryHandle handle) {
-  Query& query = queries_.get(handle);
-  assert(query.waiters.empty());
-  for (const Attempt& attempt : query.attempts) {
-    PooledConnection* const pooled = upstreams_.connections().find(attempt.connection);
-    assert(pooled != nullptr);
-    pooled->pending.abandon(attempt.id);
-  }
-  in_flight_.unlist(handle);
-  room_.remove(handle);
-  checks_.remove(handle);
-  queries_.erase(handle);
-}
-
-Bytes Forwarder::write_failure(const Query& query, const dns::Asker& asker, TimePoint now) {
-  const std::string text = cause(query);
-  if (!outage_since_ && !upstreams_.any_ready(now)) {
-    outage_since_ = now;
-    log_.error("no upstream is usable, clients get SERVFAIL: " + text);
-  }
-  return dns::write_error_answer(answer_buffer_, asker, query.key().question, dns::Rcode::servfail,
-                                 dns::Explanation{dns::ExtendedError::no_reachable_authority, text});
-}
-
-/// Why the query got no answer: one clause for each upstream that had a part in it, in failover order.
-std::string Forwarder::cause(const Query& query) {
-  std::string text;
-  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    Upstream& upstream = upstreams_[i];
-    const auto attempt = std::ranges::find(query.attempts, i, &Attempt::upstream);
-    const auto failing =
-        std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.health.in_trouble(); });
-    const auto dialled =
-        std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.dials > 0; });
-    const auto label = [&](auto address) {
-      return upstreams_.label({i, static_cast<std::size_t>(address - upstream.addresses.begin())});
-    };
-    std::string clause;
-    if (attempt != query.attempts.end()) {
-      const PooledConnection& pooled = upstreams_.connections().get(attempt->connection);
-      clause = upstreams_.label({i, pooled.address}) + ": no answer in time";
-    } else if (failing != upstream.addresses.end()) {
-      clause = label(failing) + ": " + failing->health.cause();
-    } else if (dialled != upstream.addresses.end()) {
-      clause = label(dialled) + ": connection timed out";
-    } else if ((query.asked | query.stale) >> i & 1) {
-      clause = upstream.last_problem;
-    }
-    if (clause.empty()) continue;
-    text.append(text.empty() ? "" : "; ").append(clause);
-  }
-  return text.empty() ? "no upstream was usable in time" : text;
 }
 
 }  // namespace dotrelay
