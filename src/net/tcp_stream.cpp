@@ -36,6 +36,4 @@ int TcpStream::write(ByteQueue& queue) {
 
 void TcpStream::reset_on_close() { dotrelay::reset_on_close(fd_.get()); }
 
-void TcpStream::shutdown_sending() { ::shutdown(fd_.get(), SHUT_WR); }
-
 }  // namespace dotrelay

@@ -31,9 +31,6 @@ class TcpStream {
   /// Lets the destructor send RST instead of FIN: the peer sees a refusal.
   void reset_on_close();
 
-  /// Sends FIN; reading goes on.
-  void shutdown_sending();
-
  private:
   UniqueFd fd_;
   Poller poller_;  // closed before the descriptor
