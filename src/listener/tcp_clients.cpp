@@ -101,10 +101,26 @@ void TcpClients::remove(Handle<TcpSession> session) {
   waiting_.clear();
 }
 
-bool TcpClients::add_unread(std::size_t octets) {
-  if (unread_ + octets > kMaxUnreadOfAll) return false;
+bool TcpClients::add_unread(const TcpSession& session, std::size_t octets) {
+  while (unread_ + octets > kMaxUnreadOfAll) {
+    TcpSession* const worst = worst_reader();
+    if (worst == nullptr || worst->unread() <= session.unread() + octets) return false;
+    counters_.add(Counter::tcp_shed);
+    worst->give_up();
+  }
   unread_ += octets;
   return true;
+}
+
+/// Who has left most of its answers unread, or enough; nullptr when nobody has left any.
+TcpSession* TcpClients::worst_reader() {
+  TcpSession* worst = nullptr;
+  for (Handle<TcpSession> next = by_activity_.front(); next; next = by_activity_.next(next)) {
+    TcpSession& session = sessions_.get(next);
+    if (session.unread() > (worst == nullptr ? 0 : worst->unread())) worst = &session;
+    if (worst != nullptr && worst->unread() > TcpSession::kMaxUnread / 2) break;
+  }
+  return worst;
 }
 
 void TcpClients::close_expired() {

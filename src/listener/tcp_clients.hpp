@@ -18,8 +18,8 @@ class ClientHandover;
 
 class TcpClients final : public ReplyChannel {
  public:
-  /// Octets of answers that all clients together have not taken. The client that would exceed it is reset: answers that
-  /// are owed already cannot be held back by not reading.
+  /// Octets of answers that all clients together have not taken. Beyond it the client that has left most is reset:
+  /// answers that are owed already cannot be held back by not reading.
   static constexpr std::size_t kMaxUnreadOfAll = 32 * 1024 * 1024;
 
   /// At most `limit` clients, which may be idle for `idle`. The references outlive this object.
@@ -57,12 +57,14 @@ class TcpClients final : public ReplyChannel {
   Accepted accept(Bytes message, const IpAddress& source, Handle<TcpSession> session, TimePoint now);
   void touch(Handle<TcpSession> session);
   void remove(Handle<TcpSession> session);
-  /// Counts octets that wait for clients. False when there are too many; then nothing is counted.
-  bool add_unread(std::size_t octets);
+  /// Counts octets that wait for `session`. False when there are too many and nobody has left more than it; then
+  /// nothing is counted.
+  bool add_unread(const TcpSession& session, std::size_t octets);
   void subtract_unread(std::size_t octets) { unread_ -= octets; }
 
  private:
   bool make_room();
+  TcpSession* worst_reader();
   void close_expired();
   void schedule_check();
 

@@ -78,14 +78,20 @@ void TcpSession::answer(Bytes message) {
 
 void TcpSession::append(Bytes message) {
   clients_.loop().flush_at_turn_end(*this);
-  if (overflowed_ || !clients_.add_unread(dns::kFramePrefix + message.size())) {
-    overflowed_ = true;
-    return;
-  }
+  if (overflowed_) return;
+  if (!clients_.add_unread(*this, dns::kFramePrefix + message.size())) return give_up();
   // The time to take answers runs from when there is something to take.
   if (output_.empty()) last_activity_ = Clock::now();
   output_.append(dns::frame_prefix(message.size()));
   output_.append(message);
+}
+
+void TcpSession::give_up() {
+  overflowed_ = true;
+  clients_.subtract_unread(output_.size());
+  output_.clear();
+  output_.shrink(0);
+  clients_.loop().flush_at_turn_end(*this);
 }
 
 void TcpSession::flush() noexcept {

@@ -41,6 +41,12 @@ class TcpSession final : private PollListener, private FlushTarget {
 
   [[nodiscard]] bool owes_nothing() const { return owed_ == 0 && output_.empty(); }
 
+  /// Octets of answers that the client has not taken.
+  [[nodiscard]] std::size_t unread() const { return output_.size(); }
+
+  /// Drops them, and the client with them at the end of the turn.
+  void give_up();
+
   /// When the session is to be closed if nothing happens: idle, a query half-sent, an answer not taken. Never while an
   /// answer is owed that can be sent.
   [[nodiscard]] TimePoint expiry(Duration idle) const;

@@ -180,6 +180,28 @@ TEST_CASE("a client that does not read its answers is read no further, and times
   CHECK(server.relay.count(Counter::tcp_timed_out) == 1);
 }
 
+TEST_CASE("when unread answers fill their place, those who do not read have to go, and not who asks next") {
+  Server server(400);
+  std::vector<UniqueFd> deaf;
+  for (unsigned client = 0; client < 300; ++client) {
+    deaf.push_back(server.connect());
+    for (unsigned id = 0; id < 7; ++id) send_all(deaf.back(), framed_query(id, "big.example"));
+  }
+  server.turn(milliseconds(50));
+  const UniqueFd reader = server.connect();
+  send_all(reader, framed_query(99, "big.example"));
+  server.turn(milliseconds(50));
+  server.upstream_ready();
+  REQUIRE(server.relay.line(0).sent.size() == 1);
+  const Octets record = u16(0xc00c) + u16(16) + u16(1) + u16(0) + u16(60) + u16(60'000) + Octets(60'000, 0);
+  server.relay.receive(0, answer_to(server.relay.line(0).sent[0], 0, 1, record));
+  server.turn(milliseconds(50));
+  CHECK(ids(receive(reader)) == std::vector<unsigned>{99});
+  CHECK_FALSE(ended(reader));
+  CHECK(server.relay.count(Counter::tcp_shed) > 0);
+  CHECK(server.relay.count(Counter::tcp_shed) < 300);
+}
+
 TEST_CASE("drain: what has arrived is answered, then everyone leaves") {
   Server server;
   const UniqueFd asking = server.connect();

@@ -78,6 +78,55 @@ TEST_CASE("an upstream whose connection died under a query may be asked again wh
   CHECK(relay.rcode(client) == 0);
 }
 
+TEST_CASE("the first address is tried again while the second one of the upstream works, and takes over") {
+  RelayFixture relay({2});
+  relay.ask("first.example");
+  relay.refuse(0);
+  relay.ready(1);
+  relay.answer(1);
+  relay.advance(milliseconds(260));
+  relay.ask("second.example");
+  CHECK(relay.line(1).sent.size() == 2);
+  REQUIRE(relay.upstreams.lines.size() == 3);
+  CHECK(relay.line(2).address == 0);
+  relay.ready(2);
+  relay.ask("copied.example");
+  REQUIRE(relay.line(2).sent.size() == 1);
+  CHECK(relay.line(1).sent.size() == 3);
+  relay.answer(2);
+  CHECK(contains(relay.logged(), "up1 (192.0.2.1:853): works again"));
+  relay.ask("third.example");
+  CHECK(relay.line(2).sent.size() == 2);
+  CHECK(relay.line(1).sent.size() == 3);
+}
+
+TEST_CASE("a connection that gets a query at the end of its idle time is not closed under it") {
+  RelayFixture relay({1, 1});
+  relay.ask("first.example");
+  relay.refuse(0);
+  relay.ready(1);
+  relay.answer(1);
+  relay.advance(milliseconds(29'900));
+  relay.ask("second.example");  // a trial of up1 begins
+  relay.answer(1, 1);
+  REQUIRE(relay.upstreams.lines.size() == 3);
+  relay.ready(2);
+  relay.ask("third.example");
+  relay.answer(2);
+  relay.answer(1, 2);
+  relay.advance(milliseconds(29'900));
+  const auto client = relay.ask("www.example");
+  REQUIRE(relay.line(2).sent.size() == 2);
+  relay.line(2).silent = true;
+  relay.now += milliseconds(101);  // up2's idle time has passed as well when up1's silence is noticed
+  relay.forwarder.on_timer(relay.now);
+  CHECK(relay.line(2).gone);
+  REQUIRE_FALSE(relay.line(1).gone);
+  REQUIRE(relay.line(1).sent.size() == 4);
+  relay.answer(1, 3);
+  CHECK(relay.rcode(client) == 0);
+}
+
 TEST_CASE("a server that wants no second connection is not dialled over and over for a query that needs one") {
   RelayFixture relay({1});
   for (int i = 0; i < 257; ++i) relay.ask("n" + std::to_string(i) + ".example");

@@ -88,6 +88,39 @@ TEST_CASE("what one worker learns, all know") {
   CHECK_FALSE(address.health.in_trouble());
 }
 
+TEST_CASE("one event that many connections report is one trouble") {
+  Watched address;
+  Health& health = address.health;
+  const Health::Epoch before = health.epoch();
+  CHECK(health.on_trouble(Trouble::silent_path, "connection timed out", before, kStart, address.random));
+  for (int i = 0; i < 8; ++i) {
+    CHECK_FALSE(health.on_trouble(Trouble::silent_path, "connection timed out", before, kStart, address.random));
+  }
+  CHECK(health.trouble() == Trouble::silent_path);
+  CHECK(health.trial_due(kStart));
+}
+
+TEST_CASE("an old connection that still answers proves nothing about new ones, except that answers are good again") {
+  for (const Trouble trouble : {Trouble::unreachable, Trouble::slow}) {
+    Watched address;
+    const Health::Epoch old = address.health.epoch();
+    address.health.on_trouble(trouble, "cause", old, kStart, address.random);
+    CHECK(address.health.on_proof(old, kStart) == (trouble == Trouble::slow));
+    CHECK(address.health.in_trouble() == (trouble == Trouble::unreachable));
+    CHECK(address.health.on_proof(address.health.epoch(), kStart) == (trouble == Trouble::unreachable));
+    CHECK_FALSE(address.health.in_trouble());
+  }
+}
+
+TEST_CASE("times that nobody can have stored are past") {
+  Watched address;
+  address.health.on_trouble(Trouble::tls, "cause", address.health.epoch(), kStart, address.random);
+  for (const std::uint32_t wild : {0U, 0x7fffffffU, 0x80000000U, 0xffffffffU}) {
+    address.shared.until_ms = wild;
+    CHECK(address.health.next_trial(kStart) <= kStart + Health::kMaxBackOff + milliseconds(1));
+  }
+}
+
 TEST_CASE("the same trouble is news once, another cause is news again, an answer ends it") {
   Watched address;
   Health& health = address.health;
