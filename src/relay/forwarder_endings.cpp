@@ -99,6 +99,7 @@ Bytes Forwarder::write_failure(const Query& query, const dns::Asker& asker, Time
 /// Why the query got no answer: one clause for each upstream that had a part in it, in failover order.
 std::string Forwarder::cause(const Query& query) {
   std::string text;
+  text.reserve(200);  // of two upstreams or so
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     Upstream& upstream = upstreams_[i];
     const auto attempt = std::ranges::find(query.attempts, i, &Attempt::upstream);
@@ -106,22 +107,19 @@ std::string Forwarder::cause(const Query& query) {
         std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.health.in_trouble(); });
     const auto dialled =
         std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.dials > 0; });
-    const auto label = [&](auto address) {
-      return upstreams_.label({i, static_cast<std::size_t>(address - upstream.addresses.begin())});
+    const auto add = [&](std::string_view who, std::string_view what) {
+      text.append(text.empty() ? "" : "; ").append(who).append(who.empty() ? "" : ": ").append(what);
     };
-    std::string clause;
     if (attempt != query.attempts.end()) {
       const PooledConnection& pooled = upstreams_.connections().get(attempt->connection);
-      clause = upstreams_.label({i, pooled.address}) + ": no answer in time";
+      add(upstreams_.label({i, pooled.address}), "no answer in time");
     } else if (failing != upstream.addresses.end()) {
-      clause = label(failing) + ": " + failing->health.cause();
+      add(failing->label, failing->health.cause());
     } else if (dialled != upstream.addresses.end()) {
-      clause = label(dialled) + ": connection timed out";
-    } else if ((query.asked | query.stale) >> i & 1) {
-      clause = upstream.last_problem;
+      add(dialled->label, "connection timed out");
+    } else if (((query.asked | query.stale) >> i & 1) != 0 && !upstream.last_problem.empty()) {
+      add({}, upstream.last_problem);
     }
-    if (clause.empty()) continue;
-    text.append(text.empty() ? "" : "; ").append(clause);
   }
   return text.empty() ? "no upstream was usable in time" : text;
 }

@@ -17,8 +17,8 @@
 namespace dotrelay {
 
 struct UpstreamAddress {
-  UpstreamAddress(const Endpoint& endpoint, SharedHealth& shared)
-      : endpoint(endpoint), health(shared), idle_close(shared) {}
+  UpstreamAddress(const std::string& upstream, const Endpoint& endpoint, SharedHealth& shared)
+      : label(upstream + " (" + endpoint.to_text() + ")"), health(shared), idle_close(shared) {}
 
   /// A dial that takes longer makes queries look at the next upstream: well above what the server usually takes, and
   /// before anybody has seen it, above two round trips across a continent.
@@ -31,7 +31,7 @@ struct UpstreamAddress {
 
   void on_dialled(Duration took) { usual_dial = usual_dial == Duration{} ? took : (usual_dial * 3 + took) / 4; }
 
-  Endpoint endpoint;
+  std::string label;  ///< for log lines and EDE texts: "cloudflare (1.1.1.1:853)"
   Health health;
   IdleClose idle_close;
   RecentOutcomes late;    ///< answers that came too late, where another upstream had one

@@ -13,13 +13,9 @@ UpstreamSet::UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<S
   for (const UpstreamConfig& config : configs) {
     Upstream& upstream = upstreams_.emplace_back();
     upstream.config = &config;
-    for (const Endpoint& endpoint : config.addresses) upstream.addresses.emplace_back(endpoint, health[next++]);
+    for (const Endpoint& endpoint : config.addresses)
+      upstream.addresses.emplace_back(config.name, endpoint, health[next++]);
   }
-}
-
-std::string UpstreamSet::label(AddressIndex index) const {
-  const Upstream& upstream = upstreams_[index.upstream];
-  return upstream.config->name + " (" + upstream.addresses[index.address].endpoint.to_text() + ")";
 }
 
 UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stale, TimePoint fresh_since,

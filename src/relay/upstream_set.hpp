@@ -41,8 +41,9 @@ class UpstreamSet {
   }
   [[nodiscard]] Slab<PooledConnection>& connections() { return connections_; }
 
-  /// "cloudflare (1.1.1.1:853)".
-  [[nodiscard]] std::string label(AddressIndex index) const;
+  [[nodiscard]] const std::string& label(AddressIndex index) const {
+    return upstreams_[index.upstream].addresses[index.address].label;
+  }
 
   /// What a query is to do next.
   struct Choice {
