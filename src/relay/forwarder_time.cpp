@@ -82,9 +82,7 @@ void Forwarder::schedule_check(QueryHandle handle, TimePoint now) {
   query.asked_at = now;
   // Later than `slow` is late by configuration; and by then another query may have shown that the upstream is slow.
   const Duration usual = std::min(upstreams_[query.attempts.back().upstream].usual_time.get(), config_.relay.slow);
-  const auto trial = [](const Attempt& attempt) { return attempt.trial; };
-  const bool first =
-      query.attempts.size() - static_cast<std::size_t>(std::ranges::count_if(query.attempts, trial)) == 1;
+  const bool first = std::ranges::count(query.attempts, false, &Attempt::trial) == 1;
   query.hedge_next = first && usual < patience_ && hedge_budget_.enabled() && upstreams_.size() > 1;
   checks_.remove(handle);
   checks_.add(handle, now + (query.hedge_next ? usual : patience_), now);

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 
 from bench import Bench, Goals, Stopwatch, affinity, arguments
-from support.resolvers import Unbound
+from support.resolvers import Unbound, unbound_process
 
 ZONE = "load.test"
 
@@ -26,13 +26,7 @@ class LoadUnbound(Unbound):
   tls-port: {self.port}
   tls-service-key: "{self.certificate.key_file}"
   tls-service-pem: "{self.certificate.chain_file}"
-  username: ""
-  chroot: ""
-  directory: "{self.folder}"
-  pidfile: ""
-  use-syslog: no
-  do-daemonize: no
-  num-threads: 1
+{unbound_process(self.folder)}  num-threads: 1
   incoming-num-tcp: 100
   module-config: "iterator"
   local-zone: "{ZONE}." redirect

@@ -15,6 +15,7 @@ from results import Result, markdown_table
 from subjects import Subject
 from support import clients
 from support.ports import free_port
+from support.resolvers import unbound_process
 
 START_SECONDS = 15
 
@@ -105,13 +106,7 @@ class Unbound(Peer):
   outgoing-range: 4096
   num-queries-per-thread: 4096
   infra-keep-probing: yes
-  username: ""
-  chroot: ""
-  directory: "{self.folder}"
-  pidfile: ""
-  use-syslog: no
-  do-daemonize: no
-remote-control:
+{unbound_process(self.folder)}remote-control:
   control-enable: no
 forward-zone:
   name: "."

@@ -59,7 +59,6 @@ class Checker {
 
   // What the loop sees.
   void wakes(std::size_t worker, TimePoint now);
-  void turned(std::size_t worker) { workers_[worker].wakes_at_once = 0; }
   void counters(std::size_t worker, const Counters& counters, TimePoint now);
   void ends(std::size_t worker, const Counters& counters, bool idle, TimePoint next_timeout, TimePoint now);
 

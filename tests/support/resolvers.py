@@ -100,6 +100,17 @@ class Resolver:
         self.stop()
 
 
+def unbound_process(folder):
+    """The lines of an unbound.conf that keep the process in the foreground, as this user, with all its files in `folder`."""
+    return f"""  username: ""
+  chroot: ""
+  directory: "{folder}"
+  pidfile: ""
+  use-syslog: no
+  do-daemonize: no
+"""
+
+
 class Unbound(Resolver):
     name = "unbound"
 
@@ -111,13 +122,7 @@ class Unbound(Resolver):
   tls-port: {self.port}
   tls-service-key: "{self.certificate.key_file}"
   tls-service-pem: "{self.certificate.chain_file}"
-  username: ""
-  chroot: ""
-  directory: "{self.folder}"
-  pidfile: ""
-  use-syslog: no
-  do-daemonize: no
-  num-threads: 1
+{unbound_process(self.folder)}  num-threads: 1
   module-config: "iterator"
   minimal-responses: no
   deny-any: no
