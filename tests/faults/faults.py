@@ -53,8 +53,12 @@ def parse_options():
 
 
 def contain():
-    """Runs this program again in process and network namespaces of its own, whose end is the end of all that runs in them."""
-    command = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-B", __file__, *sys.argv[1:]]
+    """Runs this program again in process and network namespaces of its own, whose end is the end of all that runs in them.
+
+    The root's propagation stays: that of a chroot cannot be changed, and of what is mounted only /proc matters (it becomes private).
+    """
+    command = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--propagation", "unchanged", "--mount-proc",
+               sys.executable, "-B", __file__, *sys.argv[1:]]
     child = subprocess.Popen(command, env={**os.environ, INSIDE: "1"}, preexec_fn=die_with_parent)
 
     def pass_on(number, _):
