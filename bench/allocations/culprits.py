@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Counts the allocations that a query costs the relay, over UDP, one TCP connection, and a TCP connection each; and names their places.
+
+usage: culprits.py --build build/bench [--in-flight N] [--queries N] [--only udp|tcp|tcp-one-shot]
+The relay is $DOTRELAY_BINARY, else the one of --build.
+"""
+import argparse
+import collections
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import allocations  # noqa: E402
+from allocations import closed_loop  # noqa: E402
+
+WARM_UP = 5000
+# A chain ends where the relay's own event handling begins; all of them come from there.
+FIRST_OF_ALL = ("uv__io_poll", "uv_run", "uv__run_timers", "run_worker")
+
+
+def chain(stack, names):
+    """The functions from the culprit outwards, each with file and line; of the standard library only what the culprit called."""
+    shown, library = [], None
+    for function, place in (place for address in stack for place in names.get(address, [("?", "?")])):
+        if function in FIRST_OF_ALL or function.startswith("uv__"):
+            break
+        if place.startswith("?") or place.startswith("/usr/include/"):
+            library = function
+            continue
+        if not shown and library is not None:
+            shown.append(library)
+        shown.append(f"{function} ({'/'.join(place.split('/')[-2:])})")
+    return shown or [library or "?"]
+
+
+def print_culprits(difference, mapped, queries, least=0.01):
+    names = allocations.resolve({address for stack in difference for address in stack}, mapped)
+    by_chain = collections.Counter()
+    octets = collections.Counter()
+    for stack, (calls, size) in difference.items():
+        key = tuple(chain(stack, names))
+        by_chain[key] += calls
+        octets[key] += size
+    for key, calls in by_chain.most_common():
+        if calls / queries < least:
+            break
+        print(f"  {calls / queries:6.3f} a query, {octets[key] / calls:6.0f} octets each:")
+        for function in key:
+            print(f"           {function}")
+
+
+def measure(load, arguments, stacks):
+    title, ask = closed_loop.LOADS[load]
+    build = Path(arguments.build)
+    with tempfile.TemporaryDirectory(prefix="dotrelay-allocations-") as folder:
+        variables = allocations.environment(folder, allocations.library(build), stacks)
+        with closed_loop.relay_between(build / "tests/faults/faults-upstream", variables) as relay:
+            ask(relay.port, WARM_UP, arguments.in_flight)
+            [worker] = relay.workers()
+            time.sleep(0.2)   # what is put off to a later turn is part of it
+            before, stacks_before = allocations.read(folder, worker), allocations.stacks(folder, worker)
+            ask(relay.port, arguments.queries, arguments.in_flight)
+            time.sleep(0.2)
+            after, stacks_after = allocations.read(folder, worker), allocations.stacks(folder, worker)
+            mapped = allocations.mappings(worker)
+    if stacks:
+        print_culprits(allocations.more_stacks(stacks_before, stacks_after), mapped, arguments.queries)
+        return
+    spent = {key: (after[key] - before[key]) / arguments.queries for key in after}
+    print(f"{title}, {arguments.in_flight} in flight: {spent['allocations']:.3f} allocations a query, {spent['frees']:.3f} frees, "
+          f"{spent['bytes']:.0f} octets", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--build", default=str(closed_loop.PROJECT / "build/bench"), help="a meson build folder with -Dbench=true")
+    parser.add_argument("--in-flight", type=int, default=200)
+    parser.add_argument("--queries", type=int, default=20000)
+    parser.add_argument("--only", choices=list(closed_loop.LOADS))
+    parser.add_argument("--no-stacks", action="store_true", help="the figures alone")
+    arguments = parser.parse_args()
+    os.environ.setdefault("DOTRELAY_BINARY", str(Path(arguments.build) / "src/dotrelay"))
+    for load in [arguments.only] if arguments.only else closed_loop.LOADS:
+        measure(load, arguments, stacks=False)
+        if not arguments.no_stacks:
+            measure(load, arguments, stacks=True)
+
+
+if __name__ == "__main__":
+    main()
