@@ -17,7 +17,7 @@ packages_for() {
       ;;
     fuzz) echo "clang libclang-rt-dev" ;;
     faults) echo "doctest-dev libssl-dev openssl python3-dnspython iproute2 iptables" ;;
-    peers) echo "unbound dnsdist stubby knot-resolver smartdns" ;;
+    peers) echo "unbound dnsdist stubby knot-resolver smartdns nginx libnginx-mod-stream haproxy stunnel4" ;;
     format) echo "clang-format" ;;
   esac
 }
@@ -45,8 +45,9 @@ names_elsewhere() {
     libclang-rt-dev) echo "compiler-rt compiler-rt compiler-rt" ;;
     clang-format) echo "clang-extra-tools clang-tools-extra clang" ;;
     node-yaml) echo "- - -" ;;
-    # The faults are played to those forwarders that are there.
-    dnsdist | stubby | smartdns) echo "- - -" ;;
+    # Faults are played to those forwarders that are there, and those are measured.
+    dnsdist | stubby | smartdns | libnginx-mod-stream) echo "- - -" ;;
+    stunnel4) echo "stunnel stunnel stunnel" ;;
     npm) echo "npm nodejs-npm npm" ;;
     *) echo "$1 $1 $1" ;;
   esac
@@ -153,7 +154,7 @@ keep_services_off() {
   local package unit
   command -v systemctl > /dev/null || return 0
   for package in "$@"; do
-    case $package in unbound | knot-resolver | dnsdist | stubby | smartdns) ;; *) continue ;; esac
+    case $package in unbound | knot-resolver | dnsdist | stubby | smartdns | nginx | haproxy | stunnel4) ;; *) continue ;; esac
     for unit in $(dpkg-query --listfiles "$package" | sed -n 's|^.*/systemd/system/\([^/]*\.\(service\|target\)\)$|\1|p'); do
       systemctl disable --quiet "$unit" > /dev/null 2>&1 || true
     done

@@ -27,9 +27,9 @@ import overload_faults  # noqa: E402, F401
 import peers  # noqa: E402
 import results  # noqa: E402
 from lab import Certificates, Lab  # noqa: E402
-from processes import come_first, die_with_parent  # noqa: E402
 from scenarios import REGISTER  # noqa: E402
-from subjects import Dotrelay  # noqa: E402
+from support.processes import come_first, die_with_parent  # noqa: E402
+from support.subjects import Dotrelay  # noqa: E402
 
 INSIDE = "DOTRELAY_FAULTS_INSIDE"
 DOCUMENT = PROJECT / "docs/reliability.md"

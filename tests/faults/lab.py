@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.certificates import SERVER_NAME, Authority  # noqa: E402
 from support.namespaces import CLONE_NEWNET  # noqa: E402
+from support.processes import LIBC, die_with_parent, measure, program, run  # noqa: E402
 
-from processes import LIBC, die_with_parent, measure, program, run  # noqa: E402
 from results import Answers  # noqa: E402
 
 PORT = 853
@@ -198,7 +198,7 @@ class Load:
 
 
 class Lab:
-    """Two hosts and a forwarder. `forwarder` is a class or function (folder, certificates, hosts) -> subjects.Subject."""
+    """Two hosts and a forwarder. `forwarder` is a class or function (folder, certificates, hosts) -> support.subjects.Subject."""
 
     def __init__(self, folder, certificates, forwarder, quick=False):
         self.folder, self.certificates, self.make_forwarder, self.quick = Path(folder), certificates, forwarder, quick
