@@ -4,10 +4,9 @@
 #include "base/due_wheel.hpp"
 #include "base/random.hpp"
 #include "base/slab.hpp"
-#include "check.hpp"
+#include "measuring.hpp"
 #include "samples.hpp"
 
-#include <benchmark/benchmark.h>
 #include <vector>
 
 namespace dotrelay::bench {
@@ -23,7 +22,7 @@ void byte_queue_append_all_clear(benchmark::State& state) {
     queue.clear();
   }
   check(queue.empty(), "a queue is empty once it was cleared");
-  state.SetItemsProcessed(state.iterations() * static_cast<int>(kBurst));
+  count_items(state, kBurst);
 }
 
 /// The octets that come at once and go one message after the other.
@@ -37,7 +36,7 @@ void byte_queue_append_consume_each(benchmark::State& state) {
       queue.consume(run.size() / kBurst);
     }
   }
-  state.SetItemsProcessed(state.iterations() * static_cast<int>(kBurst));
+  count_items(state, kBurst);
 }
 
 /// As decryption does for each record: room for the largest, of which little is used.
@@ -50,7 +49,7 @@ void byte_queue_extend_trim(benchmark::State& state) {
     queue.trim(kRoom - kPaddedAnswer);
     queue.clear();
   }
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 struct Item {
@@ -84,7 +83,7 @@ void due_wheel_remove_add(benchmark::State& state) {
   for (const Handle<Item> handle : wheel.handles) {
     check(wheel.wheel.contains(handle), "what was added to the wheel is in it");
   }
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 /// Asked at the end of each turn of the loop.
@@ -92,7 +91,7 @@ void due_wheel_next(benchmark::State& state) {
   Wheel wheel(static_cast<std::size_t>(state.range(0)));
   check(wheel.wheel.next() >= wheel.now, "nothing on the wheel is overdue");
   for (auto _ : state) benchmark::DoNotOptimize(wheel.wheel.next());
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 BENCHMARK(byte_queue_append_all_clear)->Name("base/byte_queue_append_32_clear");

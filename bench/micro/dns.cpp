@@ -1,14 +1,15 @@
 // What reading and writing DNS messages costs: src/dns alone.
 #include "base/byte_queue.hpp"
-#include "check.hpp"
 #include "dns/client_response.hpp"
 #include "dns/framing.hpp"
 #include "dns/message_view.hpp"
 #include "dns/name.hpp"
+#include "dns/special_names.hpp"
 #include "dns/upstream_query.hpp"
+#include "measuring.hpp"
 #include "samples.hpp"
 
-#include <benchmark/benchmark.h>
+#include <array>
 #include <vector>
 
 namespace dotrelay::bench {
@@ -21,7 +22,7 @@ void parse_query(benchmark::State& state) {
   }
   Ring ring(few_samples());
   for (auto _ : state) benchmark::DoNotOptimize(dns::parse_query(ring.next().query));
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 void parse_response(benchmark::State& state, Octets Sample::*answer) {
@@ -32,7 +33,19 @@ void parse_response(benchmark::State& state, Octets Sample::*answer) {
   }
   Ring ring(few_samples());
   for (auto _ : state) benchmark::DoNotOptimize(dns::parse_response(ring.next().*answer));
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
+}
+
+/// Whether the name is one that never leaves the machine, which is asked of every query.
+void find_local_answer(benchmark::State& state) {
+  std::vector<dns::Question> questions;
+  for (const Sample& sample : few_samples()) {
+    questions.push_back({sample.name, 1, 1});
+    check(!dns::find_local_answer(questions.back()), "the samples' names are ordinary");
+  }
+  Ring ring(std::span<const dns::Question>{questions});
+  for (auto _ : state) benchmark::DoNotOptimize(dns::find_local_answer(ring.next()));
+  count_items(state);
 }
 
 /// What accept() keeps of each query for its answer.
@@ -42,7 +55,7 @@ void asker_of(benchmark::State& state) {
   check(dns::asker_of(queries[0], {}).edns, "who asks with an OPT uses EDNS");
   Ring ring(std::span<const dns::Query>{queries});
   for (auto _ : state) benchmark::DoNotOptimize(dns::asker_of(ring.next(), {}));
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 void write_upstream_query(benchmark::State& state) {
@@ -58,7 +71,7 @@ void write_upstream_query(benchmark::State& state) {
     benchmark::DoNotOptimize(buffer.data());
     benchmark::ClobberMemory();
   }
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 void write_relayed_answer(benchmark::State& state, Octets Sample::*answer) {
@@ -84,7 +97,7 @@ void write_relayed_answer(benchmark::State& state, Octets Sample::*answer) {
     benchmark::DoNotOptimize(dns::write_relayed_answer(buffer, next.message, next.response, next.asker));
     benchmark::ClobberMemory();
   }
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 /// As DotConnection::next_message() reads a run of answers, without its queue.
@@ -101,7 +114,7 @@ void first_frame(benchmark::State& state) {
     }
     if (count != kBurst) check(false, "a run of frames is read to its end");
   }
-  state.SetItemsProcessed(state.iterations() * static_cast<int>(kBurst));
+  count_items(state, kBurst);
 }
 
 /// As DotConnection::send() collects a run of queries.
@@ -121,13 +134,13 @@ void frame_prefix(benchmark::State& state) {
   }
   check(queue.size() == run.size() && dns::first_frame(queue.bytes())->size() == kUpstreamQuery,
         "what was framed is read again");
-  state.SetItemsProcessed(state.iterations() * static_cast<int>(kBurst));
+  count_items(state, kBurst);
 }
 
 void spelling_of(benchmark::State& state) {
   Ring ring(few_samples());
   for (auto _ : state) benchmark::DoNotOptimize(dns::Spelling(ring.next().name));
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 void spelling_apply(benchmark::State& state) {
@@ -148,11 +161,12 @@ void spelling_apply(benchmark::State& state) {
     next.spelling.apply(next.name);
     benchmark::ClobberMemory();
   }
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 BENCHMARK(parse_query)->Name("dns/parse_query");
 BENCHMARK(asker_of)->Name("dns/asker_of");
+BENCHMARK(find_local_answer)->Name("dns/find_local_answer");
 BENCHMARK(write_upstream_query)->Name("dns/write_upstream_query");
 BENCHMARK_CAPTURE(parse_response, padded, &Sample::answer)->Name("dns/parse_response/468_octets_1_record");
 BENCHMARK_CAPTURE(parse_response, large, &Sample::large_answer)->Name("dns/parse_response/1200_octets_70_records");

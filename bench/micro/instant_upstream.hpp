@@ -2,7 +2,7 @@
 // of a query is copied, and answers are made in advance. It relies on the queries being those of samples(), in turn.
 #pragma once
 
-#include "check.hpp"
+#include "measuring.hpp"
 #include "relay/connection.hpp"
 #include "samples.hpp"
 

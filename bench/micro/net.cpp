@@ -1,13 +1,10 @@
 // What TLS costs once a connection is made: records out and in, with both ends in memory. The certificates are those of
 // the tests, made when the first of these benchmarks begins.
-#include "base/clock.hpp"
-#include "check.hpp"
+#include "measuring.hpp"
 #include "net/certificates.hpp"
 #include "net/tls_session.hpp"
 #include "samples.hpp"
 
-#include <benchmark/benchmark.h>
-#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -140,7 +137,7 @@ void encrypt(benchmark::State& state) {
     client.outgoing().clear();
   }
   check(client.state() == TlsSession::State::established, "everything was encrypted");
-  state.SetItemsProcessed(state.iterations() * state.range(0));
+  count_items(state, messages);
   state.SetLabel(client.description());
 }
 
@@ -161,7 +158,7 @@ void decrypt(benchmark::State& state) {
       pair.from_server.clear();
     }
     std::size_t decrypted = 0;
-    const auto begin = Clock::now();
+    const double begin = computed_seconds();
     for (const Octets& read : reads) {
       client.incoming().append(read);
       client.advance();
@@ -169,16 +166,16 @@ void decrypt(benchmark::State& state) {
       benchmark::DoNotOptimize(client.plaintext().bytes().data());
       client.plaintext().clear();
     }
-    state.SetIterationTime(std::chrono::duration<double>(Clock::now() - begin).count());
+    state.SetIterationTime(computed_seconds() - begin);
     check(decrypted == kReads * records * octets.size(), "the client reads all that the server writes");
   }
-  state.SetItemsProcessed(state.iterations() * static_cast<int>(kReads * records * answers));
+  count_items(state, kReads * records * answers);
   state.SetLabel(client.description());
 }
 
-BENCHMARK(encrypt)->Name("net/encrypt_write")->ArgName("queries")->Arg(1)->Arg(kBurst);
+BENCHMARK(encrypt)->Name("net/encrypt")->ArgName("queries")->Arg(1)->Arg(kBurst);
 BENCHMARK(decrypt)
-    ->Name("net/decrypt_32_reads")
+    ->Name("net/decrypt")
     ->ArgNames({"records", "answers", "octets"})
     ->Args({1, 1, kPaddedAnswer})
     ->Args({1, 1, 126})

@@ -1,14 +1,13 @@
 // What the relay's decisions cost: its tables by themselves, and the whole forwarder, which is a query's life without
 // sockets and TLS. The clock stands still, so nothing is ever late.
-#include "check.hpp"
 #include "config/parser.hpp"
 #include "instant_upstream.hpp"
+#include "measuring.hpp"
 #include "relay/forwarder.hpp"
 #include "relay/in_flight.hpp"
 #include "relay/pending_queries.hpp"
 #include "samples.hpp"
 
-#include <benchmark/benchmark.h>
 #include <chrono>
 #include <vector>
 
@@ -40,7 +39,7 @@ void pending_add_remove(benchmark::State& state) {
     if (++at == pending.ids.size()) at = 0;
   }
   check(pending.table.live() == pending.ids.size(), "as many IDs are reserved as were");
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 void pending_find(benchmark::State& state) {
@@ -51,7 +50,7 @@ void pending_find(benchmark::State& state) {
     benchmark::DoNotOptimize(pending.table.find(pending.ids[at]));
     if (++at == pending.ids.size()) at = 0;
   }
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 /// Questions that clients ask, and as many in flight.
@@ -79,7 +78,7 @@ void in_flight_hash(benchmark::State& state) {
   const Questions questions(32);
   Ring ring(std::span{questions.keys});
   for (auto _ : state) benchmark::DoNotOptimize(questions.table.hash(ring.next().question));
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 /// Somebody asks what is in flight.
@@ -94,7 +93,7 @@ void in_flight_find(benchmark::State& state) {
     benchmark::DoNotOptimize(questions.table.find(questions.keys[at], questions.hashes[at]));
     if (++at == questions.keys.size()) at = 0;
   }
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 /// Somebody asks what nobody else has asked.
@@ -104,7 +103,7 @@ void in_flight_find_nothing(benchmark::State& state) {
   const QueryKey key{.question = {name, 1, 1}, .flags = 0x0100, .dnssec_ok = false, .options = {}};
   std::uint64_t hash = questions.table.hash(key.question);
   for (auto _ : state) benchmark::DoNotOptimize(questions.table.find(key, ++hash));
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 void in_flight_unlist_list(benchmark::State& state) {
@@ -119,7 +118,7 @@ void in_flight_unlist_list(benchmark::State& state) {
     check(questions.table.find(questions.keys[i], questions.hashes[i]) == questions.handles[i],
           "what was listed again is found");
   }
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 /// The query as an object: what it is given, and the memory that it takes and gives back.
@@ -132,7 +131,7 @@ void query_begin_end(benchmark::State& state) {
     benchmark::ClobberMemory();
     questions.queries.erase(handle);
   }
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 /// Counts the answers, and those that are not whose they should be.
@@ -218,7 +217,7 @@ void query_life(benchmark::State& state) {
     relay.ask();
     relay.answer(1);
   }
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 /// Many queries in, then many answers out: turns of a busy loop. `watched` is which half is measured.
@@ -227,15 +226,14 @@ void burst(benchmark::State& state, Half watched) {
   Relay relay;
   for (std::size_t i = kBurst; i < live_of(state); ++i) relay.ask();
   for (auto _ : state) {
-    const auto begin = Clock::now();
+    const double begin = computed_seconds();
     for (std::size_t i = 0; i < kBurst; ++i) relay.ask();
-    const auto middle = Clock::now();
+    const double middle = computed_seconds();
     relay.answer(kBurst);
-    const auto end = Clock::now();
-    state.SetIterationTime(
-        std::chrono::duration<double>(watched == Half::accept ? middle - begin : end - middle).count());
+    const double end = computed_seconds();
+    state.SetIterationTime(watched == Half::accept ? middle - begin : end - middle);
   }
-  state.SetItemsProcessed(state.iterations() * static_cast<int>(kBurst));
+  count_items(state, kBurst);
 }
 
 /// What each turn of the loop asks at its end.
@@ -244,7 +242,7 @@ void next_timeout(benchmark::State& state) {
   for (std::size_t i = 0; i < live_of(state); ++i) relay.ask();
   check(relay.forwarder().next_timeout(kNow) > kNow, "nothing is due");
   for (auto _ : state) benchmark::DoNotOptimize(relay.forwarder().next_timeout(kNow));
-  state.SetItemsProcessed(state.iterations());
+  count_items(state);
 }
 
 void live(benchmark::internal::Benchmark* benchmark) { benchmark->ArgName("live")->Arg(1)->Arg(200)->Arg(4000); }

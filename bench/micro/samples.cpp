@@ -1,7 +1,7 @@
 // See samples.hpp.
 #include "samples.hpp"
 
-#include "check.hpp"
+#include "measuring.hpp"
 
 #include <random>
 #include <string>
