@@ -18,6 +18,7 @@ import allocations  # noqa: E402
 from allocations import closed_loop  # noqa: E402
 
 WARM_UP = 5000
+SETTLING = 0.2   # seconds: closing clients and frees that wait for a later turn belong to the queries before
 # A chain ends where the relay's own event handling begins; all of them come from there.
 FIRST_OF_ALL = ("uv__io_poll", "uv_run", "uv__run_timers", "run_worker")
 
@@ -53,26 +54,24 @@ def print_culprits(difference, mapped, queries, least=0.01):
             print(f"           {function}")
 
 
-def measure(load, arguments, stacks):
-    title, ask = closed_loop.LOADS[load]
-    build = Path(arguments.build)
+def measure(load, build, in_flight, queries, stacks=False):
+    """Counters of a query in a warm worker: {"allocations": n, "frees": n, "bytes": n}; with `stacks` what `print_culprits` takes instead."""
+    ask = closed_loop.LOADS[load][1]
+    build = Path(build)
     with tempfile.TemporaryDirectory(prefix="dotrelay-allocations-") as folder:
         variables = allocations.environment(folder, allocations.library(build), stacks)
         with closed_loop.relay_between(build / "tests/faults/faults-upstream", variables) as relay:
-            ask(relay.port, WARM_UP, arguments.in_flight)
             [worker] = relay.workers()
-            time.sleep(0.2)   # what is put off to a later turn is part of it
-            before, stacks_before = allocations.read(folder, worker), allocations.stacks(folder, worker)
-            ask(relay.port, arguments.queries, arguments.in_flight)
-            time.sleep(0.2)
-            after, stacks_after = allocations.read(folder, worker), allocations.stacks(folder, worker)
-            mapped = allocations.mappings(worker)
-    if stacks:
-        print_culprits(allocations.more_stacks(stacks_before, stacks_after), mapped, arguments.queries)
-        return
-    spent = {key: (after[key] - before[key]) / arguments.queries for key in after}
-    print(f"{title}, {arguments.in_flight} in flight: {spent['allocations']:.3f} allocations a query, {spent['frees']:.3f} frees, "
-          f"{spent['bytes']:.0f} octets", flush=True)
+            look = allocations.stacks if stacks else allocations.read
+            ask(relay.port, WARM_UP, in_flight)
+            time.sleep(SETTLING)
+            before = look(folder, worker)
+            ask(relay.port, queries, in_flight)
+            time.sleep(SETTLING)
+            after = look(folder, worker)
+            if stacks:
+                return allocations.more_stacks(before, after), allocations.mappings(worker), queries
+    return {key: (after[key] - before[key]) / queries for key in after}
 
 
 def main():
@@ -85,9 +84,12 @@ def main():
     arguments = parser.parse_args()
     os.environ.setdefault("DOTRELAY_BINARY", str(Path(arguments.build) / "src/dotrelay"))
     for load in [arguments.only] if arguments.only else closed_loop.LOADS:
-        measure(load, arguments, stacks=False)
+        how = (load, arguments.build, arguments.in_flight, arguments.queries)
+        spent = measure(*how)
+        print(f"{closed_loop.LOADS[load][0]}, {arguments.in_flight} in flight: {spent['allocations']:.3f} allocations a query, "
+              f"{spent['frees']:.3f} frees, {spent['bytes']:.0f} octets", flush=True)
         if not arguments.no_stacks:
-            measure(load, arguments, stacks=True)
+            print_culprits(*measure(*how, stacks=True))
 
 
 if __name__ == "__main__":
