@@ -22,6 +22,7 @@ START_SECONDS = 15
 CORES = 2
 IDLE_SECONDS = 180
 PIPELINED = 200
+HANDSHAKE_SECONDS = 10   # of a byte relay: with less, thousands of clients that come at once make it begin the same handshakes again and again
 
 
 def several(count, singular, plural):
@@ -275,7 +276,7 @@ class ByteRelay(Peer):
 
     def most_clients(self):
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        return min(self.tcp_clients or descriptors, (descriptors - 100) // 2)
+        return min(self.tcp_clients or descriptors, (descriptors - 40) // 2)
 
 
 class Nginx(ByteRelay):
@@ -290,14 +291,14 @@ daemon off;
 pid {self.folder}/pid;
 error_log stderr crit;
 worker_processes {self.cores};
-events {{ worker_connections {2 * self.most_clients() + 50}; }}
+events {{ worker_connections {2 * self.most_clients() + 20}; }}
 stream {{
   upstream resolvers {{
 {servers}  }}
   server {{
     listen {self.address} reuseport backlog=4096;
     proxy_pass resolvers;
-    proxy_connect_timeout 2s;
+    proxy_connect_timeout {HANDSHAKE_SECONDS}s;
     proxy_timeout {IDLE_SECONDS}s;
     proxy_ssl on;
     proxy_ssl_protocols TLSv1.3;
@@ -328,7 +329,7 @@ class Haproxy(ByteRelay):
   no strict-limits
 defaults
   mode tcp
-  timeout connect 2s
+  timeout connect {HANDSHAKE_SECONDS}s
   timeout client {IDLE_SECONDS}s
   timeout server {IDLE_SECONDS}s
 listen dns
@@ -362,7 +363,7 @@ verifyChain = yes
 CAfile = {self.certificates.ca_file}
 checkHost = {SERVER_NAME}
 sni = {SERVER_NAME}
-TIMEOUTconnect = 2
+TIMEOUTconnect = {HANDSHAKE_SECONDS}
 TIMEOUTidle = {IDLE_SECONDS}
 """
 
