@@ -45,8 +45,9 @@ names_elsewhere() {
     libclang-rt-dev) echo "compiler-rt compiler-rt compiler-rt" ;;
     clang-format) echo "clang-extra-tools clang-tools-extra clang" ;;
     node-yaml) echo "- - -" ;;
-    # Faults are played to those forwarders that are there, and those are measured.
-    dnsdist | stubby | smartdns | libnginx-mod-stream) echo "- - -" ;;
+    # Faults are played to those forwarders that are there, and the same are measured.
+    dnsdist | stubby | smartdns) echo "- - -" ;;
+    libnginx-mod-stream) echo "nginx-mod-stream nginx-mod-stream -" ;;
     stunnel4) echo "stunnel stunnel stunnel" ;;
     npm) echo "npm nodejs-npm npm" ;;
     *) echo "$1 $1 $1" ;;

@@ -22,7 +22,8 @@ START_SECONDS = 15
 CORES = 2
 IDLE_SECONDS = 180
 PIPELINED = 200
-HANDSHAKE_SECONDS = 10   # of a byte relay: with less, thousands of clients that come at once make it begin the same handshakes again and again
+IN_FLIGHT = 4096         # on a session to an upstream
+HANDSHAKE_SECONDS = 10   # of a byte relay: with less, thousands of clients that come at once make it begin handshakes again and again
 
 
 def several(count, singular, plural):
@@ -52,11 +53,14 @@ class Peer(Subject):
 
     @classmethod
     def configured(cls, cores=CORES):
-        return cls.template.format(threads=several(cores, "thread", "threads"), processes=several(cores, "process", "processes"))
+        return cls.template.format(threads=several(cores, "thread", "threads"), processes=several(cores, "process", "processes"),
+                                   listeners=several(cores, "listener", "listeners"))
 
     @classmethod
     def version(cls):
         """Debian's version of the package."""
+        if not shutil.which("dpkg-query"):
+            return "of unknown version"
         asked = subprocess.run(["dpkg-query", "--show", "--showformat", "${Version}", cls.package or cls.name],
                                capture_output=True, text=True)
         return asked.stdout.rpartition(":")[2].partition("-")[0].partition("+")[0] or "not installed"
@@ -142,11 +146,14 @@ forward-zone:
 {servers}"""
 
     def limits(self):
-        """It shortens the time of idle clients once they take half of the places. Descriptors that are left are for UDP upstream."""
+        """It shortens the time of idle clients once they take half of the places, and keeps descriptors for UDP to upstreams.
+
+        More in flight than a session to an upstream may have (200 by default) would cost handshakes, and meanwhile SERVFAILs."""
         if not self.tcp_clients:
             return "  outgoing-range: 4096\n"
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // self.cores - 300
         return f"""  outgoing-range: 64
+  max-reuse-tcp-queries: {IN_FLIGHT}
   incoming-num-tcp: {min(2 * self.tcp_clients + 100, descriptors)}
   tcp-idle-timeout: 120000
   edns-tcp-keepalive: yes
@@ -159,7 +166,7 @@ forward-zone:
 
 class Dnsdist(Peer):
     name, program = "dnsdist", "dnsdist"
-    template = "firstAvailable, maxInFlight 1000, checks every second, 2 s to connect, 3 s to receive"
+    template = "{listeners}, firstAvailable, maxInFlight 1000, checks every second, 2 s to connect, 3 s to receive"
 
     def config(self):
         servers = "".join(
@@ -229,7 +236,8 @@ class KnotResolver(Peer):
 
     def config(self):
         servers = ", ".join(f"{{'{host.ip}', hostname = '{SERVER_NAME}', ca_file = '{self.certificates.ca_file}'}}" for host in self.hosts)
-        limits = f"net.tcp_in_idle({1000 * IDLE_SECONDS})\nnet.tcp_pipeline({PIPELINED})\n" if self.tcp_clients else ""
+        # tcp_pipeline also limits the session to the upstream: what is more gets SERVFAIL.
+        limits = f"net.tcp_in_idle({1000 * IDLE_SECONDS})\nnet.tcp_pipeline({IN_FLIGHT})\n" if self.tcp_clients else ""
         return f"""net.listen('127.0.0.1', {self.port}, {{ kind = 'dns' }})
 net.ipv6 = false
 {limits}modules.unload('priming')
