@@ -308,6 +308,7 @@ stream {{
     proxy_pass resolvers;
     proxy_connect_timeout {HANDSHAKE_SECONDS}s;
     proxy_timeout {IDLE_SECONDS}s;
+    proxy_buffer_size 4k;
     proxy_ssl on;
     proxy_ssl_protocols TLSv1.3;
     proxy_ssl_verify on;
