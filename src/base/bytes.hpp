@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 namespace dotrelay {
@@ -12,13 +13,38 @@ namespace dotrelay {
 using Bytes = std::span<const std::uint8_t>;
 using MutableBytes = std::span<std::uint8_t>;
 
-inline bool equal(Bytes left, Bytes right) { return std::ranges::equal(left, right); }
+// An empty span may hold a null pointer, which memcmp, memcpy and memset do not take even for no octets.
+
+inline bool equal(Bytes left, Bytes right) {
+  return left.size() == right.size() && (left.empty() || std::memcmp(left.data(), right.data(), left.size()) == 0);
+}
 
 inline std::uint16_t load_u16(const std::uint8_t* at) { return static_cast<std::uint16_t>((at[0] << 8) | at[1]); }
 
 inline void store_u16(std::uint8_t* at, std::uint16_t value) {
   at[0] = static_cast<std::uint8_t>(value >> 8);
   at[1] = static_cast<std::uint8_t>(value);
+}
+
+/// Eight octets at `at` in the machine's order, or as many as there are when `size` is less; the others are 0. That
+/// whole words have a branch of their own makes their copy one instruction.
+inline std::uint64_t load_word(const std::uint8_t* at, std::size_t size) {
+  std::uint64_t word = 0;
+  if (size >= sizeof word) {
+    std::memcpy(&word, at, sizeof word);
+  } else if (size > 0) {
+    std::memcpy(&word, at, size);
+  }
+  return word;
+}
+
+/// The reverse: writes eight octets, or `size` when that is less.
+inline void store_word(std::uint8_t* at, std::size_t size, std::uint64_t word) {
+  if (size >= sizeof word) {
+    std::memcpy(at, &word, sizeof word);
+  } else if (size > 0) {
+    std::memcpy(at, &word, size);
+  }
 }
 
 /// Reads from the front. The first read past the end sets failed() for good; such reads return 0 or nothing.
@@ -58,6 +84,9 @@ class ByteReader {
   [[nodiscard]] std::size_t offset() const { return offset_; }
   [[nodiscard]] std::size_t remaining() const { return data_.size() - offset_; }
 
+  /// The octets that were not read yet.
+  [[nodiscard]] Bytes rest() const { return data_.subspan(offset_); }
+
  private:
   Bytes data_;
   std::size_t offset_;
@@ -70,12 +99,12 @@ class ByteWriter {
  public:
   explicit ByteWriter(MutableBytes buffer) : buffer_(buffer) {}
 
-  void u8(std::uint8_t value) { put(Bytes(&value, 1)); }
+  void u8(std::uint8_t value) {
+    if (const MutableBytes room = reserve(1); !room.empty()) room[0] = value;
+  }
 
   void u16(std::uint16_t value) {
-    std::uint8_t octets[2];
-    store_u16(octets, value);
-    put(octets);
+    if (const MutableBytes room = reserve(2); !room.empty()) store_u16(room.data(), value);
   }
 
   void u32(std::uint32_t value) {
@@ -84,18 +113,16 @@ class ByteWriter {
   }
 
   void put(Bytes octets) {
-    if (MutableBytes room = reserve(octets.size()); !failed_) std::ranges::copy(octets, room.begin());
+    if (const MutableBytes room = reserve(octets.size()); !room.empty()) {
+      std::memcpy(room.data(), octets.data(), room.size());
+    }
   }
 
   void zeros(std::size_t count) {
-    if (MutableBytes room = reserve(count); !failed_) std::ranges::fill(room, std::uint8_t{0});
+    if (const MutableBytes room = reserve(count); !room.empty()) std::memset(room.data(), 0, room.size());
   }
 
-  [[nodiscard]] bool failed() const { return failed_; }
-  [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] Bytes written() const { return buffer_.first(size_); }
-
- private:
+  /// The next `count` octets, for the caller to write, or nothing (and failed()) when they do not fit.
   MutableBytes reserve(std::size_t count) {
     if (failed_ || buffer_.size() - size_ < count) {
       failed_ = true;
@@ -106,6 +133,11 @@ class ByteWriter {
     return room;
   }
 
+  [[nodiscard]] bool failed() const { return failed_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] Bytes written() const { return buffer_.first(size_); }
+
+ private:
   MutableBytes buffer_;
   std::size_t size_ = 0;
   bool failed_ = false;

@@ -2,11 +2,14 @@
 // need no shared ownership. Objects never move while they live.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <limits>
-#include <optional>
+#include <memory>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -29,27 +32,29 @@ class Slab {
  public:
   using HandleType = Handle<T>;
 
+  Slab() = default;
+  Slab(const Slab&) = delete;
+  Slab& operator=(const Slab&) = delete;
+  ~Slab() {
+    for_each([this](HandleType handle, T&) { erase(handle); });
+  }
+
   template <class... Arguments>
   HandleType emplace(Arguments&&... arguments) {
-    std::uint32_t index;
-    if (free_.empty()) {
-      index = static_cast<std::uint32_t>(slots_.size());
-      slots_.emplace_back();
-    } else {
-      index = free_.back();
-      free_.pop_back();
-    }
-    Slot& slot = slots_[index];
-    slot.object.emplace(std::forward<Arguments>(arguments)...);
+    if (free_.empty()) add_slot();
+    const std::uint32_t index = free_.back();
+    Slot& slot = at(index);
+    new (static_cast<void*>(slot.object)) T(std::forward<Arguments>(arguments)...);
+    free_.pop_back();
+    ++slot.generation;
     ++size_;
     return {index, slot.generation};
   }
 
   /// The object, or nullptr when it is gone. Valid until erase() of this handle.
   T* find(HandleType handle) {
-    if (handle.index >= slots_.size()) return nullptr;
-    Slot& slot = slots_[handle.index];
-    return slot.generation == handle.generation && slot.object ? &*slot.object : nullptr;
+    if (handle.index >= slots_ || at(handle.index).generation != handle.generation) return nullptr;
+    return at(handle.index).get();
   }
 
   const T* find(HandleType handle) const { return const_cast<Slab*>(this)->find(handle); }
@@ -64,9 +69,9 @@ class Slab {
   /// Destroys the object; its handles find nothing from now on.
   void erase(HandleType handle) {
     assert(find(handle) != nullptr);
-    Slot& slot = slots_[handle.index];
+    Slot& slot = at(handle.index);
     ++slot.generation;
-    slot.object.reset();
+    slot.get()->~T();
     free_.push_back(handle.index);
     --size_;
   }
@@ -77,20 +82,37 @@ class Slab {
   /// Calls visit(handle, object) for each living object. visit may erase the object it is given, not others.
   template <class Visit>
   void for_each(Visit&& visit) {
-    for (std::uint32_t index = 0; index < slots_.size(); ++index) {
-      Slot& slot = slots_[index];
-      if (slot.object) visit(HandleType{index, slot.generation}, *slot.object);
+    for (std::uint32_t index = 0; index < slots_; ++index) {
+      Slot& slot = at(index);
+      if (slot.lives()) visit(HandleType{index, slot.generation}, *slot.get());
     }
   }
 
  private:
+  /// The generation counts births and deaths: it is odd while an object lives.
   struct Slot {
-    std::optional<T> object;
-    std::uint32_t generation = 0;
+    alignas(T) std::byte object[sizeof(T)];
+    std::uint32_t generation;
+
+    [[nodiscard]] bool lives() const { return generation % 2 != 0; }
+    T* get() { return std::launder(reinterpret_cast<T*>(object)); }
   };
 
-  std::deque<Slot> slots_;  // a deque: growing must not move objects
+  // Chunks, because growing must not move objects; of some 16 KiB, and a power of two, because finding one is the most
+  // frequent operation of all.
+  static constexpr std::size_t kChunk = std::bit_floor(std::max<std::size_t>(1, 16384 / sizeof(Slot)));
+
+  Slot& at(std::uint32_t index) { return chunks_[index / kChunk][index % kChunk]; }
+
+  void add_slot() {
+    if (slots_ % kChunk == 0) chunks_.push_back(std::make_unique_for_overwrite<Slot[]>(kChunk));
+    at(slots_).generation = 0;
+    free_.push_back(slots_++);
+  }
+
+  std::vector<std::unique_ptr<Slot[]>> chunks_;
   std::vector<std::uint32_t> free_;
+  std::uint32_t slots_ = 0;  ///< that have been in use; those behind them are not initialised
   std::size_t size_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include "net/tls_internal.hpp"
 
 #include <cassert>
+#include <cstring>
 
 namespace dotrelay {
 namespace {
@@ -29,7 +30,7 @@ struct TlsSession::Engine {
     ByteQueue& incoming = static_cast<TlsSession*>(session)->incoming_;
     if (incoming.empty()) return MBEDTLS_ERR_SSL_WANT_READ;
     size = std::min(size, incoming.size());
-    std::ranges::copy(incoming.bytes().first(size), buffer);
+    std::memcpy(buffer, incoming.bytes().data(), size);
     incoming.consume(size);
     return static_cast<int>(size);
   }

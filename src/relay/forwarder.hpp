@@ -136,6 +136,7 @@ class Forwarder final : public ConnectionEvents {
   // What connections report.
   void on_ready(ConnectionHandle handle, TimePoint now);
   void on_message(ConnectionHandle handle, Bytes message, TimePoint now);
+  [[nodiscard]] bool answers(const PendingQueries::Entry& entry, const dns::Question& question) const;
   void on_bad_frame(ConnectionHandle handle, TimePoint now);
   struct Source {
     AddressIndex index;

@@ -100,8 +100,8 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
   const std::uint16_t id = response->header.id;
   const std::optional<PendingQueries::Entry> entry = pooled.pending.find(id);
   // RFC 1035 servers answer FORMERR or NOTIMP without the question; then the ID must do.
-  const bool matches = entry && (response->question ? in_flight_.hash(*response->question) == entry->question_hash
-                                                    : is_error(response->rcode()));
+  const bool matches =
+      entry && (response->question ? answers(*entry, *response->question) : is_error(response->rcode()));
   if (!matches) return on_bad_frame(connection_handle, now);
 
   pooled.mute_at = pooled.useless_at = kNever;
@@ -115,15 +115,12 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
     return;
   }
   Query& query = queries_.get(entry->query);
-  if (response->question && !dns::same_question(*response->question, query.key().question)) {
-    return on_bad_frame(connection_handle, now);
-  }
   counters_.add(Counter::upstream_answers);
   pooled.answered = true;
   pooled.pending.remove(id);
   if (pooled.pending.live() == 0) pooled.idle_since = now;
   bool trial = false;
-  std::erase_if(query.attempts, [&](const Attempt& attempt) {
+  query.attempts.erase_if([&](const Attempt& attempt) {
     if (attempt.connection != connection_handle || attempt.id != id) return false;
     trial = attempt.trial;
     query.asked |= UpstreamMask{1} << attempt.upstream;
@@ -133,6 +130,12 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
   note_answer(pooled, took, good, now);
   if (good) note_contradiction(query, now);
   on_answer(entry->query, *response, {index, trial}, message, now);
+}
+
+/// Whether a question is the one that was asked; of a query that was given up only the hash is left.
+bool Forwarder::answers(const PendingQueries::Entry& entry, const dns::Question& question) const {
+  if (!entry.query) return in_flight_.hash(question) == entry.question_hash;
+  return dns::same_question(question, queries_.get(entry.query).key().question);
 }
 
 void Forwarder::on_bad_frame(ConnectionHandle handle, TimePoint now) {
@@ -162,7 +165,7 @@ std::vector<QueryHandle> Forwarder::take_down(ConnectionHandle handle) {
   std::vector<QueryHandle> unanswered = upstreams_.connections().get(handle).pending.take_all();
   std::erase_if(unanswered, [&](QueryHandle query) {
     const auto lost = [&](const Attempt& attempt) { return attempt.connection == handle; };
-    return std::erase_if(queries_.get(query).attempts, lost) == 0;  // it was there twice
+    return queries_.get(query).attempts.erase_if(lost) == 0;  // it was there twice
   });
   upstreams_.remove(handle);
   return unanswered;

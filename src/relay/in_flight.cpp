@@ -1,7 +1,6 @@
 // See in_flight.hpp.
 #include "relay/in_flight.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cassert>
 
@@ -12,9 +11,10 @@ InFlight::InFlight(Slab<Query>& queries, HashKey hash_key)
 
 std::uint64_t InFlight::hash(const dns::Question& question) const {
   std::array<std::uint8_t, dns::kMaxName + 4> folded;
-  const auto [_, end] = std::ranges::transform(question.name, folded.begin(), dns::fold_case);
-  store_u16(&*end, question.type);
-  store_u16(&*end + 2, question.klass);
+  dns::fold_name(question.name, folded.data());
+  std::uint8_t* const end = folded.data() + question.name.size();
+  store_u16(end, question.type);
+  store_u16(end + 2, question.klass);
   return siphash(hash_key_, Bytes(folded).first(question.wire_size()));
 }
 

@@ -1,6 +1,8 @@
 // See query.hpp.
 #include "relay/query.hpp"
 
+#include <cstring>
+
 namespace dotrelay {
 
 Query::Query(const QueryKey& key, std::uint64_t hash, TimePoint now, Slab<Waiter>& slab)
@@ -13,7 +15,7 @@ Query::Query(const QueryKey& key, std::uint64_t hash, TimePoint now, Slab<Waiter
       question_hash(hash),
       began_at(now),
       waiters(slab) {
-  std::ranges::copy(key.question.name, name.begin());
+  std::memcpy(name.data(), key.question.name.data(), name_size);
 }
 
 QueryKey Query::key() const { return {{Bytes(name).first(name_size), type, klass}, flags, dnssec_ok, options}; }

@@ -3,6 +3,7 @@
 
 #include "base/clock.hpp"
 #include "base/due_wheel.hpp"
+#include "base/inline_vector.hpp"
 #include "base/linked_list.hpp"
 #include "dns/client_response.hpp"
 #include "relay/connection.hpp"
@@ -80,7 +81,6 @@ struct Query {
   /// Views of this object.
   [[nodiscard]] QueryKey key() const;
 
-  std::array<std::uint8_t, dns::kMaxName> name{};  ///< as the first client spelled it
   std::uint8_t name_size = 0;
   bool dnssec_ok = false;
   std::uint16_t type = 0;
@@ -92,7 +92,7 @@ struct Query {
 
   LinkedList<Waiter, &Waiter::by_query> waiters;
 
-  std::vector<Attempt> attempts;  ///< that may still be answered
+  InlineVector<Attempt, 2> attempts;  ///< that may still be answered
   std::uint8_t sendings = 0;
   std::uint8_t fruitless_sendings = 0;
   UpstreamMask asked = 0;   ///< upstreams not to be asked again
@@ -108,6 +108,8 @@ struct Query {
   DueHook<Query> check;        ///< when to look what has become of it
   QueryHandle next_in_bucket;  ///< of InFlight
   bool listed = false;         ///< in InFlight
+
+  std::array<std::uint8_t, dns::kMaxName> name;  ///< as the first client spelled it; name_size octets count
 };
 
 }  // namespace dotrelay

@@ -42,6 +42,18 @@ TEST_CASE("extend gives room at the end, trim takes back what was not filled") {
   CHECK(queue.empty());
 }
 
+TEST_CASE("a moved queue takes its memory along") {
+  ByteQueue queue;
+  queue.append(Octets{1, 2});
+  ByteQueue other(std::move(queue));
+  CHECK(equal(other.bytes(), Octets{1, 2}));
+  other.clear();
+  ByteQueue third;
+  third = std::move(other);
+  CHECK(third.empty());
+  CHECK(third.memory_bytes() > 0);
+}
+
 TEST_CASE("a queue emptied by trim behind a consumed front can be shrunk and used again") {
   ByteQueue queue;
   queue.append(Octets{1, 2});
