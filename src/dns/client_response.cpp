@@ -15,18 +15,6 @@ constexpr std::uint32_t kLocalTtl = 10800;  // as BIND's and Unbound's built-in 
 /// Room for the options of one answer. What an upstream sends beyond it is left out: options are advice, not data.
 constexpr std::size_t kMaxAnswerOptions = 2048;
 
-void write_header(ByteWriter& writer, std::uint16_t id, std::uint16_t flags, std::array<std::uint16_t, 4> counts) {
-  writer.u16(id);
-  writer.u16(flags);
-  for (const std::uint16_t count : counts) writer.u16(count);
-}
-
-void write_question(ByteWriter& writer, const Question& question) {
-  writer.put(question.name);
-  writer.u16(question.type);
-  writer.u16(question.klass);
-}
-
 std::uint16_t low_rcode(Rcode rcode) { return static_cast<std::uint16_t>(rcode) & flag::rcode_mask; }
 
 /// A client without EDNS cannot be told an RCODE above 15 (RFC 6891 6.1.3).
@@ -82,7 +70,8 @@ void rewrite_opt_in_place(MutableBytes message, const Opt& opt, const Asker& ask
 Bytes write_truncated(MutableBytes buffer, const Response& response, const Asker& asker, std::uint16_t flags,
                       Rcode rcode) {
   ByteWriter writer(buffer);
-  write_header(writer, asker.id, flags | flag::tc, {1, 0, 0, static_cast<std::uint16_t>(asker.edns ? 1 : 0)});
+  write_header(writer, {asker.id, static_cast<std::uint16_t>(flags | flag::tc)},
+               {1, 0, 0, static_cast<std::uint16_t>(asker.edns ? 1 : 0)});
   write_question(writer, *response.question);
   if (asker.edns) write_opt_with(writer, asker, rcode, {});
   asker.spelling.apply(buffer.subspan(kHeaderSize, response.question->name.size()));
@@ -156,7 +145,7 @@ Bytes write_error_answer(MutableBytes buffer, const Asker& asker, const std::opt
   const auto flags =
       static_cast<std::uint16_t>(flag::qr | flag::ra | (asker.flags & kRepeatedFlags) | low_rcode(rcode));
   ByteWriter writer(buffer);
-  write_header(writer, asker.id, flags,
+  write_header(writer, {asker.id, flags},
                {static_cast<std::uint16_t>(question ? 1 : 0), 0, 0, static_cast<std::uint16_t>(asker.edns ? 1 : 0)});
   if (question) {
     write_question(writer, *question);
@@ -182,7 +171,7 @@ Bytes write_local_answer(MutableBytes buffer, const Asker& asker, const Question
   const auto flags =
       static_cast<std::uint16_t>(flag::qr | flag::ra | (asker.flags & kRepeatedFlags) | low_rcode(answer.rcode));
   ByteWriter writer(buffer);
-  write_header(writer, asker.id, flags,
+  write_header(writer, {asker.id, flags},
                {1, static_cast<std::uint16_t>(answer.address.empty() ? 0 : 1), 0,
                 static_cast<std::uint16_t>(asker.edns ? 1 : 0)});
   write_question(writer, question);

@@ -5,11 +5,16 @@
 #include "base/bytes.hpp"
 #include "dns/constants.hpp"
 
+#include <cassert>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string_view>
 
 namespace dotrelay::dns {
+
+/// The octets of an option without its data: code and length.
+inline constexpr std::size_t kOptionHeader = 4;
 
 struct EdnsOption {
   std::uint16_t code = 0;
@@ -17,7 +22,14 @@ struct EdnsOption {
 };
 
 /// Takes the next option off the front of `options`. Nothing when none is left or the rest is malformed.
-std::optional<EdnsOption> take_option(Bytes& options);
+inline std::optional<EdnsOption> take_option(Bytes& options) {
+  if (options.size() < kOptionHeader) return std::nullopt;
+  const std::size_t size = load_u16(&options[2]);
+  if (options.size() - kOptionHeader < size) return std::nullopt;
+  const EdnsOption option{load_u16(options.data()), options.subspan(kOptionHeader, size)};
+  options = options.subspan(kOptionHeader + size);
+  return option;
+}
 
 /// Whether the options fill `options` exactly.
 bool options_well_formed(Bytes options);
@@ -37,12 +49,29 @@ struct Opt {
 inline constexpr std::size_t kOptFixedSize = 11;
 
 /// The fixed fields of an OPT record that the relay writes. The options follow it, `options_size` octets of them.
-void write_opt(ByteWriter& writer, Rcode rcode, bool dnssec_ok, std::size_t options_size);
+inline void write_opt(ByteWriter& writer, Rcode rcode, bool dnssec_ok, std::size_t options_size) {
+  const MutableBytes room = writer.reserve(kOptFixedSize);
+  if (room.empty()) return;
+  room[0] = 0;
+  store_u16(&room[1], type::opt);
+  store_u16(&room[3], kMaxUdpAnswer);
+  room[5] = static_cast<std::uint8_t>(static_cast<std::uint16_t>(rcode) >> 4);
+  room[6] = 0;
+  store_u16(&room[7], dnssec_ok ? 0x8000 : 0);
+  store_u16(&room[9], static_cast<std::uint16_t>(options_size));
+}
 
 void write_option(ByteWriter& writer, std::uint16_t code, Bytes data);
 
 /// Writes a padding option that takes exactly `size` octets, which must be 0 (nothing is written) or at least 4.
-void write_padding(ByteWriter& writer, std::size_t size);
+inline void write_padding(ByteWriter& writer, std::size_t size) {
+  assert(size == 0 || size >= kOptionHeader);
+  const MutableBytes room = writer.reserve(size);
+  if (room.empty()) return;
+  store_u16(&room[0], option::padding);
+  store_u16(&room[2], static_cast<std::uint16_t>(size - kOptionHeader));
+  std::memset(room.data() + kOptionHeader, 0, size - kOptionHeader);
+}
 
 /// Writes an Extended DNS Error option (RFC 8914 2). Text beyond kMaxErrorText octets is cut.
 inline constexpr std::size_t kMaxErrorText = 300;

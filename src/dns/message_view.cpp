@@ -1,41 +1,34 @@
 // See message_view.hpp.
 #include "dns/message_view.hpp"
 
-#include "dns/name.hpp"
-
 namespace dotrelay::dns {
 namespace {
 
-struct Counts {
-  std::uint16_t questions, answers, authorities, additionals;
-};
+constexpr std::size_t kQuestionFixedSize = 4;  // behind the name: QTYPE, QCLASS
+constexpr std::size_t kRecordFixedSize = 10;   // behind the name: TYPE, CLASS, TTL, RDLENGTH
 
 struct Record {
   bool at_root = false;
   std::size_t offset = 0;
   std::uint16_t type = 0;
-  std::uint16_t klass = 0;
-  std::uint32_t ttl = 0;
+  Bytes fixed;  ///< TYPE to RDLENGTH
   Bytes data;
 };
 
-Counts read_counts(ByteReader& reader) {
-  Counts counts{};
-  counts.questions = reader.u16();
-  counts.answers = reader.u16();
-  counts.authorities = reader.u16();
-  counts.additionals = reader.u16();
-  return counts;
+/// Nothing when the message is too short for a header.
+std::optional<Counts> read_header(ByteReader& reader, Header& header) {
+  const Bytes fixed = reader.take(kHeaderSize);
+  if (fixed.empty()) return std::nullopt;
+  header = {load_u16(&fixed[0]), load_u16(&fixed[2])};
+  return Counts{load_u16(&fixed[4]), load_u16(&fixed[6]), load_u16(&fixed[8]), load_u16(&fixed[10])};
 }
 
 std::optional<Question> read_question(ByteReader& reader) {
-  Question question;
-  question.name = read_plain_name(reader);
-  if (question.name.empty()) return std::nullopt;
-  question.type = reader.u16();
-  question.klass = reader.u16();
-  if (reader.failed()) return std::nullopt;
-  return question;
+  const Bytes name = read_plain_name(reader);
+  if (name.empty()) return std::nullopt;
+  const Bytes fixed = reader.take(kQuestionFixedSize);
+  if (fixed.empty()) return std::nullopt;
+  return Question{name, load_u16(&fixed[0]), load_u16(&fixed[2])};
 }
 
 std::optional<Record> read_record(ByteReader& reader) {
@@ -43,22 +36,23 @@ std::optional<Record> read_record(ByteReader& reader) {
   record.offset = reader.offset();
   if (!skip_name(reader)) return std::nullopt;
   record.at_root = reader.offset() == record.offset + 1;
-  record.type = reader.u16();
-  record.klass = reader.u16();
-  record.ttl = reader.u32();
-  record.data = reader.take(reader.u16());
+  record.fixed = reader.take(kRecordFixedSize);
+  if (record.fixed.empty()) return std::nullopt;
+  record.type = load_u16(&record.fixed[0]);
+  record.data = reader.take(load_u16(&record.fixed[8]));
   if (reader.failed()) return std::nullopt;
   return record;
 }
 
+/// An OPT has other meanings for CLASS and TTL (RFC 6891 6.1.2, 6.1.3).
 Opt opt_from(const Record& record, std::size_t end) {
   Opt opt;
   opt.offset = record.offset;
   opt.size = end - record.offset;
-  opt.udp_size = record.klass;
-  opt.extended_rcode = static_cast<std::uint8_t>(record.ttl >> 24);
-  opt.version = static_cast<std::uint8_t>(record.ttl >> 16);
-  opt.dnssec_ok = (record.ttl & 0x8000) != 0;
+  opt.udp_size = load_u16(&record.fixed[2]);
+  opt.extended_rcode = record.fixed[4];
+  opt.version = record.fixed[5];
+  opt.dnssec_ok = (record.fixed[6] & 0x80) != 0;
   opt.options = record.data;
   return opt;
 }
@@ -66,11 +60,10 @@ Opt opt_from(const Record& record, std::size_t end) {
 struct Records {
   bool sound = true;
   bool tsig = false;
-  std::optional<Opt> opt;
 };
 
 /// Reads all records and keeps what matters: at most one OPT, at the root, in the additional section (RFC 6891 6.1.1).
-Records read_records(ByteReader& reader, const Counts& counts) {
+Records read_records(ByteReader& reader, const Counts& counts, std::optional<Opt>& opt) {
   Records records;
   const std::uint32_t before_additional = std::uint32_t{counts.answers} + counts.authorities;
   const std::uint32_t total = before_additional + counts.additionals;
@@ -82,64 +75,63 @@ Records read_records(ByteReader& reader, const Counts& counts) {
     }
     if (record->type == type::tsig) records.tsig = true;
     if (record->type != type::opt) continue;
-    if (!record->at_root || i < before_additional || records.opt || !options_well_formed(record->data)) {
-      records.sound = false;
-    }
-    if (record->at_root && !records.opt) records.opt = opt_from(*record, reader.offset());
+    if (!record->at_root || i < before_additional || opt || !options_well_formed(record->data)) records.sound = false;
+    if (record->at_root && !opt) opt = opt_from(*record, reader.offset());
   }
   return records;
 }
 
 bool refused_type(std::uint16_t type) { return type == type::axfr || type == type::ixfr || type == type::tkey; }
 
-}  // namespace
-
-bool same_question(const Question& left, const Question& right) {
-  return left.type == right.type && left.klass == right.klass && same_name(left.name, right.name);
+/// The error that a query is answered with at once, if it is.
+std::optional<Rcode> error_for(const Query& query, bool sound, bool tsig) {
+  if (query.header.opcode() != static_cast<std::uint8_t>(Opcode::query)) return Rcode::notimp;
+  if (!sound) return Rcode::formerr;
+  if (query.opt && query.opt->version > 0) return Rcode::badvers;
+  if (refused_type(query.question->type)) return Rcode::refused;
+  if (query.question->klass != klass::in && query.question->klass != klass::any) return Rcode::refused;
+  if (tsig) return Rcode::notimp;
+  return std::nullopt;
 }
+
+/// False when the message is no well-formed answer; `response` does not count then.
+bool read_response(Bytes message, Response& response) {
+  ByteReader reader(message);
+  const std::optional<Counts> counts = read_header(reader, response.header);
+  if (!counts || !response.header.has(flag::qr) || counts->questions > 1) return false;
+  if (counts->questions == 1) {
+    response.question = read_question(reader);
+    if (!response.question) return false;
+  }
+  if (!read_records(reader, *counts, response.opt).sound) return false;
+  response.size = reader.offset();
+  return true;
+}
+
+}  // namespace
 
 QueryVerdict parse_query(Bytes message) {
   QueryVerdict verdict;
-  ByteReader reader(message);
   Query& query = verdict.query;
-  query.header.id = reader.u16();
-  query.header.flags = reader.u16();
-  const Counts counts = read_counts(reader);
-  if (reader.failed() || query.header.has(flag::qr)) return verdict;
-
-  const auto answer = [&verdict](Rcode rcode) {
-    verdict.kind = QueryVerdict::Kind::answer;
-    verdict.rcode = rcode;
-    return verdict;
-  };
+  ByteReader reader(message);
+  const std::optional<Counts> counts = read_header(reader, query.header);
+  if (!counts || query.header.has(flag::qr)) return verdict;
 
   // With another number of questions than one the OPT behind them still counts: the answer needs one then.
   bool readable = true;
-  for (std::uint16_t i = 0; i < counts.questions && readable; ++i) {
+  for (std::uint16_t i = 0; i < counts->questions && readable; ++i) {
     query.question = read_question(reader);
     readable = query.question.has_value();
   }
   Records records;
-  if (readable) {
-    records = read_records(reader, counts);
-    query.opt = records.opt;
-  }
-  if (counts.questions != 1) query.question.reset();
+  if (readable) records = read_records(reader, *counts, query.opt);
+  if (counts->questions != 1) query.question.reset();
+
   const bool sound = query.question && records.sound && reader.at_end();
-
-  if (query.header.opcode() != static_cast<std::uint8_t>(Opcode::query)) return answer(Rcode::notimp);
-  if (!sound) return answer(Rcode::formerr);
-  if (query.opt && query.opt->version > 0) return answer(Rcode::badvers);
-  if (refused_type(query.question->type)) return answer(Rcode::refused);
-  if (query.question->klass != klass::in && query.question->klass != klass::any) return answer(Rcode::refused);
-  if (records.tsig) return answer(Rcode::notimp);
-  verdict.kind = QueryVerdict::Kind::relay;
+  const std::optional<Rcode> error = error_for(query, sound, records.tsig);
+  verdict.kind = error ? QueryVerdict::Kind::answer : QueryVerdict::Kind::relay;
+  verdict.rcode = error.value_or(Rcode::noerror);
   return verdict;
-}
-
-Rcode Response::rcode() const {
-  const unsigned upper = opt ? unsigned{opt->extended_rcode} << 4 : 0U;
-  return static_cast<Rcode>(upper | (header.flags & flag::rcode_mask));
 }
 
 bool Response::explained_by_dnssec() const {
@@ -153,20 +145,8 @@ bool Response::explained_by_dnssec() const {
 }
 
 std::optional<Response> parse_response(Bytes message) {
-  Response response;
-  ByteReader reader(message);
-  response.header.id = reader.u16();
-  response.header.flags = reader.u16();
-  const Counts counts = read_counts(reader);
-  if (reader.failed() || !response.header.has(flag::qr) || counts.questions > 1) return std::nullopt;
-  if (counts.questions == 1) {
-    response.question = read_question(reader);
-    if (!response.question) return std::nullopt;
-  }
-  const Records records = read_records(reader, counts);
-  if (!records.sound) return std::nullopt;
-  response.opt = records.opt;
-  response.size = reader.offset();
+  std::optional<Response> response(std::in_place);
+  if (!read_response(message, *response)) response.reset();
   return response;
 }
 

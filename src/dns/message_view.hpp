@@ -5,6 +5,7 @@
 #include "base/bytes.hpp"
 #include "dns/constants.hpp"
 #include "dns/edns.hpp"
+#include "dns/name.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -19,6 +20,25 @@ struct Header {
   [[nodiscard]] std::uint8_t opcode() const { return static_cast<std::uint8_t>((flags & flag::opcode_mask) >> 11); }
 };
 
+/// How many records the sections of a message have.
+struct Counts {
+  std::uint16_t questions = 0;
+  std::uint16_t answers = 0;
+  std::uint16_t authorities = 0;
+  std::uint16_t additionals = 0;
+};
+
+inline void write_header(ByteWriter& writer, Header header, Counts counts) {
+  const MutableBytes room = writer.reserve(kHeaderSize);
+  if (room.empty()) return;
+  store_u16(&room[0], header.id);
+  store_u16(&room[2], header.flags);
+  store_u16(&room[4], counts.questions);
+  store_u16(&room[6], counts.answers);
+  store_u16(&room[8], counts.authorities);
+  store_u16(&room[10], counts.additionals);
+}
+
 /// The one question of a message. `name` is in wire format and stands at octet 12 of the message.
 struct Question {
   Bytes name;
@@ -28,8 +48,16 @@ struct Question {
   [[nodiscard]] std::size_t wire_size() const { return name.size() + 4; }
 };
 
+inline void write_question(ByteWriter& writer, const Question& question) {
+  writer.put(question.name);
+  writer.u16(question.type);
+  writer.u16(question.klass);
+}
+
 /// QNAME without case, QTYPE and QCLASS.
-bool same_question(const Question& left, const Question& right);
+inline bool same_question(const Question& left, const Question& right) {
+  return left.type == right.type && left.klass == right.klass && same_name(left.name, right.name);
+}
 
 /// A client's query, as far as it could be read: a query that is answered with an error still shows its question and
 /// OPT where they were sound, since the error answer repeats them.
@@ -61,7 +89,10 @@ struct Response {
   std::size_t size = 0;  ///< of the message up to its last record; octets behind it do not count
 
   /// With the upper bits of the OPT record.
-  [[nodiscard]] Rcode rcode() const;
+  [[nodiscard]] Rcode rcode() const {
+    const unsigned upper = opt ? unsigned{opt->extended_rcode} << 4 : 0U;
+    return static_cast<Rcode>(upper | (header.flags & flag::rcode_mask));
+  }
 
   /// Whether an Extended DNS Error says that DNSSEC is the reason (RFC 8914 4.2, 4.3, 4.6 to 4.13). There may be
   /// several errors in any order.

@@ -5,39 +5,29 @@
 #include <cstdio>
 
 namespace dotrelay::dns {
+namespace {
 
-Bytes read_plain_name(ByteReader& reader) {
-  ByteReader ahead = reader;
-  std::size_t length = 0;
-  for (;;) {
-    const std::uint8_t label = ahead.u8();
-    if (ahead.failed() || label > kMaxLabel) return {};
-    ahead.take(label);
-    length += 1U + label;
-    if (ahead.failed() || length > kMaxName) return {};
-    if (label == 0) return reader.take(length);
+/// Octets that are folded at once. Nothing depends on their order in a word.
+constexpr std::size_t kWord = sizeof(std::uint64_t);
+
+}  // namespace
+
+void fold_name(Bytes name, std::uint8_t* to) {
+  for (std::size_t at = 0; at < name.size(); at += kWord) {
+    const std::uint64_t octets = load_word(&name[at], name.size() - at);
+    store_word(to + at, name.size() - at, octets | capitals_of(octets));
   }
 }
 
-bool skip_name(ByteReader& reader) {
-  const std::size_t begin = reader.offset();
-  std::size_t length = 0;
-  for (;;) {
-    const std::uint8_t label = reader.u8();
-    if (reader.failed()) return false;
-    if (label == 0) return true;
-    if ((label & 0xc0) == 0xc0) {
-      const std::size_t target = (std::size_t{label} & 0x3fU) << 8 | reader.u8();
-      return !reader.failed() && target < begin;  // RFC 1035 4.1.4: a prior occurrence
-    }
-    if (label > kMaxLabel) return false;
-    reader.take(label);
-    length += 1U + label;
-    if (reader.failed() || length >= kMaxName) return false;
+bool same_when_folded(Bytes left, Bytes right) {
+  if (left.size() != right.size()) return false;
+  for (std::size_t at = 0; at < left.size(); at += kWord) {
+    const std::uint64_t of_left = load_word(&left[at], left.size() - at);
+    const std::uint64_t of_right = load_word(&right[at], left.size() - at);
+    if ((of_left | capitals_of(of_left)) != (of_right | capitals_of(of_right))) return false;
   }
+  return true;
 }
-
-bool same_name(Bytes left, Bytes right) { return std::ranges::equal(left, right, {}, fold_case, fold_case); }
 
 bool is_at_or_below(Bytes name, Bytes suffix) {
   while (name.size() > suffix.size()) name = name.subspan(1U + name[0]);
@@ -67,16 +57,18 @@ std::string to_text(Bytes name) {
 
 Spelling::Spelling(Bytes name) {
   assert(name.size() <= kMaxName);
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    if (fold_case(name[i]) != name[i]) capitals_[i / 8] |= static_cast<std::uint8_t>(1U << (i % 8));
+  for (std::size_t at = 0; at < name.size(); at += kWord) {
+    const std::uint64_t capitals = capitals_of(load_word(&name[at], name.size() - at));
+    capitals_[at / 64] |= (capitals >> 5) << (at / kWord % 8);
   }
 }
 
 void Spelling::apply(MutableBytes name) const {
   assert(name.size() <= kMaxName);
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    const bool capital = ((capitals_[i / 8] >> (i % 8)) & 1) != 0;
-    name[i] = capital ? static_cast<std::uint8_t>(name[i] & ~0x20) : fold_case(name[i]);
+  for (std::size_t at = 0; at < name.size(); at += kWord) {
+    const std::uint64_t octets = load_word(&name[at], name.size() - at);
+    const std::uint64_t capitals = ((capitals_[at / 64] >> (at / kWord % 8)) & 0x0101010101010101) << 5;
+    store_word(&name[at], name.size() - at, (octets | capitals_of(octets)) & ~capitals);
   }
 }
 

@@ -5,6 +5,7 @@
 #include "base/bytes.hpp"
 #include "dns/constants.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -16,16 +17,53 @@ inline std::uint8_t fold_case(std::uint8_t octet) {
   return octet >= 'A' && octet <= 'Z' ? static_cast<std::uint8_t>(octet | 0x20) : octet;
 }
 
+/// Eight octets at once: 0x20, the bit of small letters, for each that is a capital, and 0 for each other.
+constexpr std::uint64_t capitals_of(std::uint64_t octets) {
+  constexpr std::uint64_t kEach = 0x0101010101010101;
+  // Without their top bits no sum of two octets carries into the next octet. The first sum has the top bit where the
+  // octet is 'A' or greater, the second where it is greater than 'Z'.
+  const std::uint64_t low = octets & (kEach * 0x7f);
+  const std::uint64_t from_a = low + kEach * (0x80 - 'A');
+  const std::uint64_t behind_z = low + kEach * (0x80 - ('Z' + 1));
+  return (from_a & ~behind_z & ~octets & (kEach * 0x80)) >> 2;
+}
+
+/// Writes `name` in lower case to `to`, which has room for it.
+void fold_name(Bytes name, std::uint8_t* to);
+
 /// Reads a name without compression (what a QNAME must be: nothing stands before it that it could point to). Returns
 /// its octets with the root label, or nothing when it is malformed.
-Bytes read_plain_name(ByteReader& reader);
+inline Bytes read_plain_name(ByteReader& reader) {
+  const Bytes rest = reader.rest();
+  const std::size_t end = std::min(rest.size(), kMaxName);
+  for (std::size_t at = 0; at < end; at += 1U + rest[at]) {
+    if (rest[at] == 0) return reader.take(at + 1);
+    if (rest[at] > kMaxLabel) break;
+  }
+  return {};
+}
 
 /// Moves past a name that may end in a compression pointer; the pointer is not followed, but must point before the
 /// name, counted from the beginning of what the reader reads. False when malformed.
-bool skip_name(ByteReader& reader);
+inline bool skip_name(ByteReader& reader) {
+  const Bytes rest = reader.rest();
+  const std::size_t end = std::min(rest.size(), kMaxName);
+  for (std::size_t at = 0; at < end; at += 1U + rest[at]) {
+    if (rest[at] == 0) return !reader.take(at + 1).empty();
+    if (rest[at] <= kMaxLabel) continue;
+    if (rest[at] < 0xc0 || rest.size() - at < 2) break;
+    const std::size_t target = load_u16(&rest[at]) & 0x3fffU;
+    return target < reader.offset() && !reader.take(at + 2).empty();  // RFC 1035 4.1.4: a prior occurrence
+  }
+  return false;
+}
 
-/// RFC 4343: ASCII letters compare without case.
-bool same_name(Bytes left, Bytes right);
+/// The same octets but for the case of letters.
+bool same_when_folded(Bytes left, Bytes right);
+
+/// RFC 4343: ASCII letters compare without case. Mostly there is no difference: servers repeat a name as it was
+/// spelled.
+inline bool same_name(Bytes left, Bytes right) { return equal(left, right) || same_when_folded(left, right); }
 
 /// Whether `name` is `suffix` or below it. Both plain; `suffix` in lower case.
 bool is_at_or_below(Bytes name, Bytes suffix);
@@ -45,7 +83,9 @@ class Spelling {
   friend bool operator==(const Spelling&, const Spelling&) = default;
 
  private:
-  std::array<std::uint8_t, (kMaxName + 7) / 8> capitals_{};
+  /// A bit for each octet: bit 8 * j + i of word k is for octet j of the (8 * k + i)th eight octets. So the bits of
+  /// eight octets stay where capitals_of() has them, and eight times eight lie side by side.
+  std::array<std::uint64_t, (kMaxName + 63) / 64> capitals_{};
 };
 
 }  // namespace dotrelay::dns

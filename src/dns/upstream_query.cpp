@@ -20,14 +20,9 @@ std::optional<std::vector<std::uint8_t>> carried_options(const Opt& opt) {
 
 std::size_t write_upstream_query(MutableBytes buffer, const UpstreamQuery& query) {
   ByteWriter writer(buffer);
-  writer.u16(query.id);
-  writer.u16(query.flags & kQueryFlags);
-  for (const std::uint16_t count : {1, 0, 0, 1}) writer.u16(count);
-  writer.put(query.question.name);
-  writer.u16(query.question.type);
-  writer.u16(query.question.klass);
+  write_header(writer, {.id = query.id, .flags = static_cast<std::uint16_t>(query.flags & kQueryFlags)}, {1, 0, 0, 1});
+  write_question(writer, query.question);
 
-  constexpr std::size_t kOptionHeader = 4;
   const std::size_t unpadded = writer.size() + kOptFixedSize + query.options.size() + kOptionHeader;
   const std::size_t padding = kOptionHeader + (kPaddingBlock - unpadded % kPaddingBlock) % kPaddingBlock;
   write_opt(writer, Rcode::noerror, query.dnssec_ok, query.options.size() + padding);
