@@ -1,7 +1,8 @@
 // A DNS-over-TLS upstream that keeps its pace under load and can be told to misbehave: the far side of `./dev faults`.
 //
 // Every question for A gets an address, for TXT 53 KB, every other one an empty NOERROR. One thread, one epoll,
-// OpenSSL. Answers that are due at the same time leave in one write. Commands come line by line on standard input,
+// OpenSSL. Answers that are due at the same time leave in one write, each in
+// a record of its own. Commands come line by line on standard input,
 // whose end ends it:
 //   delay MS     answer this late from now on      idle MS   close connections idle for so long (0: never)
 //   reading 0|1  read what is sent, or nothing     stats     print one line of counters
@@ -19,6 +20,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "tls_connection.hpp"
 
@@ -43,7 +45,7 @@ std::int64_t now_ns() {
   std::exit(1);
 }
 
-// The answer to a query; empty when it cannot be read.
+// The frame that answers a query; empty when it cannot be read.
 std::string answer_to(const std::string& query) {
   std::size_t end = 12;
   while (end < query.size() && query[end] != '\0') end += 1U + static_cast<unsigned char>(query[end]);
@@ -62,7 +64,8 @@ std::string answer_to(const std::string& query) {
   for (int i = 0; texts && i < text_records; ++i)
     answer.append("\xc0\x0c\0\x10\0\1\0\0\1\x2c\1\0\xff", 13).append(255, static_cast<char>('a' + i % 26));
   if (opt) answer.append("\0\0\x29\x04\xd0\0\0\0\0\0\0", 11);
-  return answer;
+  const char prefix[] = {static_cast<char>(answer.size() >> 8), static_cast<char>(answer.size())};
+  return answer.insert(0, prefix, sizeof prefix);
 }
 
 class Upstream {
@@ -105,7 +108,7 @@ class Upstream {
  private:
   struct Due {
     std::uint64_t connection;
-    std::string answer;
+    std::string frame;
   };
 
   std::int64_t next_due() const { return due_.empty() ? INT64_MAX : due_.begin()->first; }
@@ -132,8 +135,7 @@ class Upstream {
     while (reading_ && connection.next_message(query)) {
       ++queries_;
       connection.set_active(now_ns());
-      if (std::string answer = answer_to(query); !answer.empty())
-        due_.emplace(now_ns() + delay_ns_, Due{key, std::move(answer)});
+      if (std::string frame = answer_to(query); !frame.empty()) due_.emplace(now_ns() + delay_ns_, Due{key, frame});
     }
     settle(key, connection);
   }
@@ -167,21 +169,19 @@ class Upstream {
   }
 
   void send_due(std::int64_t now) {
-    std::unordered_map<std::uint64_t, std::string> ready;
-    while (!due_.empty() && due_.begin()->first <= now) {
-      Due& due = due_.begin()->second;
-      std::string& stream = ready[due.connection];
-      stream.push_back(static_cast<char>(due.answer.size() >> 8));
-      stream.push_back(static_cast<char>(due.answer.size() & 255));
-      stream += due.answer;
-      due_.erase(due_.begin());
-    }
-    for (auto& [key, stream] : ready) {
-      const auto found = connections_.find(key);
+    std::unordered_set<std::uint64_t> sent;
+    for (; !due_.empty() && due_.begin()->first <= now; due_.erase(due_.begin())) {
+      const Due& due = due_.begin()->second;
+      const auto found = connections_.find(due.connection);
       if (found == connections_.end()) continue;
-      found->second->send(stream);
-      found->second->set_active(now);
-      settle(key, *found->second);
+      found->second->send(due.frame);
+      sent.insert(due.connection);
+    }
+    for (const std::uint64_t key : sent) {
+      TlsConnection& connection = *connections_.at(key);
+      connection.flush();
+      connection.set_active(now);
+      settle(key, connection);
     }
   }
 

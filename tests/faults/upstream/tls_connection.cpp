@@ -1,8 +1,10 @@
 #include "tls_connection.hpp"
 
 #include <openssl/err.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -37,8 +39,9 @@ SSL_CTX* make_tls_context(const char* chain_file, const char* key_file) {
   return context;
 }
 
-TlsConnection::TlsConnection(SSL_CTX* context, int descriptor) : session_(SSL_new(context)), descriptor_(descriptor) {
-  SSL_set_fd(session_, descriptor);
+TlsConnection::TlsConnection(SSL_CTX* context, int descriptor)
+    : session_(SSL_new(context)), descriptor_(descriptor), records_(BIO_new(BIO_s_mem())) {
+  SSL_set_bio(session_, BIO_new_socket(descriptor, BIO_NOCLOSE), records_);
   SSL_set_accept_state(session_);
 }
 
@@ -48,9 +51,7 @@ TlsConnection::~TlsConnection() {
 }
 
 bool TlsConnection::later(int result) {
-  const int error = SSL_get_error(session_, result);
-  wants_write_ = error == SSL_ERROR_WANT_WRITE;
-  const bool again = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+  const bool again = SSL_get_error(session_, result) == SSL_ERROR_WANT_READ;
   if (!again) closed_ = true;
   ERR_clear_error();
   return again;
@@ -59,12 +60,12 @@ bool TlsConnection::later(int result) {
 void TlsConnection::on_event() {
   if (!ready_) {
     const int result = SSL_do_handshake(session_);
+    flush();
     if (result != 1) {
       later(result);
       return;
     }
     ready_ = true;
-    wants_write_ = false;
   }
   flush();
   received_.erase(0, position_);
@@ -91,19 +92,20 @@ bool TlsConnection::next_message(std::string& message) {
   return true;
 }
 
-void TlsConnection::send(const std::string& octets) {
-  unsent_ += octets;
-  flush();
+void TlsConnection::send(const std::string& frame) {
+  if (!closed_) SSL_write(session_, frame.data(), static_cast<int>(frame.size()));
 }
 
 void TlsConnection::flush() {
+  if (const std::size_t fresh = BIO_ctrl_pending(records_); fresh > 0) {
+    const std::size_t before = unsent_.size();
+    unsent_.resize(before + fresh);
+    BIO_read(records_, unsent_.data() + before, static_cast<int>(fresh));
+  }
   while (sent_ < unsent_.size() && !closed_) {
-    const int size = SSL_write(session_, unsent_.data() + sent_,
-                               static_cast<int>(std::min<std::size_t>(unsent_.size() - sent_, 16384)));
-    if (size <= 0) {
-      later(size);
-      break;
-    }
+    const ssize_t size = ::send(descriptor_, unsent_.data() + sent_, unsent_.size() - sent_, MSG_NOSIGNAL);
+    if (size < 0 && errno != EAGAIN && errno != EINTR) closed_ = true;
+    if (size < 0) break;
     sent_ += static_cast<std::size_t>(size);
   }
   // What was sent is forgotten now and then: moving megabytes for each record would be slow.
@@ -114,6 +116,7 @@ void TlsConnection::flush() {
 
 void TlsConnection::close_in_order() {
   SSL_shutdown(session_);
+  flush();
   closed_ = true;
 }
 

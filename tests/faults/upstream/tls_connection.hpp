@@ -21,7 +21,10 @@ class TlsConnection {
   // Goes on with the handshake or reads what is there, and sends what could not be sent before.
   void on_event();
   bool next_message(std::string& message);
-  void send(const std::string& octets);
+  // A frame: a record of its own, as resolvers send them (some forwarders lose answers that share one). It leaves with
+  // flush().
+  void send(const std::string& frame);
+  void flush();
   // close_notify, then FIN. Nothing else may be called after it.
   void close_in_order();
 
@@ -29,20 +32,20 @@ class TlsConnection {
   bool ready() const { return ready_; }
   bool closed() const { return closed_; }
   bool resumed() const { return SSL_session_reused(session_) == 1; }
-  bool wants_write() const { return !unsent_.empty() || wants_write_; }
+  bool wants_write() const { return !unsent_.empty(); }
   std::int64_t active() const { return active_ns_; }
   void set_active(std::int64_t now_ns) { active_ns_ = now_ns; }
 
   std::uint32_t watched = 0;  // what epoll was asked for
 
  private:
-  void flush();
   // Whether the operation only has to be repeated later; otherwise the connection is closed.
   bool later(int result);
 
   SSL* session_;
   int descriptor_;
-  bool ready_ = false, closed_ = false, wants_write_ = false;
+  BIO* records_;  // encrypted, to be sent
+  bool ready_ = false, closed_ = false;
   std::int64_t active_ns_ = 0;
   std::string received_, unsent_;
   std::size_t position_ = 0;  // of what was read, in received_
