@@ -15,7 +15,13 @@ constexpr int kMaxBatchesAtDrain = 1024;
 }  // namespace
 
 UdpListener::UdpListener(Loop& loop, int fd, Forwarder& forwarder, const AllowList& allow, Counters& counters)
-    : loop_(loop), fd_(fd), forwarder_(forwarder), allow_(allow), counters_(counters), poller_(loop, fd, *this) {
+    : loop_(loop),
+      fd_(fd),
+      forwarder_(forwarder),
+      allow_(allow),
+      counters_(counters),
+      poller_(loop, fd, *this),
+      receiver_(fd) {
   poller_.watch(true, false);
 }
 
@@ -46,14 +52,14 @@ void UdpListener::leave() {
 
 /// False when nothing more is there.
 bool UdpListener::receive_batch() {
-  const std::span<const Datagram> batch = receiver_.receive(fd_);
+  const std::span<const Datagram> batch = receiver_.receive();
   const TimePoint now = Clock::now();
   for (const Datagram& datagram : batch) take(datagram, now);
   return batch.size() == DatagramReceiver::kBatch;
 }
 
 void UdpListener::take(const Datagram& datagram, TimePoint now) {
-  const Endpoint& peer = datagram.route.peer;
+  const Endpoint peer = datagram.route.endpoint();
   if (peer.port == 0 || !allow_.contains(peer.address)) {
     counters_.add(Counter::denied);
     return;

@@ -1,23 +1,34 @@
-// UDP in batches: many datagrams a system call (recvmmsg, sendmmsg), each with the address it was sent to, so that the
-// answer leaves from there even on a wildcard socket.
+// UDP in batches: many datagrams a system call (recvmmsg, sendmmsg). On a wildcard socket each comes with the address
+// it was sent to, so that the answer leaves from there; a socket that is bound to one address answers from it anyway.
 #pragma once
 
 #include "base/address.hpp"
 #include "base/bytes.hpp"
 
-#include <array>
 #include <cstdint>
 #include <memory>
+#include <netinet/in.h>
+#include <optional>
 #include <span>
-#include <vector>
 
 namespace dotrelay {
 
-/// Where a datagram came from and where it arrived: what its answer needs.
+/// Where a datagram came from and where it arrived: what its answer needs, most of it as the kernel gave it and wants
+/// it back.
 struct DatagramRoute {
-  Endpoint peer;
-  IpAddress local;
-  std::uint32_t scope = 0;  ///< interface of a link-local IPv6 peer, else 0
+  union Peer {
+    sockaddr any;
+    sockaddr_in v4;
+    sockaddr_in6 v6;  ///< with the interface of a link-local peer
+  };
+
+  DatagramRoute() = default;
+  explicit DatagramRoute(const Endpoint& peer, const std::optional<IpAddress>& local = {});
+
+  [[nodiscard]] Endpoint endpoint() const;  ///< of the peer
+
+  Peer peer{.v6 = {}};
+  std::optional<IpAddress> local;  ///< none: the socket's own
 };
 
 struct Datagram {
@@ -31,14 +42,21 @@ class DatagramReceiver {
   /// Longer datagrams arrive cut, and are malformed then. No query is anywhere near.
   static constexpr std::size_t kMaxPayload = 2048;
 
-  DatagramReceiver();
+  /// `fd` is bound and stays open as long as the receiver is used.
+  explicit DatagramReceiver(int fd);
   ~DatagramReceiver();
 
   /// What has arrived, at most kBatch datagrams; empty when nothing is there. Valid until the next call.
-  std::span<const Datagram> receive(int fd);
+  std::span<const Datagram> receive();
 
  private:
   struct Buffers;
+
+  void prepare(std::size_t count);
+
+  int fd_;
+  bool wildcard_;
+  std::size_t used_ = kBatch;  ///< headers that have to be prepared again
   std::unique_ptr<Buffers> buffers_;
 };
 
@@ -60,9 +78,10 @@ class DatagramSender {
   std::size_t send(int fd);
 
  private:
-  struct Slot;
   struct Buffers;
-  std::vector<Slot> slots_;
+
+  void keep_from(std::size_t done);
+
   std::unique_ptr<Buffers> buffers_;
   std::size_t queued_ = 0;
 };

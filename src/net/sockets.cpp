@@ -106,8 +106,10 @@ UniqueFd make_listener(const Endpoint& endpoint, Protocol protocol, int& error) 
     // Without them the kernel's smaller default stays in force, which is no reason not to serve.
     set_option(fd.get(), SOL_SOCKET, SO_RCVBUF, kUdpBufferBytes);
     set_option(fd.get(), SOL_SOCKET, SO_SNDBUF, kUdpBufferBytes);
-    good = endpoint.address.is_v6 ? set_option(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-                                  : set_option(fd.get(), IPPROTO_IP, IP_PKTINFO, 1);
+    if (endpoint.address.is_unspecified()) {
+      good = endpoint.address.is_v6 ? set_option(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+                                    : set_option(fd.get(), IPPROTO_IP, IP_PKTINFO, 1);
+    }
   } else if (good) {
     set_option(fd.get(), SOL_SOCKET, SO_SNDBUF, kClientSendBufferBytes);  // accepted sockets inherit it
   }

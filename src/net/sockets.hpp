@@ -31,7 +31,7 @@ enum class Protocol : std::uint8_t { udp, tcp };
 int probe_bind(const Endpoint& endpoint, Protocol protocol);
 
 /// A non-blocking, CLOEXEC socket for join_port(), with SO_REUSEPORT and all other options. IPv6 sockets serve IPv6
-/// only. UDP sockets report the destination address of each datagram. The errno in `error` when it fails.
+/// only. Wildcard UDP sockets report the destination address of each datagram. The errno in `error` when it fails.
 UniqueFd make_listener(const Endpoint& endpoint, Protocol protocol, int& error);
 
 /// Binds the socket (and listens, for TCP): from now on the kernel gives it its share of the clients. 0, or the errno.
