@@ -17,6 +17,7 @@ packages_for() {
       ;;
     fuzz) echo "clang libclang-rt-dev" ;;
     faults) echo "doctest-dev libssl-dev openssl python3-dnspython iproute2 iptables" ;;
+    bench) echo "doctest-dev libssl-dev openssl python3-dnspython iproute2 libbenchmark-dev valgrind python3-matplotlib" ;;
     peers) echo "unbound dnsdist stubby knot-resolver smartdns nginx libnginx-mod-stream haproxy stunnel4" ;;
     format) echo "clang-format" ;;
   esac
@@ -35,6 +36,8 @@ names_elsewhere() {
     python3-pytest-timeout) echo "py3-pytest-timeout python3-pytest-timeout python-pytest-timeout" ;;
     python3-dnspython) echo "py3-dnspython python3-dns python-dnspython" ;;
     libssl-dev) echo "openssl-dev openssl-devel openssl" ;;
+    libbenchmark-dev) echo "benchmark-dev google-benchmark-devel benchmark" ;;
+    python3-matplotlib) echo "py3-matplotlib python3-matplotlib python-matplotlib" ;;
     bind9-dnsutils) echo "bind-tools bind-utils bind" ;;
     knot-dnsutils) echo "knot-utils knot-utils knot" ;;
     dnsperf) echo "dnsperf dnsperf -" ;;

@@ -7,8 +7,6 @@ status is 1 when a goal was missed. The relay is $DOTRELAY_BINARY, else build/do
 import argparse
 import os
 import platform
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,10 +26,11 @@ import peers  # noqa: E402
 import results  # noqa: E402
 from lab import Certificates, Lab  # noqa: E402
 from scenarios import REGISTER  # noqa: E402
-from support.processes import come_first, die_with_parent  # noqa: E402
+from support.containment import contain  # noqa: E402
+from support.documents import markdown_table, write_between_markers  # noqa: E402
+from support.processes import come_first  # noqa: E402
 from support.subjects import Dotrelay  # noqa: E402
 
-INSIDE = "DOTRELAY_FAULTS_INSIDE"
 DOCUMENT = PROJECT / "docs/reliability.md"
 
 
@@ -50,29 +49,6 @@ def parse_options():
     if options.write and (options.quick or options.scenarios):
         parser.error("--write wants a whole run: no SCENARIO, no --quick")
     return options
-
-
-def contain():
-    """Runs this program again in process and network namespaces of its own, whose end is the end of all that runs in them.
-
-    The root's propagation stays: that of a chroot cannot be changed, and of what is mounted only /proc matters (it becomes private).
-    """
-    command = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--propagation", "unchanged", "--mount-proc",
-               sys.executable, "-B", __file__, *sys.argv[1:]]
-    child = subprocess.Popen(command, env={**os.environ, INSIDE: "1"}, preexec_fn=die_with_parent)
-
-    def pass_on(number, _):
-        inner = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
-        for pid in inner or [child.pid]:
-            os.kill(int(pid), number)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)   # a terminal sends it to both
-    signal.signal(signal.SIGTERM, pass_on)
-    sys.exit(child.wait())
-
-
-def interrupted(*_):
-    raise KeyboardInterrupt
 
 
 def play(scenario, forwarder, options, certificates, folder):
@@ -102,7 +78,7 @@ def own_table(played):
              result.verdict() if isinstance(result, results.Result) else "FAILED")
             for scenario, result in played]
     head = ("scenario", "best known forwarder", "goal", "dotrelay, measured", "goal reached")
-    return results.markdown_table(head, rows)
+    return markdown_table(head, rows)
 
 
 def main():
@@ -113,10 +89,7 @@ def main():
         return 0
     if os.geteuid() != 0:
         sys.exit("./dev faults makes network namespaces, and needs root for it")
-    if INSIDE not in os.environ:
-        contain()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, interrupted)
+    contain(__file__)
     come_first()
     chosen = [REGISTER[name] for name in options.scenarios] or list(REGISTER.values())
     played, by_peer = [], {}
@@ -130,9 +103,9 @@ def main():
     if options.write:
         when = f"{date.today().isoformat()}, {machine()}."
         if played:
-            results.write_between_markers(DOCUMENT, "measured", f"{when}\n\n{own_table(played)}")
+            write_between_markers(DOCUMENT, "measured", f"{when}\n\n{own_table(played)}")
         if by_peer:
-            results.write_between_markers(DOCUMENT, "peers", f"{when}\n\n{peers.table(by_peer)}")
+            write_between_markers(DOCUMENT, "peers", f"{when}\n\n{peers.table(by_peer)}")
     missed = [scenario.name for scenario, result in played if isinstance(result, str) or not result.reached]
     if played:
         print("every goal reached" if not missed else f"missed: {', '.join(missed)}")

@@ -1,5 +1,6 @@
 """The faults that are played to other forwarders (support.peers), and their table."""
-from results import Result, markdown_table
+from results import Result
+from support.documents import markdown_table
 from support.peers import PEERS
 
 # Clients of the scenarios ask over UDP, too, which a byte relay has not.

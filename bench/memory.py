@@ -1,0 +1,60 @@
+"""How much memory a subject needs: idling after some work, and for each client that stays connected.
+
+Memory is the proportional set size (PSS). Every subject is measured in fresh processes, with no other one of the same program beside
+them, which would take a share of its code's pages.
+"""
+import time
+
+from measuring import Load
+from support.processes import pss_kib
+from workloads import OWN
+
+FEWER_CLIENTS = 500
+
+
+def work(subject, transport):
+    """1,000 questions, whose connections are closed afterwards."""
+    with Load(subject.address, transport, 20, 20) as load:
+        load.run(30, 1000)
+
+
+def idle(contestant, seconds):
+    """{"pss_kib"}, of dotrelay also of the supervisor and of the worker by themselves."""
+    with contestant:
+        if contestant.broken:
+            raise RuntimeError(contestant.broken)
+        subject = contestant.subject
+        work(subject, subject.transports[0])
+        time.sleep(seconds)
+        found = {"pss_kib": subject.pss_kib()}
+        if contestant.name == OWN:
+            found |= {"supervisor_kib": pss_kib([subject.relay.supervisor]), "worker_kib": pss_kib(subject.relay.workers())}
+    return found
+
+
+def _with_clients(contestant, count, seconds):
+    with contestant:
+        if contestant.broken:
+            raise RuntimeError(contestant.broken)
+        subject = contestant.subject
+        work(subject, subject.transports[0])
+        time.sleep(seconds)
+        before = subject.pss_kib()
+        with Load(subject.address, "tcp", count, min(count, 100)) as load:
+            asked = load.run(30, count)
+            time.sleep(seconds)
+            after, closed = subject.pss_kib(), load.count_closed()
+    bad = asked["lost"] + asked["wrong"] + asked["failed"] + closed
+    if bad > count / 100:
+        raise RuntimeError(f"of {count:,} clients {closed:,} were closed, {count - asked['answered']:,} got no answer")
+    return {"kib_a_client": round((after - before) / count, 3), "clients": count, "closed": closed, "before_kib": before, "after_kib": after}
+
+
+def clients(contestant, count, seconds):
+    """({"kib_a_client", "clients", "closed", ...}, remark): with fewer clients where so many are too many."""
+    try:
+        return _with_clients(contestant, count, seconds), None
+    except Exception as error:   # pylint: disable=broad-except
+        if contestant.broken or count <= FEWER_CLIENTS:
+            raise
+        return _with_clients(contestant, FEWER_CLIENTS, seconds), f"with {FEWER_CLIENTS} clients; {count:,}: {error}"
