@@ -68,7 +68,9 @@ void Spelling::apply(MutableBytes name) const {
   for (std::size_t at = 0; at < name.size(); at += kWord) {
     const std::uint64_t octets = load_word(&name[at], name.size() - at);
     const std::uint64_t capitals = ((capitals_[at / 64] >> (at / kWord % 8)) & 0x0101010101010101) << 5;
-    store_word(&name[at], name.size() - at, (octets | capitals_of(octets)) & ~capitals);
+    // Mostly none: servers repeat a name as it was spelled.
+    const std::uint64_t otherwise = capitals ^ capitals_of(octets);
+    if (otherwise != 0) store_word(&name[at], name.size() - at, octets ^ otherwise);
   }
 }
 

@@ -1,6 +1,7 @@
 // The bounded reader and writer: nothing is read past the end, nothing written over it, and a failure stays one.
 #include "base/bytes.hpp"
 
+#include <algorithm>
 #include <array>
 #include <doctest/doctest.h>
 #include <vector>
@@ -90,6 +91,58 @@ TEST_CASE("a write that does not fit writes nothing, and the writer stays failed
   writer.u8(5);
   CHECK(writer.size() == 2);
   CHECK(buffer == std::array<std::uint8_t, 4>{1, 2, 9, 9});
+}
+
+TEST_CASE("spans that hold no memory are equal, are put and are made room for") {
+  CHECK(equal({}, {}));
+  CHECK_FALSE(equal({}, Octets{1}));
+  CHECK_FALSE(equal(Octets{1, 2}, Octets{1, 3}));
+  ByteWriter writer({});
+  writer.put({});
+  writer.zeros(0);
+  CHECK(writer.reserve(0).empty());
+  CHECK_FALSE(writer.failed());
+  CHECK(writer.reserve(1).empty());
+  CHECK(writer.failed());
+}
+
+TEST_CASE("reserve gives exactly the next octets") {
+  std::array<std::uint8_t, 4> buffer = {9, 9, 9, 9};
+  ByteWriter writer(buffer);
+  writer.u8(1);
+  const MutableBytes room = writer.reserve(3);
+  CHECK(room.data() == &buffer[1]);
+  CHECK(room.size() == 3);
+  CHECK(writer.size() == 4);
+}
+
+TEST_CASE("the rest of a reader is what was not read yet") {
+  const Octets data = {1, 2, 3};
+  ByteReader reader(data);
+  reader.u8();
+  CHECK(reader.rest().data() == &data[1]);
+  CHECK(reader.rest().size() == 2);
+  reader.take(2);
+  CHECK(reader.rest().empty());
+  CHECK(ByteReader({}).rest().empty());
+}
+
+TEST_CASE("words are loaded and stored whole or in part, and no octet more is touched") {
+  for (std::size_t size = 0; size <= 12; ++size) {
+    CAPTURE(size);
+    // As large as the octets that may be read, so that a sanitizer notices when there are more.
+    Octets data(size);
+    for (std::size_t i = 0; i < size; ++i) data[i] = static_cast<std::uint8_t>(0xa0 + i);
+    const std::uint64_t word = load_word(data.data(), size);
+    std::array<std::uint8_t, 12> stored;
+    stored.fill(9);
+    store_word(stored.data(), size, word);
+    for (std::size_t i = 0; i < stored.size(); ++i)
+      CHECK(stored[i] == (i < std::min<std::size_t>(size, 8) ? data[i] : 9));
+    std::array<std::uint8_t, 8> whole;
+    store_word(whole.data(), whole.size(), word);
+    for (std::size_t i = size; i < whole.size(); ++i) CHECK(whole[i] == 0);
+  }
 }
 
 TEST_CASE("zeros and put fill exactly their room") {

@@ -3,7 +3,10 @@
 
 #include "message_builder.hpp"
 
+#include <array>
+#include <bit>
 #include <doctest/doctest.h>
+#include <random>
 
 namespace dotrelay::dns {
 namespace {
@@ -82,6 +85,70 @@ TEST_CASE("names compare without case, octet by octet") {
   CHECK_FALSE(same_name(hex("01 40 00"), hex("01 60 00")));
   CHECK_FALSE(same_name(hex("01 5b 00"), hex("01 7b 00")));
   CHECK_FALSE(same_name(hex("01 c1 00"), hex("01 e1 00")));
+}
+
+TEST_CASE("capitals are found eight octets at a time: every octet, at every position, among every kind of neighbours") {
+  for (const std::uint8_t neighbour : {0x00, 0x40, 0x41, 0x5a, 0x5b, 0x7f, 0x80, 0xc1, 0xff}) {
+    for (std::size_t position = 0; position < 8; ++position) {
+      for (unsigned octet = 0; octet < 256; ++octet) {
+        std::array<std::uint8_t, 8> octets;
+        octets.fill(neighbour);
+        octets[position] = static_cast<std::uint8_t>(octet);
+        std::array<std::uint8_t, 8> expected;
+        for (std::size_t i = 0; i < 8; ++i) expected[i] = octets[i] >= 'A' && octets[i] <= 'Z' ? 0x20 : 0;
+        REQUIRE(capitals_of(std::bit_cast<std::uint64_t>(octets)) == std::bit_cast<std::uint64_t>(expected));
+      }
+    }
+  }
+}
+
+/// Octets of which many are letters and their neighbours, as many as names may have. Whether they are a name does not
+/// matter to what works octet by octet.
+Octets random_octets(std::minstd_rand& random, std::size_t size) {
+  Octets octets(size);
+  for (std::uint8_t& octet : octets) {
+    octet = static_cast<std::uint8_t>(random() % 4 == 0 ? random() % 256 : '@' + random() % 64);
+  }
+  return octets;
+}
+
+Octets folded(Octets octets) {
+  for (std::uint8_t& octet : octets) octet = fold_case(octet);
+  return octets;
+}
+
+/// The same octets with letters in a case that chance decides.
+Octets respelled(std::minstd_rand& random, Octets octets) {
+  for (std::uint8_t& octet : octets) {
+    octet = fold_case(octet);
+    if (octet >= 'a' && octet <= 'z' && random() % 2 == 0) octet = static_cast<std::uint8_t>(octet & ~0x20);
+  }
+  return octets;
+}
+
+TEST_CASE("folding, comparing and respelling do what they would do octet by octet") {
+  std::minstd_rand random(1);
+  for (std::size_t round = 0; round < 20; ++round) {
+    for (std::size_t size = 0; size <= kMaxName; ++size) {
+      const Octets asked = random_octets(random, size);
+      Octets answered = respelled(random, asked);
+      REQUIRE(same_name(asked, answered));
+
+      Octets lower(size + 1, 9);
+      fold_name(asked, lower.data());
+      REQUIRE(lower == folded(asked) + u8(9));
+
+      if (size > 0) {
+        Octets other = answered;
+        std::uint8_t& changed = other[random() % size];
+        changed = static_cast<std::uint8_t>(changed ^ (1U << random() % 8));
+        REQUIRE(same_name(asked, other) == (folded(asked) == folded(other)));
+      }
+
+      Spelling(asked).apply(answered);
+      REQUIRE(answered == asked);
+    }
+  }
 }
 
 TEST_CASE("a name is at or below a suffix only at a label's edge") {
