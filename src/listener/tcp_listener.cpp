@@ -26,6 +26,7 @@ TcpListener::TcpListener(Loop& loop, int fd, TcpClients& clients, const AllowLis
       log_(log),
       poller_(loop, fd, *this),
       resume_(loop, [this] { resume(); }) {
+  disable_nagle(fd);  // here, because an earlier version may have opened the socket
   poller_.watch(true, false);
 }
 

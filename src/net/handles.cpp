@@ -1,7 +1,10 @@
 // See handles.hpp.
 #include "net/handles.hpp"
 
+#include "net/poll_handles.hpp"
+
 #include <algorithm>
+#include <cassert>
 #include <cstdlib>
 #include <uv.h>
 
@@ -84,42 +87,58 @@ SignalWatch::SignalWatch(Loop& loop, int signal_number, std::function<void()> ra
 
 SignalWatch::~SignalWatch() { release(block_); }
 
-struct Poller::Block {
-  uv_poll_t handle{};
-  Poller* owner = nullptr;
-  PollListener* listener = nullptr;
-  int events = 0;
-
-  static void ready(uv_poll_t* handle, int status, int events) {
-    auto* const block = static_cast<Block*>(handle->data);
-    if (block->owner == nullptr) return;
-    if (status < 0) {
-      // libuv has stopped watching; whoever still wants the descriptor says so with watch().
-      block->events = 0;
-      events = UV_READABLE | UV_WRITABLE;
-    }
-    block->listener->on_poll((events & UV_READABLE) != 0, (events & UV_WRITABLE) != 0);
+PollHandles::~PollHandles() {
+  for (PollEntry* const entry : by_fd_) {
+    if (entry == nullptr) continue;
+    uv_close(reinterpret_cast<uv_handle_t*>(&entry->handle),
+             [](uv_handle_t* handle) { delete static_cast<PollEntry*>(handle->data); });
   }
-};
-
-Poller::Poller(Loop& loop, int fd, PollListener& listener) : block_(new Block) {
-  block_->owner = this;
-  block_->listener = &listener;
-  check(uv_poll_init(loop.raw(), &block_->handle, fd));
-  block_->handle.data = block_;
 }
 
-Poller::~Poller() { release(block_); }
-
-void Poller::watch(bool readable, bool writable) {
-  const int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
-  if (events == block_->events) return;
-  block_->events = events;
-  if (events == 0) {
-    uv_poll_stop(&block_->handle);
-  } else {
-    uv_poll_start(&block_->handle, events, Block::ready);
+PollEntry& PollHandles::of(int fd) {
+  const auto number = static_cast<std::size_t>(fd);
+  if (number >= by_fd_.size()) by_fd_.resize(number + 1);
+  PollEntry*& entry = by_fd_[number];
+  if (entry == nullptr) {
+    entry = new PollEntry;
+    entry->handle.data = entry;
+    check(uv_poll_init(loop_, &entry->handle, fd));
   }
+  return *entry;
+}
+
+void Poller::ready(uv_poll_t* handle, int status, int events) {
+  Poller* const owner = static_cast<PollEntry*>(handle->data)->owner;
+  if (owner == nullptr) return;
+  if (status < 0) {
+    // libuv has stopped watching; whoever still wants the descriptor says so with watch().
+    owner->events_ = 0;
+    events = UV_READABLE | UV_WRITABLE;
+  }
+  owner->listener_.on_poll((events & UV_READABLE) != 0, (events & UV_WRITABLE) != 0);
+}
+
+// Stopping also forgets what the kernel has reported of the descriptor in this turn, so that nothing reaches the next
+// owner of its number.
+Poller::~Poller() {
+  if (entry_ == nullptr) return;
+  uv_poll_stop(&entry_->handle);
+  entry_->owner = nullptr;
+}
+
+void Poller::watch(int events) {
+  static_assert(kReadable == UV_READABLE && kWritable == UV_WRITABLE);
+  events_ = events;
+  if (events == 0) {
+    uv_poll_stop(&entry_->handle);
+    return;
+  }
+  if (entry_ == nullptr) {
+    entry_ = &loop_.poll_handles().of(fd_);
+    assert(entry_->owner == nullptr);
+    entry_->owner = this;
+  }
+  uv_poll_start(&entry_->handle, events, ready);
 }
 
 }  // namespace dotrelay

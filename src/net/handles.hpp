@@ -1,11 +1,14 @@
-// Owners of libuv handles: timer, signal and poll. Each is a pointer to a heap block that holds the libuv handle; the
-// block outlives its owner until libuv has closed it, and a block without owner calls nobody.
+// Owners of libuv handles: timer, signal and poll. The libuv handle of a timer or signal is in a heap block that
+// outlives its owner until libuv has closed it, and a block without owner calls nobody; that of a poller belongs to the
+// loop.
 #pragma once
 
 #include "base/clock.hpp"
 #include "net/loop.hpp"
 
 #include <functional>
+
+struct uv_poll_s;
 
 namespace dotrelay {
 
@@ -40,6 +43,8 @@ class SignalWatch {
   Block* block_;
 };
 
+struct PollEntry;
+
 class PollListener {
  public:
   virtual ~PollListener() = default;
@@ -51,18 +56,30 @@ class PollListener {
 
 class Poller {
  public:
-  /// `fd` stays open as long as the poller lives and becomes non-blocking.
-  Poller(Loop& loop, int fd, PollListener& listener);
+  /// `fd` is non-blocking and stays open as long as the poller lives. Costs nothing before the first watch().
+  Poller(Loop& loop, int fd, PollListener& listener) : loop_(loop), listener_(listener), fd_(fd) {}
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
   ~Poller();
 
   /// Level-triggered interest. Costs nothing when unchanged.
-  void watch(bool readable, bool writable);
+  void watch(bool readable, bool writable) {
+    const int events = (readable ? kReadable : 0) | (writable ? kWritable : 0);
+    if (events != events_) watch(events);
+  }
 
  private:
-  struct Block;
-  Block* block_;
+  static constexpr int kReadable = 1;  // as libuv has them
+  static constexpr int kWritable = 2;
+
+  static void ready(uv_poll_s* handle, int status, int events);
+  void watch(int events);
+
+  Loop& loop_;
+  PollListener& listener_;
+  PollEntry* entry_ = nullptr;  ///< while libuv knows of the descriptor
+  int fd_;
+  int events_ = 0;
 };
 
 }  // namespace dotrelay

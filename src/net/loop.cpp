@@ -1,6 +1,8 @@
 // See loop.hpp.
 #include "net/loop.hpp"
 
+#include "net/poll_handles.hpp"
+
 #include <cassert>
 #include <cstdlib>
 #include <uv.h>
@@ -22,6 +24,7 @@ FlushTarget::~FlushTarget() {
 
 Loop::Loop() : loop_(std::make_unique<uv_loop_t>()), prepare_(new Prepare), scratch_(kScratchBytes) {
   if (uv_loop_init(loop_.get()) != 0) std::abort();  // no epoll: nothing can run
+  poll_handles_ = std::make_unique<PollHandles>(loop_.get());
   uv_prepare_init(loop_.get(), &prepare_->handle);
   prepare_->handle.data = this;
   // Prepare comes right before the loop sleeps: everything that timers and sockets caused in this turn has happened.
@@ -29,6 +32,7 @@ Loop::Loop() : loop_(std::make_unique<uv_loop_t>()), prepare_(new Prepare), scra
 }
 
 Loop::~Loop() {
+  poll_handles_.reset();
   uv_close(reinterpret_cast<uv_handle_t*>(&prepare_->handle),
            [](uv_handle_t* handle) { delete reinterpret_cast<Prepare*>(handle); });
   uv_run(loop_.get(), UV_RUN_DEFAULT);

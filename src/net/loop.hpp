@@ -14,6 +14,7 @@ struct uv_loop_s;
 namespace dotrelay {
 
 class Loop;
+class PollHandles;
 
 /// Something with output to flush at the end of a turn. Leaves the queue when destroyed.
 class FlushTarget {
@@ -50,10 +51,13 @@ class Loop {
   /// Called at the end of each turn, after the flushes.
   void on_turn_end(std::function<void()> hook) { turn_hook_ = std::move(hook); }
 
-  /// A buffer for the reads of one callback; its content does not survive the callback.
+  /// A buffer for the reads of one callback; its content does not survive the callback. Nothing that a reader calls
+  /// with it reads itself: whoever calls the forwarder, or is called by it, collects and leaves reading to its own
+  /// callback.
   MutableBytes scratch() { return scratch_; }
 
   uv_loop_s* raw() { return loop_.get(); }
+  PollHandles& poll_handles() { return *poll_handles_; }
 
  private:
   friend class FlushTarget;
@@ -63,6 +67,7 @@ class Loop {
 
   std::unique_ptr<uv_loop_s> loop_;
   Prepare* prepare_;
+  std::unique_ptr<PollHandles> poll_handles_;
   std::vector<FlushTarget*> flush_queue_;  // nullptr where a target has gone
   std::function<void()> turn_hook_;
   std::vector<std::uint8_t> scratch_;

@@ -132,7 +132,7 @@ UniqueFd begin_connect(const Endpoint& endpoint, int& error) {
     return {};
   }
   // After connect(): where there is no route, and a dial is tried again and again, it has failed by now.
-  set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  disable_nagle(fd.get());
   set_option(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMilliseconds);
   set_option(fd.get(), IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdleSeconds);
   set_option(fd.get(), IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveIntervalSeconds);
@@ -140,6 +140,8 @@ UniqueFd begin_connect(const Endpoint& endpoint, int& error) {
   set_option(fd.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
   return fd;
 }
+
+void disable_nagle(int fd) { set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); }
 
 void leave_port(int fd, Protocol protocol) {
   if (protocol == Protocol::tcp) {

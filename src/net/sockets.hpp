@@ -41,6 +41,9 @@ int join_port(int fd, const Endpoint& endpoint, Protocol protocol);
 /// some 10 s. The errno in `error` when that fails at once.
 UniqueFd begin_connect(const Endpoint& endpoint, int& error);
 
+/// Lets the TCP socket send without Nagle's delay. Connections inherit it from the socket that accepts them.
+void disable_nagle(int fd);
+
 /// Takes the socket out of the group of those that share its port, while answers can still be sent from it: the kernel
 /// gives what arrives from now on to the others, also when another process holds the same socket. What a listening
 /// socket still has queued is reset.

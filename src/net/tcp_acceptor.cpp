@@ -4,8 +4,7 @@
 #include "net/sockets.hpp"
 
 #include <cerrno>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 namespace dotrelay {
 
@@ -28,8 +27,6 @@ AcceptResult accept_connection(int listening_fd) {
         return result;
     }
   }
-  const int on = 1;
-  setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   result.status = AcceptResult::Status::accepted;
   result.fd = std::move(fd);
   result.peer = to_endpoint(peer);

@@ -184,5 +184,60 @@ TEST_CASE("a poller may be destroyed by its own callback, with its descriptor") 
   CHECK(calls == 1);
 }
 
+TEST_CASE("a descriptor's number comes again: what was reported of the old one does not reach its next poller") {
+  Loop loop;
+  struct Side final : PollListener {
+    void on_poll(bool, bool) noexcept override {
+      ++calls;
+      if (act) act();
+    }
+    int calls = 0;
+    std::function<void()> act;
+  };
+  int first[2];
+  int second[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, first) == 0);
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, second) == 0);
+  Side sides[2];
+  Side heir;
+  std::unique_ptr<Poller> pollers[2];
+  std::unique_ptr<Poller> next;
+  int far = -1;
+  // Both are readable in the same turn. Whoever hears first closes the other and makes a new one of the same number.
+  const int near[2] = {first[0], second[0]};
+  for (int i = 0; i < 2; ++i) {
+    pollers[i] = std::make_unique<Poller>(loop, near[i], sides[i]);
+    pollers[i]->watch(true, false);
+    sides[i].act = [&, i] {
+      if (next) return;
+      pollers[i]->watch(false, false);
+      const int other = near[1 - i];
+      pollers[1 - i].reset();
+      close(other);
+      int ends[2];
+      REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+      REQUIRE(ends[0] == other);
+      far = ends[1];
+      next = std::make_unique<Poller>(loop, ends[0], heir);
+      next->watch(true, false);
+    };
+  }
+  REQUIRE(send(first[1], "x", 1, 0) == 1);
+  REQUIRE(send(second[1], "x", 1, 0) == 1);
+  run(loop, milliseconds(5));
+  CHECK(sides[0].calls + sides[1].calls == 1);
+  CHECK(heir.calls == 0);
+  heir.act = [&] { next->watch(false, false); };
+  REQUIRE(send(far, "x", 1, 0) == 1);
+  run(loop, milliseconds(5));
+  CHECK(heir.calls == 1);
+  pollers[0].reset();
+  pollers[1].reset();
+  next.reset();
+  close(near[0]);
+  close(near[1]);
+  for (const int fd : {first[1], second[1], far}) close(fd);
+}
+
 }  // namespace
 }  // namespace dotrelay

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 #include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <optional>
 #include <poll.h>
 #include <sys/socket.h>
@@ -158,6 +160,7 @@ TEST_CASE("a datagram that cannot be sent does not hold up the others") {
 
 TEST_CASE("connections: nobody yet, accepted with the peer's address, refused") {
   const UniqueFd server = listener(loopback(), Protocol::tcp);
+  disable_nagle(server.get());
   CHECK(accept_connection(server.get()).status == AcceptResult::Status::nothing_yet);
   int error = 0;
   const UniqueFd client = begin_connect(bound_to(server), error);
@@ -166,6 +169,10 @@ TEST_CASE("connections: nobody yet, accepted with the peer's address, refused") 
   const AcceptResult accepted = accept_connection(server.get());
   REQUIRE(accepted.status == AcceptResult::Status::accepted);
   CHECK(accepted.peer == bound_to(client));
+  int no_delay = 0;
+  socklen_t size = sizeof no_delay;
+  REQUIRE(getsockopt(accepted.fd.get(), IPPROTO_TCP, TCP_NODELAY, &no_delay, &size) == 0);
+  CHECK(no_delay == 1);  // inherited
   CHECK_FALSE(route_has_changed(client.get(), bound_to(server)));
 }
 
