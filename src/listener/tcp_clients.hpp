@@ -61,6 +61,10 @@ class TcpClients final : public ReplyChannel {
   /// nothing is counted.
   bool add_unread(const TcpSession& session, std::size_t octets);
   void subtract_unread(std::size_t octets) { unread_ -= octets; }
+  /// Gives the queue, which is empty, memory that other sessions have used, if there is some.
+  void lend(ByteQueue& queue);
+  /// Takes the memory of the queue, which is empty.
+  void take_back(ByteQueue& queue);
 
  private:
   bool make_room();
@@ -75,6 +79,7 @@ class TcpClients final : public ReplyChannel {
   Duration idle_;
   dns::Transport transport_;
   std::size_t unread_ = 0;
+  std::vector<ByteQueue> spare_;  ///< empty ones with memory, for output
   Slab<TcpSession> sessions_;
   LinkedList<TcpSession, &TcpSession::by_activity> by_activity_;
   Timer check_;

@@ -4,9 +4,21 @@
 #include "dns/framing.hpp"
 #include "listener/tcp_clients.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <utility>
 
 namespace dotrelay {
+namespace {
+
+/// So much of a query that is half there is copied in front of the next read; after more than that the read is
+/// appended to it.
+constexpr std::size_t kShortInput = 4096;
+
+/// What an idle client may keep for the next query that comes in pieces: most queries fit.
+constexpr std::size_t kKeptInput = 128;
+
+}  // namespace
 
 TcpSession::TcpSession(TcpClients& clients, UniqueFd fd, const IpAddress& source)
     : clients_(clients), stream_(clients.loop(), std::move(fd), *this), source_(source), last_activity_(Clock::now()) {}
@@ -19,7 +31,7 @@ void TcpSession::start(Handle<TcpSession> handle, Bytes already_read) {
   message_began_ = last_activity_;
   switch (clients_.stage()) {
     case TcpClients::Stage::serving:
-      return watch();
+      return on_poll(true, false);  // most clients have asked by the time they are accepted
     case TcpClients::Stage::draining:
       return drain(last_activity_);
     case TcpClients::Stage::handing_over:
@@ -33,15 +45,26 @@ void TcpSession::on_poll(bool readable, bool writable) noexcept {
   watch();
 }
 
-/// False when the connection is broken.
+/// False when the connection is broken. Queries are taken straight from the loop's buffer, with what was left of the
+/// read before in front: the forwarder reads from no connection while it takes a query.
 bool TcpSession::read(TimePoint now) {
   const MutableBytes buffer = clients_.loop().scratch();
-  const TcpStream::ReadResult result = stream_.read(buffer);
+  const std::size_t begun = input_.size() <= kShortInput ? input_.size() : 0;
+  if (begun > 0) std::memcpy(buffer.data(), input_.bytes().data(), begun);
+  const TcpStream::ReadResult result = stream_.read(buffer.subspan(begun));
   switch (result.status) {
     case TcpStream::ReadStatus::data:
       if (input_.empty()) message_began_ = now;
-      input_.append(buffer.first(result.size));
-      take_queries(now);
+      if (input_.size() > begun) {
+        input_.append(buffer.first(result.size));
+        take_waiting_queries(now);
+      } else {
+        const Bytes octets = buffer.first(begun + result.size);
+        const Bytes rest = octets.subspan(take_queries(octets, now));
+        input_.clear();
+        input_.shrink(std::max(kKeptInput, rest.size()));
+        input_.append(rest);
+      }
       return true;
     case TcpStream::ReadStatus::nothing_yet:
       return true;
@@ -56,19 +79,28 @@ bool TcpSession::read(TimePoint now) {
   return false;
 }
 
-void TcpSession::take_queries(TimePoint now) {
+/// Takes the whole queries from the front of `octets`, as many as may be owed. Returns how many octets they were.
+std::size_t TcpSession::take_queries(Bytes octets, TimePoint now) {
+  std::size_t taken = 0;
   while (may_take_queries()) {
-    const std::optional<Bytes> message = dns::first_frame(input_.bytes());
+    const std::optional<Bytes> message = dns::first_frame(octets.subspan(taken));
     if (!message) break;
     ++owed_;  // before accept(), which may deliver a failure at once
     const Accepted accepted = clients_.accept(*message, source_, handle_, now);
-    input_.consume(dns::kFramePrefix + message->size());
+    taken += dns::kFramePrefix + message->size();
     if (accepted.kind != Accepted::Kind::waiting) --owed_;
     if (accepted.kind == Accepted::Kind::answered) append(accepted.answer);
+  }
+  if (taken > 0) {
     last_activity_ = message_began_ = now;
     clients_.touch(handle_);
   }
-  if (input_.empty()) input_.shrink(0);
+  return taken;
+}
+
+void TcpSession::take_waiting_queries(TimePoint now) {
+  input_.consume(take_queries(input_.bytes(), now));
+  if (input_.empty()) input_.shrink(kKeptInput);
 }
 
 void TcpSession::answer(Bytes message) {
@@ -79,27 +111,30 @@ void TcpSession::answer(Bytes message) {
 void TcpSession::append(Bytes message) {
   clients_.loop().flush_at_turn_end(*this);
   if (overflowed_) return;
-  if (!clients_.add_unread(*this, dns::kFramePrefix + message.size())) return give_up();
-  // The time to take answers runs from when there is something to take.
-  if (output_.empty()) last_activity_ = Clock::now();
-  output_.append(dns::frame_prefix(message.size()));
-  output_.append(message);
+  const std::size_t size = dns::kFramePrefix + message.size();
+  if (!clients_.add_unread(*this, size)) return give_up();
+  if (output_.empty()) clients_.lend(output_);
+  const MutableBytes room = output_.extend(size);
+  store_u16(room.data(), static_cast<std::uint16_t>(message.size()));
+  std::memcpy(room.data() + dns::kFramePrefix, message.data(), message.size());
 }
 
 void TcpSession::give_up() {
   overflowed_ = true;
   clients_.subtract_unread(output_.size());
   output_.clear();
-  output_.shrink(0);
+  clients_.take_back(output_);
   clients_.loop().flush_at_turn_end(*this);
 }
 
 void TcpSession::flush() noexcept {
   if (overflowed_) reset();
-  if (overflowed_ || !write()) return clients_.remove(handle_);
-  // Queries that waited because too much was owed.
-  const TimePoint now = Clock::now();
-  take_queries(now);
+  if (overflowed_) return clients_.remove(handle_);
+  if (!output_.empty() || !input_.empty()) {
+    const TimePoint now = Clock::now();
+    if (!write(now)) return clients_.remove(handle_);
+    if (!input_.empty()) take_waiting_queries(now);  // that waited because too much was owed
+  }
   if (owes_nothing()) {
     if (input_ended_ || clients_.stage() == TcpClients::Stage::draining) return clients_.remove(handle_);
     if (clients_.stage() == TcpClients::Stage::handing_over && !std::exchange(passed_on_, true)) {
@@ -110,13 +145,15 @@ void TcpSession::flush() noexcept {
 }
 
 /// False when the connection is broken.
-bool TcpSession::write() {
+bool TcpSession::write(TimePoint now) {
   const std::size_t before = output_.size();
+  if (before == 0) return true;
   const bool broken = stream_.write(output_) != 0;
-  if (output_.size() < before) last_activity_ = Clock::now();
+  // The time to take answers runs from when there is something to take.
+  if (!blocked_ || output_.size() < before) last_activity_ = now;
   clients_.subtract_unread(before - output_.size());
-  if (output_.empty()) output_.shrink(0);
   blocked_ = !output_.empty();
+  if (!blocked_) clients_.take_back(output_);
   return !broken;
 }
 
@@ -131,8 +168,8 @@ void TcpSession::drain(TimePoint now) {
 }
 
 TimePoint TcpSession::expiry(Duration idle) const {
-  if (!output_.empty()) return last_activity_ + idle;
-  if (owed_ > 0) return kNever;
+  if (blocked_) return last_activity_ + idle;
+  if (owed_ > 0 || !output_.empty()) return kNever;
   return (input_.empty() ? last_activity_ : message_began_) + idle;
 }
 

@@ -61,8 +61,9 @@ class TcpSession final : private PollListener, private FlushTarget {
   void flush() noexcept override;
 
   bool read(TimePoint now);
-  void take_queries(TimePoint now);
-  bool write();
+  std::size_t take_queries(Bytes octets, TimePoint now);
+  void take_waiting_queries(TimePoint now);
+  bool write(TimePoint now);
   void append(Bytes message);
   [[nodiscard]] bool may_take_queries() const { return owed_ < kMaxInFlight && output_.size() < kMaxUnread; }
   void watch();
@@ -71,8 +72,8 @@ class TcpSession final : private PollListener, private FlushTarget {
   TcpStream stream_;
   IpAddress source_;
   Handle<TcpSession> handle_;
-  ByteQueue input_;
-  ByteQueue output_;
+  ByteQueue input_;   ///< what is left of what was read: less than a query, or queries when too much is owed
+  ByteQueue output_;  ///< its memory is borrowed from TcpClients
   std::size_t owed_ = 0;
   bool blocked_ = false;  ///< the kernel takes no more
   bool input_ended_ = false;

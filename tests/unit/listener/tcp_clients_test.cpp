@@ -36,6 +36,41 @@ TEST_CASE("a query that comes octet by octet") {
   CHECK(ids(receive(client)) == std::vector<unsigned>{7});
 }
 
+TEST_CASE("long and short queries in pieces of any size are taken whole and in order") {
+  const Octets longest = frame(Octets(65535, 0));
+  Octets all = framed_query(1, "localhost") + longest + framed_query(2, "localhost") + framed_query(3, "localhost") +
+               frame({}) + framed_query(4, "localhost") + longest + framed_query(5, "localhost");
+  for (const std::size_t piece :
+       {std::size_t{37}, std::size_t{1000}, std::size_t{5000}, std::size_t{70'000}, all.size()}) {
+    CAPTURE(piece);
+    Server server;
+    const UniqueFd client = server.connect();
+    for (std::size_t at = 0; at < all.size(); at += piece) {
+      const std::size_t end = std::min(all.size(), at + piece);
+      send_all(client,
+               Octets(all.begin() + static_cast<std::ptrdiff_t>(at), all.begin() + static_cast<std::ptrdiff_t>(end)));
+      server.turn(milliseconds(1));
+    }
+    server.turn();
+    std::vector<unsigned> answered = ids(receive(client));
+    std::erase(answered, 0U);  // of the longest, should they be answered
+    CHECK(answered == std::vector<unsigned>{1, 2, 3, 4, 5});
+    CHECK_FALSE(ended(client));
+  }
+}
+
+TEST_CASE("an answer after a long wait leaves, although the client has been idle for so long") {
+  Server server(100, milliseconds(100));
+  const UniqueFd client = server.connect();
+  send_all(client, framed_query(1));
+  server.turn(milliseconds(300));
+  server.upstream_ready();
+  server.upstream_answers(0);
+  server.turn(milliseconds(60));
+  CHECK(ids(receive(client)) == std::vector<unsigned>{1});
+  CHECK_FALSE(ended(client));
+}
+
 TEST_CASE("a client that closes its side gets its answers and then the end") {
   Server server;
   const UniqueFd client = server.connect();
