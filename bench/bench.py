@@ -118,6 +118,8 @@ def measure_times(lab, figures, options):
                 say(f"round {number + 1} of {options.rounds}, {workload.name}:", end="")
                 for name in names:
                     say(f" {name}", end="")
+                    if lab.upstream.process.poll() is not None:
+                        sys.exit("the upstream has ended")
                     take(contestants[name], workload, figures, options)
                 say("")
     finally:

@@ -42,6 +42,9 @@ class Figures:
     def get(self, workload, subject, key):
         return self.workloads.get(workload, {}).get(subject, {}).get("figures", {}).get(key)
 
+    def why(self, workload, subject):
+        return self.workloads.get(workload, {}).get(subject, {}).get("why")
+
     def best(self, workload, of_kind, key):
         """(name, figure) of the subject of this kind with the least, of those that did their work; (None, None) without one."""
         found = [(entry["figures"][key], name) for name, entry in self.workloads.get(workload, {}).items()

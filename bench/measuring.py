@@ -9,7 +9,7 @@ from place import build
 from support.processes import die_with_parent
 
 PATIENCE = 10           # seconds beyond those of a run, in which bench-load itself waits three for each answer
-CONNECT_SECONDS = 120   # thousands of connections, each with a handshake behind it at byte relays
+CONNECT_SECONDS = 60    # for thousands of connections, one after the other
 
 
 class Load:

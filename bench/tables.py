@@ -2,8 +2,6 @@
 from support.documents import markdown_table
 from workloads import ALL, FLOOR, GROWTH, OWN, TIMED
 
-ORDER = {"dotrelay": 0, "floor": 1, "forwarder": 2, "relay": 3}
-
 
 def number(value, digits=1):
     return "-" if value is None else f"{value:,.{digits}f}"
@@ -21,8 +19,9 @@ def timed_table(figures, workload):
         cost = own.get("cpu_us")
         bad = sum(own.get(key, 0) for key in ("lost", "wrong", "failed"))
         rows.append((subject, number(cost), number(cost / floor, 2) if cost and floor else "-", number(own.get("per_second"), 0),
-                     number(own.get("p50_ms"), 3), number(own.get("p99_ms"), 3), f"{bad:,}" if own else "-", remark(entry)))
-    return markdown_table(("", "CPU us a query", "x floor", "queries a second", "p50 ms", "p99 ms", "lost", "remark"), rows)
+                     f"{own['busy']:.0%}" if own else "-", number(own.get("p50_ms"), 3), number(own.get("p99_ms"), 3),
+                     f"{bad:,}" if own else "-", remark(entry)))
+    return markdown_table(("", "CPU us a query", "x floor", "queries a second", "busy", "p50 ms", "p99 ms", "lost", "remark"), rows)
 
 
 def idle_table(figures):
@@ -76,8 +75,8 @@ def goals_table(figures):
 def headline(figures):
     about = figures.about
     machine = about["machine"]
-    return (f"{about['when']}, {machine['cpu']}, {machine['cores']} cores, {machine['system']}; "
-            f"median of {about['rounds']} rounds of {about['seconds']:g} s.")
+    rounds = "one round" if about["rounds"] == 1 else f"median of {about['rounds']} rounds"
+    return f"{about['when']}, {machine['cpu']}, {machine['cores']} cores, {machine['system']}; {rounds} of {about['seconds']:g} s."
 
 
 def everything(figures):
@@ -85,7 +84,8 @@ def everything(figures):
     others = {"idle": idle_table, "clients": clients_table, "growth": growth_table, "allocations": allocations_table,
               "instructions": instructions_table}
     timed = {workload.name for workload in TIMED}
-    subjects = [f"- {name} {about['version']}: {about['how']}" for name, about in figures.about["subjects"].items()]
+    measured = {subject for subjects in figures.workloads.values() for subject in subjects}
+    subjects = [f"- {name} {about['version']}: {about['how']}" for name, about in figures.about["subjects"].items() if name in measured]
     parts = [headline(figures), "\n".join(subjects)]
     present = {"growth" if name.startswith("growth-") else name for name in figures.workloads}
     for name, title in ALL.items():

@@ -60,14 +60,13 @@ class Goal:
     digits: int = 2
 
     def judge(self, figures):
-        """(the measured ratio or None, True, False or None): None where there is nothing to compare with; no figure of its own is a miss."""
+        """(the measured ratio or None, True, False or None): None where there is nothing to compare with; no figure of its own, or
+        one not to be trusted, is a miss."""
         own, reference = self.own(figures), self.reference(figures)
-        if own is None:
-            return None, False
-        if not reference:
-            return None, None
-        ratio = own / reference
-        return ratio, round(ratio, self.digits) <= self.factor
+        ratio = own / reference if own is not None and reference else None
+        if own is None or figures.why(self.workload, OWN):
+            return ratio, False
+        return ratio, None if ratio is None else round(ratio, self.digits) <= self.factor
 
 
 def _of(workload, subject, key="cpu_us"):
