@@ -118,21 +118,21 @@ void Poller::ready(uv_poll_t* handle, int status, int events) {
   owner->listener_.on_poll((events & UV_READABLE) != 0, (events & UV_WRITABLE) != 0);
 }
 
+Poller::~Poller() { forget(); }
+
 // Stopping also forgets what the kernel has reported of the descriptor in this turn, so that nothing reaches the next
-// owner of its number.
-Poller::~Poller() {
+// owner of its number. Each time it costs a system call.
+void Poller::forget() {
   if (entry_ == nullptr) return;
   uv_poll_stop(&entry_->handle);
   entry_->owner = nullptr;
+  entry_ = nullptr;
 }
 
 void Poller::watch(int events) {
   static_assert(kReadable == UV_READABLE && kWritable == UV_WRITABLE);
   events_ = events;
-  if (events == 0) {
-    uv_poll_stop(&entry_->handle);
-    return;
-  }
+  if (events == 0) return forget();
   if (entry_ == nullptr) {
     entry_ = &loop_.poll_handles().of(fd_);
     assert(entry_->owner == nullptr);

@@ -74,10 +74,11 @@ class Poller {
 
   static void ready(uv_poll_s* handle, int status, int events);
   void watch(int events);
+  void forget();
 
   Loop& loop_;
   PollListener& listener_;
-  PollEntry* entry_ = nullptr;  ///< while libuv knows of the descriptor
+  PollEntry* entry_ = nullptr;  ///< while libuv may know of the descriptor
   int fd_;
   int events_ = 0;
 };
