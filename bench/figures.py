@@ -3,7 +3,7 @@ import json
 import statistics
 
 from contestants import kind
-from workloads import GOALS
+from workloads import GOALS, OWN
 
 KEYS = ("cpu_us", "per_second", "busy", "p50_ms", "p99_ms", "seconds")   # of each round; the median counts
 SUMS = ("answered", "lost", "wrong", "failed")
@@ -53,7 +53,9 @@ class Figures:
         return name, figure
 
     def judged(self):
-        """[(goal, measured ratio or None, whether it is reached or None)] of the workloads that were measured."""
+        """[(goal, measured ratio or None, whether it is reached or None)] of the workloads that were measured with dotrelay."""
+        if OWN not in self.about["subjects"]:
+            return []
         measured = {name.partition("-")[0] if name.startswith("growth-") else name for name in self.workloads}
         return [(goal, *goal.judge(self)) for goal in GOALS if goal.workload in measured]
 
