@@ -102,7 +102,7 @@ class Slab {
   // frequent operation of all.
   static constexpr std::size_t kChunk = std::bit_floor(std::max<std::size_t>(1, 16384 / sizeof(Slot)));
 
-  Slot& at(std::uint32_t index) { return chunks_[index / kChunk][index % kChunk]; }
+  Slot& at(std::uint32_t index) { return chunks_.data()[index / kChunk].get()[index % kChunk]; }
 
   void add_slot() {
     if (slots_ % kChunk == 0) chunks_.push_back(std::make_unique_for_overwrite<Slot[]>(kChunk));
