@@ -44,12 +44,13 @@ def parse_options():
     parser.add_argument("--list", action="store_true", help="list workloads and subjects and end")
     options = parser.parse_args()
     options.only = options.only.split(",") if options.only else list(workloads.ALL)
-    options.subjects = options.subjects.split(",") if options.subjects else [name for name in CLASSES if name != TWO_WORKERS]
+    everybody = [name for name in CLASSES if name != TWO_WORKERS]
+    options.subjects = options.subjects.split(",") if options.subjects else everybody
     for given, known, what in ((options.only, workloads.ALL, "workload"), (options.subjects, CLASSES, "subject")):
         if unknown := [name for name in given if name not in known]:
             parser.error(f"there is no {what} {', '.join(unknown)}; --list shows them")
-    if options.write and (options.quick or set(options.only) != set(workloads.ALL)):
-        parser.error("--write wants a whole run: no --only, no --quick")
+    if options.write and (options.quick or set(options.only) != set(workloads.ALL) or set(options.subjects) != set(everybody)):
+        parser.error("--write wants a whole run: no --only, no --subjects, no --quick")
     options.rounds = options.rounds or (1 if options.quick else 7)
     options.seconds = options.seconds or (0.3 if options.quick else 1)
     options.warm_up = 0.1 if options.quick else 0.3

@@ -34,9 +34,13 @@ def idle_table(figures):
 
 
 def clients_table(figures):
-    rows = [(subject, number(entry["figures"].get("kib_a_client"), 2), number(entry["figures"].get("clients"), 0), remark(entry))
-            for subject, entry in figures.workloads["clients"].items()]
-    return markdown_table(("", "KiB a client", "clients", "remark"), rows)
+    """With the memory before they came: some reserve places for all clients that they may ever have."""
+    rows = []
+    for subject, entry in figures.workloads["clients"].items():
+        own = entry["figures"]
+        before, after = (number(own[key] / 1024) if own else "-" for key in ("before_kib", "after_kib"))
+        rows.append((subject, number(own.get("kib_a_client"), 2), number(own.get("clients"), 0), before, after, remark(entry)))
+    return markdown_table(("", "KiB a client", "clients", "MiB without", "MiB with them", "remark"), rows)
 
 
 def growth_table(figures):
