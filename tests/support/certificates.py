@@ -69,9 +69,9 @@ def utc(offset):
 
 
 class Authority:
-    """A certificate authority in a folder; without `issuer` its certificate is self-signed."""
+    """A certificate authority in a folder; without `issuer` its certificate is self-signed, with the given digest."""
 
-    def __init__(self, folder, name, issuer=None):
+    def __init__(self, folder, name, issuer=None, digest="sha256"):
         self.folder, self.name, self.issuer = folder, name, issuer
         self.certificate_file = folder / f"{name}.pem"
         self.config_file = folder / f"{name}.cnf"
@@ -79,30 +79,30 @@ class Authority:
         (folder / f"{name}.index").touch()
         key = make_key(folder / f"{name}.key")
         if issuer is None:
-            openssl("req", "-x509", "-new", "-key", key, "-subj", f"/CN={name}", "-days", "30", "-out", self.certificate_file,
+            openssl("req", "-x509", "-new", f"-{digest}", "-key", key, "-subj", f"/CN={name}", "-days", "30", "-out", self.certificate_file,
                     "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         else:
             issuer._sign(key, f"/CN={name}", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign",
                          timedelta(days=-1), timedelta(days=30), self.certificate_file)
         self.pin = spki_pin(self.certificate_file)
 
-    def issue(self, label, names=f"DNS:{SERVER_NAME}", start=timedelta(days=-1), end=timedelta(days=30), rsa=False):
+    def issue(self, label, names=f"DNS:{SERVER_NAME}", start=timedelta(days=-1), end=timedelta(days=30), rsa=False, digest="sha256"):
         """A leaf for the given subjectAltName list, valid from now + start to now + end."""
         leaf = self.folder / f"{label}.leaf"
         key = make_key(self.folder / f"{label}.key", rsa)
         self._sign(key, f"/CN={label}", f"subjectAltName={names}\nextendedKeyUsage=serverAuth\nkeyUsage=critical,digitalSignature",
-                   start, end, leaf)
+                   start, end, leaf, digest)
         chain = self.folder / f"{label}.chain"
         chain.write_bytes(leaf.read_bytes() + (self.certificate_file.read_bytes() if self.issuer else b""))
         return Certificate(chain, key, spki_pin(leaf), self.pin)
 
-    def _sign(self, key, subject, extensions, start, end, out):
+    def _sign(self, key, subject, extensions, start, end, out, digest="sha256"):
         request = openssl("req", "-new", "-key", key, "-subj", subject)
         extension_file = out.with_suffix(".ext")
         extension_file.write_text(extensions + "\n")
         request_file = out.with_suffix(".csr")
         request_file.write_bytes(request)
-        openssl("ca", "-batch", "-notext", "-config", self.config_file, "-extfile", extension_file,
+        openssl("ca", "-batch", "-notext", "-config", self.config_file, "-md", digest, "-extfile", extension_file,
                 "-startdate", utc(start), "-enddate", utc(end), "-in", request_file, "-out", out)
 
 
@@ -134,6 +134,9 @@ class CertificateStore:
         self.wildcard = issue("wildcard", names="DNS:*.wild.test")
         self.unknown_ca = self.unknown_authority.issue("unknown-ca-leaf")
         self.intermediate = self.intermediate_authority.issue("intermediate-leaf")
+        self.old_root = Authority(self.folder, "old-root-ca", digest="sha1")
+        self.below_old_root = self.old_root.issue("below-old-root")
+        self.weakly_signed = issue("weakly-signed", digest="sha1")
         self.self_signed = make_self_signed(self.folder, "self-signed", f"DNS:{SERVER_NAME}")
         self.self_signed_wrong_name = make_self_signed(self.folder, "self-signed-wrong-name", "DNS:other.test")
         self.borrowed_chain = self._borrow_chain()

@@ -39,6 +39,12 @@ TEST_CASE("with an authority: name, dates and issuer must be right") {
   CHECK(verdict("rogue", side) == "certificate from an unknown CA");
 }
 
+TEST_CASE("SHA-1: an authority may have signed its own certificate with it, which nobody checks, but no other one") {
+  CHECK(verdict("below-old-root", ClientSide("upstream.test", "old-root-ca.pem")) == "ok");
+  CHECK(verdict("weakly-signed", ClientSide())
+            .ends_with("certificate not acceptable (weak key, signature or wrong key usage)"));
+}
+
 TEST_CASE("wildcards cover one label") {
   CHECK(verdict("wildcard", ClientSide("a.wild.test")) == "ok");
   CHECK(verdict("wildcard", ClientSide("a.b.wild.test")) != "ok");
