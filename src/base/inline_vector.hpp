@@ -26,17 +26,18 @@ class InlineVector {
   T& back() { return data()[size_ - 1]; }
   [[nodiscard]] const T& back() const { return data()[size_ - 1]; }
 
-  void push_back(const T& value) {
-    if (!more_.empty()) {
-      more_.push_back(value);
-    } else if (size_ < kInline) {
-      first_[size_] = value;
-    } else {
-      more_.assign(begin(), end());
-      more_.push_back(value);
+  /// A new value at the end, to be filled in place: copying one that has just been put together field by field stalls
+  /// the processor.
+  T& emplace_back() {
+    if (!more_.empty() || size_ == kInline) {
+      if (more_.empty()) more_.assign(begin(), end());
+      ++size_;
+      return more_.emplace_back();
     }
-    ++size_;
+    return first_[size_++] = T{};
   }
+
+  void push_back(const T& value) { emplace_back() = value; }
 
   /// Removes the values for which `unwanted` is true; says how many.
   template <class Predicate>

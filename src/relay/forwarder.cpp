@@ -102,14 +102,14 @@ QueryHandle Forwarder::join_or_begin(const QueryKey& key, TimePoint now) {
 
 void Forwarder::add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Asker& asker, std::uint32_t quota,
                            TimePoint now) {
-  const WaiterHandle waiter = waiters_.emplace(Waiter{.query = handle,
-                                                      .channel = incoming.channel,
-                                                      .client = incoming.client,
-                                                      .asker = asker,
-                                                      .deadline = now + config_.relay.deadline,
-                                                      .quota = quota,
-                                                      .by_deadline = {},
-                                                      .by_query = {}});
+  const WaiterHandle waiter = waiters_.emplace();
+  Waiter& entry = waiters_.get(waiter);
+  entry.query = handle;
+  entry.channel = incoming.channel;
+  entry.client = incoming.client;
+  entry.asker = asker;
+  entry.deadline = now + config_.relay.deadline;
+  entry.quota = quota;
   deadlines_.push_back(waiter);
   Query& query = queries_.get(handle);
   query.waiters.push_back(waiter);
@@ -247,8 +247,12 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
     pooled.mute_at = now + patience_;
     pooled.useless_at = now + 2 * config_.relay.deadline;
   }
-  query.attempts.push_back(
-      {.connection = connection_handle, .id = id, .upstream = upstream, .late = false, .trial = trial, .sent_at = now});
+  Attempt& attempt = query.attempts.emplace_back();
+  attempt.connection = connection_handle;
+  attempt.id = id;
+  attempt.upstream = upstream;
+  attempt.trial = trial;
+  attempt.sent_at = now;
   if (query.sendings++ == 0) hedge_budget_.on_query();
   upstreams_[upstream].on_query(now);
   if (!trial) schedule_check(handle, now);

@@ -51,7 +51,11 @@ std::uint16_t PendingQueries::add(QueryHandle query, std::uint64_t question_hash
   std::swap(free_[drawn], free_.back());
   const std::uint16_t slot = free_.back();
   free_.pop_back();
-  slots_[slot] = {{query, question_hash, sent_at}, true};
+  Slot& taken = slots_[slot];
+  taken.entry.query = query;
+  taken.entry.question_hash = question_hash;
+  taken.entry.sent_at = sent_at;
+  taken.reserved = true;
   ++live_;
   return id_of(slot);
 }
