@@ -42,7 +42,9 @@ class DueWheel {
     DueHook<T>& hook = slab_.get(object).*kHook;
     assert(hook.slot == DueHook<T>::kNowhere);
     hook.slot = static_cast<std::uint16_t>(slot);
-    hook.in_slot = {{}, front_[slot], true};
+    hook.in_slot.previous = {};
+    hook.in_slot.next = front_[slot];
+    hook.in_slot.linked = true;
     if (front_[slot]) (slab_.get(front_[slot]).*kHook).in_slot.previous = object;
     front_[slot] = object;
     occupied_[slot / 64] |= std::uint64_t{1} << slot % 64;
@@ -53,7 +55,8 @@ class DueWheel {
     DueHook<T>& hook = slab_.get(object).*kHook;
     const std::size_t slot = hook.slot;
     if (slot == DueHook<T>::kNowhere) return;
-    const auto [previous, next, linked] = hook.in_slot;
+    const Handle<T> previous = hook.in_slot.previous;
+    const Handle<T> next = hook.in_slot.next;
     if (next) (slab_.get(next).*kHook).in_slot.previous = previous;
     if (previous) {
       (slab_.get(previous).*kHook).in_slot.next = next;

@@ -16,6 +16,11 @@ class InlineVector {
   static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
 
  public:
+  InlineVector() {}
+  InlineVector(const InlineVector&) = delete;
+  InlineVector& operator=(const InlineVector&) = delete;
+  ~InlineVector() = default;
+
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
 
@@ -60,7 +65,9 @@ class InlineVector {
   T* data() { return more_.empty() ? first_ : more_.data(); }
   [[nodiscard]] const T* data() const { return more_.empty() ? first_ : more_.data(); }
 
-  T first_[kInline];
+  union {
+    T first_[kInline];  ///< not initialised beyond size_
+  };
   std::uint32_t size_ = 0;
   std::vector<T> more_;  ///< all values, from when there are more than kInline until there is none
 };

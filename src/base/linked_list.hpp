@@ -31,7 +31,10 @@ class LinkedList {
   void push_back(Handle<T> member) {
     ListHook<T>& hook = slab_.get(member).*kHook;
     assert(!hook.linked);
-    hook = {back_, {}, true};
+    // Not as one value: the processor would wait for its parts to be written before it can copy them.
+    hook.previous = back_;
+    hook.next = {};
+    hook.linked = true;
     if (back_) {
       (slab_.get(back_).*kHook).next = member;
     } else {

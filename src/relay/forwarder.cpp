@@ -256,7 +256,7 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
   if (query.sendings++ == 0) hedge_budget_.on_query();
   upstreams_[upstream].on_query(now);
   if (!trial) schedule_check(handle, now);
-  if (const auto target = upstreams_.wants_more(upstream, now)) dial(*target, now);
+  if (const auto target = upstreams_.wants_more(connection_handle, now)) dial(*target, now);
   return true;
 }
 

@@ -101,6 +101,7 @@ UpstreamSet::Choice UpstreamSet::choose_unsettled(std::size_t index, TimePoint n
 }
 
 ConnectionHandle UpstreamSet::trial_by_copy(AddressIndex before, UpstreamMask excluded, TimePoint now) {
+  if (before.upstream == 0 && before.address == 0) return {};
   for (std::size_t i = 0; i <= before.upstream && i < upstreams_.size(); ++i) {
     if ((excluded >> i & 1) != 0) continue;
     const auto due = [&](const PooledConnection& connection) {
@@ -133,9 +134,10 @@ std::vector<AddressIndex> UpstreamSet::trials_due(AddressIndex before, UpstreamM
     if ((excluded >> i & 1) != 0) continue;
     const Upstream& upstream = upstreams_[i];
     const bool asked = i == before.upstream;
+    const std::size_t end = asked ? before.address : upstream.addresses.size();
+    if (end == 0) continue;
     std::size_t dials = count_dials(upstream);
     if (dials >= kMaxDials || (!urgent && !asked && count_usable(upstream, now) > 0)) continue;
-    const std::size_t end = asked ? before.address : upstream.addresses.size();
     for (std::size_t j = 0; j < end && dials < kMaxDials; ++j) {
       if (!(urgent ? next_urgent_dial(upstream.addresses[j], now) <= now : wants_trial({i, j}, asked, now))) continue;
       due.push_back({i, j});
@@ -160,8 +162,9 @@ TimePoint UpstreamSet::next_urgent_dial(const UpstreamAddress& address, TimePoin
   return address.health.hopeless() ? std::max(soonest, address.health.next_trial(now)) : soonest;
 }
 
-std::optional<AddressIndex> UpstreamSet::wants_more(std::size_t index, TimePoint now) const {
-  const Upstream& upstream = upstreams_[index];
+std::optional<AddressIndex> UpstreamSet::wants_more(ConnectionHandle used, TimePoint now) const {
+  if (connections_.get(used).pending.live() < kComfortableLoad) return std::nullopt;
+  const Upstream& upstream = upstreams_[connections_.get(used).upstream];
   if (count_dials(upstream) > 0 || count_usable(upstream, now) >= kMaxConnections) return std::nullopt;
   const ConnectionHandle best = best_ready(upstream, {}, now, [](const PooledConnection&) { return true; });
   if (!best) return std::nullopt;

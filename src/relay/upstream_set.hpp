@@ -76,8 +76,9 @@ class UpstreamSet {
   [[nodiscard]] std::vector<AddressIndex> trials_due(AddressIndex before, UpstreamMask excluded, bool urgent,
                                                      TimePoint now) const;
 
-  /// Where another connection to a loaded upstream should go, if it should.
-  [[nodiscard]] std::optional<AddressIndex> wants_more(std::size_t upstream, TimePoint now) const;
+  /// Where another connection to the upstream should go, if it should, now that `used` has one more query: when even
+  /// its least loaded connection has plenty.
+  [[nodiscard]] std::optional<AddressIndex> wants_more(ConnectionHandle used, TimePoint now) const;
 
   /// Whether the address has a ready connection that answers.
   [[nodiscard]] bool has_ready(AddressIndex index, TimePoint now) const;
