@@ -80,6 +80,7 @@ class TcpClients final : public ReplyChannel {
   dns::Transport transport_;
   std::size_t unread_ = 0;
   std::vector<ByteQueue> spare_;  ///< empty ones with memory, for output
+  std::size_t spare_bytes_ = 0;
   Slab<TcpSession> sessions_;
   LinkedList<TcpSession, &TcpSession::by_activity> by_activity_;
   Timer check_;
