@@ -23,12 +23,18 @@ std::optional<Counts> read_header(ByteReader& reader, Header& header) {
   return Counts{load_u16(&fixed[4]), load_u16(&fixed[6]), load_u16(&fixed[8]), load_u16(&fixed[10])};
 }
 
-std::optional<Question> read_question(ByteReader& reader) {
+/// False when there is none, or a malformed one; `question` is empty then.
+bool read_question(ByteReader& reader, std::optional<Question>& question) {
+  question.reset();
   const Bytes name = read_plain_name(reader);
-  if (name.empty()) return std::nullopt;
+  if (name.empty()) return false;
   const Bytes fixed = reader.take(kQuestionFixedSize);
-  if (fixed.empty()) return std::nullopt;
-  return Question{name, load_u16(&fixed[0]), load_u16(&fixed[2])};
+  if (fixed.empty()) return false;
+  question.emplace();
+  question->name = name;
+  question->type = load_u16(&fixed[0]);
+  question->klass = load_u16(&fixed[2]);
+  return true;
 }
 
 std::optional<Record> read_record(ByteReader& reader) {
@@ -99,10 +105,7 @@ bool read_response(Bytes message, Response& response) {
   ByteReader reader(message);
   const std::optional<Counts> counts = read_header(reader, response.header);
   if (!counts || !response.header.has(flag::qr) || counts->questions > 1) return false;
-  if (counts->questions == 1) {
-    response.question = read_question(reader);
-    if (!response.question) return false;
-  }
+  if (counts->questions == 1 && !read_question(reader, response.question)) return false;
   if (!read_records(reader, *counts, response.opt).sound) return false;
   response.size = reader.offset();
   return true;
@@ -120,8 +123,7 @@ QueryVerdict parse_query(Bytes message) {
   // With another number of questions than one the OPT behind them still counts: the answer needs one then.
   bool readable = true;
   for (std::uint16_t i = 0; i < counts->questions && readable; ++i) {
-    query.question = read_question(reader);
-    readable = query.question.has_value();
+    readable = read_question(reader, query.question);
   }
   Records records;
   if (readable) records = read_records(reader, *counts, query.opt);

@@ -3,11 +3,12 @@
 
 #include <array>
 #include <cassert>
+#include <utility>
 
 namespace dotrelay {
 
 InFlight::InFlight(Slab<Query>& queries, HashKey hash_key)
-    : queries_(queries), hash_key_(hash_key), buckets_(kBuckets) {}
+    : queries_(queries), hash_key_(hash_key), buckets_(kFirstBuckets) {}
 
 std::uint64_t InFlight::hash(const dns::Question& question) const {
   std::array<std::uint8_t, dns::kMaxName + 4> folded;
@@ -19,7 +20,7 @@ std::uint64_t InFlight::hash(const dns::Question& question) const {
 }
 
 QueryHandle InFlight::find(const QueryKey& key, std::uint64_t question_hash) const {
-  for (QueryHandle at = buckets_[question_hash % kBuckets]; at;) {
+  for (QueryHandle at = buckets_[bucket_of(question_hash)]; at;) {
     const Query& query = queries_.get(at);
     if (query.question_hash == question_hash && query.key() == key) return at;
     at = query.next_in_bucket;
@@ -30,18 +31,32 @@ QueryHandle InFlight::find(const QueryKey& key, std::uint64_t question_hash) con
 void InFlight::list(QueryHandle handle) {
   Query& query = queries_.get(handle);
   assert(!query.listed);
-  query.next_in_bucket = std::exchange(buckets_[query.question_hash % kBuckets], handle);
+  if (size_++ == buckets_.size()) grow();
+  query.next_in_bucket = std::exchange(buckets_[bucket_of(query.question_hash)], handle);
   query.listed = true;
+}
+
+void InFlight::grow() {
+  const std::vector<QueryHandle> old = std::exchange(buckets_, std::vector<QueryHandle>(2 * buckets_.size()));
+  for (QueryHandle at : old) {
+    while (at) {
+      Query& query = queries_.get(at);
+      QueryHandle& front = buckets_[bucket_of(query.question_hash)];
+      const QueryHandle next = std::exchange(query.next_in_bucket, front);
+      front = std::exchange(at, next);
+    }
+  }
 }
 
 void InFlight::unlist(QueryHandle handle) {
   Query& query = queries_.get(handle);
   if (!query.listed) return;
-  QueryHandle* link = &buckets_[query.question_hash % kBuckets];
+  QueryHandle* link = &buckets_[bucket_of(query.question_hash)];
   while (*link != handle) link = &queries_.get(*link).next_in_bucket;
   *link = query.next_in_bucket;
   query.next_in_bucket = {};
   query.listed = false;
+  --size_;
 }
 
 }  // namespace dotrelay
