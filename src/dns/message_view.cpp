@@ -37,22 +37,20 @@ bool read_question(ByteReader& reader, std::optional<Question>& question) {
   return true;
 }
 
-std::optional<Record> read_record(ByteReader& reader) {
-  Record record;
+/// False when it is malformed.
+bool read_record(ByteReader& reader, Record& record) {
   record.offset = reader.offset();
-  if (!skip_name(reader)) return std::nullopt;
+  if (!skip_name(reader)) return false;
   record.at_root = reader.offset() == record.offset + 1;
   record.fixed = reader.take(kRecordFixedSize);
-  if (record.fixed.empty()) return std::nullopt;
+  if (record.fixed.empty()) return false;
   record.type = load_u16(&record.fixed[0]);
   record.data = reader.take(load_u16(&record.fixed[8]));
-  if (reader.failed()) return std::nullopt;
-  return record;
+  return !reader.failed();
 }
 
 /// An OPT has other meanings for CLASS and TTL (RFC 6891 6.1.2, 6.1.3).
-Opt opt_from(const Record& record, std::size_t end) {
-  Opt opt;
+void read_opt(const Record& record, std::size_t end, Opt& opt) {
   opt.offset = record.offset;
   opt.size = end - record.offset;
   opt.udp_size = load_u16(&record.fixed[2]);
@@ -60,7 +58,6 @@ Opt opt_from(const Record& record, std::size_t end) {
   opt.version = record.fixed[5];
   opt.dnssec_ok = (record.fixed[6] & 0x80) != 0;
   opt.options = record.data;
-  return opt;
 }
 
 struct Records {
@@ -74,15 +71,15 @@ Records read_records(ByteReader& reader, const Counts& counts, std::optional<Opt
   const std::uint32_t before_additional = std::uint32_t{counts.answers} + counts.authorities;
   const std::uint32_t total = before_additional + counts.additionals;
   for (std::uint32_t i = 0; i < total; ++i) {
-    const std::optional<Record> record = read_record(reader);
-    if (!record) {
+    Record record;
+    if (!read_record(reader, record)) {
       records.sound = false;
       return records;
     }
-    if (record->type == type::tsig) records.tsig = true;
-    if (record->type != type::opt) continue;
-    if (!record->at_root || i < before_additional || opt || !options_well_formed(record->data)) records.sound = false;
-    if (record->at_root && !opt) opt = opt_from(*record, reader.offset());
+    if (record.type == type::tsig) records.tsig = true;
+    if (record.type != type::opt) continue;
+    if (!record.at_root || i < before_additional || opt || !options_well_formed(record.data)) records.sound = false;
+    if (record.at_root && !opt) read_opt(record, reader.offset(), opt.emplace());
   }
   return records;
 }

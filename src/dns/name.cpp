@@ -59,7 +59,7 @@ Spelling::Spelling(Bytes name) {
   assert(name.size() <= kMaxName);
   for (std::size_t at = 0; at < name.size(); at += kWord) {
     const std::uint64_t capitals = capitals_of(load_word(&name[at], name.size() - at));
-    capitals_[at / 64] |= (capitals >> 5) << (at / kWord % 8);
+    if (capitals != 0) capitals_[at / 64] |= (capitals >> 5) << (at / kWord % 8);
   }
 }
 

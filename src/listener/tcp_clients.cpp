@@ -67,7 +67,7 @@ void TcpClients::deliver(ClientKey client, Bytes answer) noexcept {
 }
 
 void TcpClients::drain() {
-  const TimePoint now = Clock::now();
+  const TimePoint now = loop_.now();
   stage_ = Stage::draining;
   sessions_.for_each([&](Handle<TcpSession>, TcpSession& session) { session.drain(now); });
 }
@@ -147,7 +147,7 @@ TcpSession* TcpClients::worst_reader() {
 
 void TcpClients::close_expired() {
   check_scheduled_ = false;
-  const TimePoint now = Clock::now();
+  const TimePoint now = loop_.now();
   sessions_.for_each([&](Handle<TcpSession> handle, TcpSession& session) {
     if (session.expiry(idle_) > now) return;
     counters_.add(Counter::tcp_timed_out);

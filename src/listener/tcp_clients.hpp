@@ -67,9 +67,9 @@ class TcpClients final : public ReplyChannel {
   void take_back(ByteQueue& queue);
 
  private:
-  bool make_room();
-  TcpSession* worst_reader();
-  void close_expired();
+  [[gnu::cold]] bool make_room();
+  [[gnu::cold]] TcpSession* worst_reader();
+  [[gnu::cold]] void close_expired();
   void schedule_check();
 
   Loop& loop_;

@@ -21,7 +21,10 @@ constexpr std::size_t kKeptInput = 128;
 }  // namespace
 
 TcpSession::TcpSession(TcpClients& clients, UniqueFd fd, const IpAddress& source)
-    : clients_(clients), stream_(clients.loop(), std::move(fd), *this), source_(source), last_activity_(Clock::now()) {}
+    : clients_(clients),
+      stream_(clients.loop(), std::move(fd), *this),
+      source_(source),
+      last_activity_(clients.loop().now()) {}
 
 TcpSession::~TcpSession() { clients_.subtract_unread(output_.size()); }
 
@@ -40,7 +43,7 @@ void TcpSession::start(Handle<TcpSession> handle, Bytes already_read) {
 }
 
 void TcpSession::on_poll(bool readable, bool writable) noexcept {
-  if (readable && !read(Clock::now())) return clients_.remove(handle_);
+  if (readable && !read(clients_.loop().now())) return clients_.remove(handle_);
   if (writable) return flush();
   watch();
 }
@@ -131,7 +134,7 @@ void TcpSession::flush() noexcept {
   if (overflowed_) reset();
   if (overflowed_) return clients_.remove(handle_);
   if (!output_.empty() || !input_.empty()) {
-    const TimePoint now = Clock::now();
+    const TimePoint now = clients_.loop().now();
     if (!write(now)) return clients_.remove(handle_);
     if (!input_.empty()) take_waiting_queries(now);  // that waited because too much was owed
   }

@@ -53,7 +53,7 @@ void UdpListener::leave() {
 /// False when nothing more is there.
 bool UdpListener::receive_batch() {
   const std::span<const Datagram> batch = receiver_.receive();
-  const TimePoint now = Clock::now();
+  const TimePoint now = loop_.now();
   for (const Datagram& datagram : batch) take(datagram, now);
   return batch.size() == DatagramReceiver::kBatch;
 }

@@ -61,6 +61,7 @@ void Loop::end_turn() {
   }
   flush_queue_.clear();
   if (turn_hook_) turn_hook_();
+  now_ = {};
 }
 
 }  // namespace dotrelay

@@ -45,6 +45,12 @@ class Loop {
   void run();
   void stop();
 
+  /// The time, looked at once a turn: callbacks of one turn live in the same moment.
+  TimePoint now() {
+    if (now_ == TimePoint{}) now_ = Clock::now();
+    return now_;
+  }
+
   /// Has target.flush() called once at the end of this turn.
   void flush_at_turn_end(FlushTarget& target);
 
@@ -70,6 +76,7 @@ class Loop {
   std::unique_ptr<PollHandles> poll_handles_;
   std::vector<FlushTarget*> flush_queue_;  // nullptr where a target has gone
   std::function<void()> turn_hook_;
+  TimePoint now_{};  ///< none: not looked at yet
   std::vector<std::uint8_t> scratch_;
 };
 

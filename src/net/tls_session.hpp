@@ -68,10 +68,10 @@ class TlsSession {
  private:
   struct Engine;
 
-  void handshake();
+  [[gnu::cold]] void handshake();
   void decrypt();
-  void keep_ticket();
-  void fail(int error);
+  [[gnu::cold]] void keep_ticket();
+  [[gnu::cold]] void fail(int error);
 
   std::unique_ptr<Engine> engine_;
   State state_ = State::handshaking;

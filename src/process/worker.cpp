@@ -50,9 +50,9 @@ class Worker final : private PollListener {
         dialer_(config, authorities, loop_, slot_.counters, shared.tickets(), inheritance.worker),
         forwarder_(config, shared.health(), dialer_, slot_.counters, log, random_),
         tcp_clients_(loop_, forwarder_, slot_.counters, client_limit(config, shared.workers()), config.limits.tcp_idle),
-        forwarder_timer_(loop_, [this] { forwarder_.on_timer(Clock::now()); }),
+        forwarder_timer_(loop_, [this] { forwarder_.on_timer(loop_.now()); }),
         heartbeat_timer_(loop_, [this] { beat(); }),
-        route_watch_(loop_, [this] { forwarder_.on_network_change(Clock::now()); }),
+        route_watch_(loop_, [this] { forwarder_.on_network_change(loop_.now()); }),
         drain_limit_(loop_, [this] { loop_.stop(); }),
         terminate_(loop_, SIGTERM, [this] { drain(); }),
         interrupt_(loop_, SIGINT, [this] { drain(); }),
@@ -90,13 +90,13 @@ class Worker final : private PollListener {
     slot_.heartbeat.fetch_add(1, std::memory_order_relaxed);
     // The clock stands still while the machine is suspended, so the forwarder cannot notice by itself.
     if (const Duration asleep = time_asleep(); asleep - std::exchange(asleep_, asleep) > std::chrono::seconds(1)) {
-      forwarder_.on_sleep(Clock::now());
+      forwarder_.on_sleep(loop_.now());
     }
   }
 
   void end_turn() {
     if (draining_ && drained()) return loop_.stop();
-    forwarder_timer_.set(forwarder_.next_timeout(Clock::now()));
+    forwarder_timer_.set(forwarder_.next_timeout(loop_.now()));
   }
 
   void on_poll(bool, bool) noexcept override {

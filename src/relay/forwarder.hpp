@@ -99,8 +99,8 @@ class Forwarder final : public ConnectionEvents {
 
  private:
   // A query's way in.
-  Accepted answer_with_error(const dns::Asker& asker, const dns::Query& query, dns::Rcode rcode,
-                             std::string_view explanation = {});
+  [[gnu::cold]] Accepted answer_with_error(const dns::Asker& asker, const dns::Query& query, dns::Rcode rcode,
+                                           std::string_view explanation = {});
   QueryHandle join_or_begin(const QueryKey& key, TimePoint now);
   void add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Asker& asker, std::uint32_t quota,
                   TimePoint now);
@@ -109,64 +109,65 @@ class Forwarder final : public ConnectionEvents {
   void route(QueryHandle handle, TimePoint now);
   bool send(QueryHandle handle, ConnectionHandle connection, bool trial, TimePoint now);
   void send_copy(QueryHandle handle, AddressIndex before, TimePoint now);
-  bool wait_in_room(QueryHandle handle, TimePoint now);
-  bool wait_for_trial(QueryHandle handle, TimePoint now);
-  UpstreamMask mute_upstreams(const Query& query, TimePoint now);
-  void reroute_room(TimePoint now);
-  void reroute_room_in_time(TimePoint now);
-  ConnectionHandle dial(AddressIndex target, TimePoint now);
+  [[gnu::cold]] bool wait_in_room(QueryHandle handle, TimePoint now);
+  [[gnu::cold]] bool wait_for_trial(QueryHandle handle, TimePoint now);
+  [[gnu::cold]] UpstreamMask mute_upstreams(const Query& query, TimePoint now);
+  [[gnu::cold]] void reroute_room(TimePoint now);
+  [[gnu::cold]] void reroute_room_in_time(TimePoint now);
+  [[gnu::cold]] ConnectionHandle dial(AddressIndex target, TimePoint now);
   void start_trials(AddressIndex before, UpstreamMask excluded, bool urgent, TimePoint now);
 
   // As time passes.
   void notice_time(TimePoint now);
   void expire(TimePoint now);
   void schedule_check(QueryHandle handle, TimePoint now);
-  void on_check(QueryHandle handle, TimePoint now);
-  void repeat(QueryHandle handle, TimePoint now);
-  void mark_late(Query& query, TimePoint now);
-  bool may_hedge(const Query& query);
-  void ask_next_too(QueryHandle handle, TimePoint now);
+  [[gnu::cold]] void on_check(QueryHandle handle, TimePoint now);
+  [[gnu::cold]] void repeat(QueryHandle handle, TimePoint now);
+  [[gnu::cold]] void mark_late(Query& query, TimePoint now);
+  [[gnu::cold]] bool may_hedge(const Query& query);
+  [[gnu::cold]] void ask_next_too(QueryHandle handle, TimePoint now);
   void check_connections(TimePoint now);
   void check_expected(TimePoint now);
-  void look_at_path(ConnectionHandle handle, TimePoint now);
-  void on_idle(ConnectionHandle handle, TimePoint now);
-  void renew(ConnectionHandle handle, Duration lifetime, TimePoint now);
-  void forget_connections(bool all, std::string_view why, TimePoint now);
+  [[gnu::cold]] void look_at_path(ConnectionHandle handle, TimePoint now);
+  [[gnu::cold]] void on_idle(ConnectionHandle handle, TimePoint now);
+  [[gnu::cold]] void renew(ConnectionHandle handle, Duration lifetime, TimePoint now);
+  [[gnu::cold]] void forget_connections(bool all, std::string_view why, TimePoint now);
 
   // What connections report.
-  void on_ready(ConnectionHandle handle, TimePoint now);
+  [[gnu::cold]] void on_ready(ConnectionHandle handle, TimePoint now);
   void on_message(ConnectionHandle handle, Bytes message, TimePoint now);
   [[nodiscard]] bool answers(const PendingQueries::Entry& entry, const dns::Question& question) const;
-  void on_bad_frame(ConnectionHandle handle, TimePoint now);
+  [[gnu::cold]] void on_bad_frame(ConnectionHandle handle, TimePoint now);
   struct Source {
     AddressIndex index;
     bool trial = false;
   };
   void on_answer(QueryHandle handle, const dns::Response& response, Source from, Bytes message, TimePoint now);
-  void close_renewed(ConnectionHandle replacement, TimePoint now);
-  void close_surplus_dials(std::size_t upstream, TimePoint now);
-  void on_server_closed_idle(ConnectionHandle handle, TimePoint now);
-  void close(ConnectionHandle handle, const CloseReason& reason, TimePoint now);
-  std::vector<QueryHandle> take_down(ConnectionHandle handle);
-  void retry_elsewhere(QueryHandle handle, std::size_t upstream, CloseKind kind, TimePoint now);
+  [[gnu::cold]] void close_renewed(ConnectionHandle replacement, TimePoint now);
+  [[gnu::cold]] void close_surplus_dials(std::size_t upstream, TimePoint now);
+  [[gnu::cold]] void on_server_closed_idle(ConnectionHandle handle, TimePoint now);
+  [[gnu::cold]] void close(ConnectionHandle handle, const CloseReason& reason, TimePoint now);
+  [[gnu::cold]] std::vector<QueryHandle> take_down(ConnectionHandle handle);
+  [[gnu::cold]] void retry_elsewhere(QueryHandle handle, std::size_t upstream, CloseKind kind, TimePoint now);
 
   // What is learned about upstreams.
-  void note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, Health::Epoch epoch, TimePoint now);
+  [[gnu::cold]] void note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, Health::Epoch epoch,
+                                  TimePoint now);
   void note_answer(const PooledConnection& from, Duration took, bool good, TimePoint now);
-  void note_unanswered(AddressIndex target, TimePoint now);
+  [[gnu::cold]] void note_unanswered(AddressIndex target, TimePoint now);
   void note_contradiction(const Query& query, TimePoint now);
   void expect_answer(ConnectionHandle connection, std::uint16_t id, TimePoint sent_at, bool trial);
 
   // Its end.
   void finish(QueryHandle handle, const dns::Response& response, Bytes message);
-  void finish_with_error(QueryHandle handle);
-  Bytes write_kept_error(const Query& query, const dns::Asker& asker);
-  void fail(QueryHandle handle, TimePoint now);
-  void fail_waiter(WaiterHandle handle, TimePoint now);
+  [[gnu::cold]] void finish_with_error(QueryHandle handle);
+  [[gnu::cold]] Bytes write_kept_error(const Query& query, const dns::Asker& asker);
+  [[gnu::cold]] void fail(QueryHandle handle, TimePoint now);
+  [[gnu::cold]] void fail_waiter(WaiterHandle handle, TimePoint now);
   void deliver(WaiterHandle handle, Bytes answer);
   void drop(QueryHandle handle);
-  Bytes write_failure(const Query& query, const dns::Asker& asker, TimePoint now);
-  std::string cause(const Query& query);
+  [[gnu::cold]] Bytes write_failure(const Query& query, const dns::Asker& asker, TimePoint now);
+  [[gnu::cold]] std::string cause(const Query& query);
 
   const Config& config_;
   Dialer& dialer_;

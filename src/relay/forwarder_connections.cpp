@@ -98,26 +98,26 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
     return on_bad_frame(connection_handle, now);
   }
   const std::uint16_t id = response->header.id;
-  const std::optional<PendingQueries::Entry> entry = pooled.pending.find(id);
+  const PendingQueries::Entry* const entry = pooled.pending.find(id);
   // RFC 1035 servers answer FORMERR or NOTIMP without the question; then the ID must do.
   const bool matches =
-      entry && (response->question ? answers(*entry, *response->question) : is_error(response->rcode()));
+      entry != nullptr && (response->question ? answers(*entry, *response->question) : is_error(response->rcode()));
   if (!matches) return on_bad_frame(connection_handle, now);
 
   pooled.mute_at = pooled.useless_at = kNever;
   const AddressIndex index = pooled.index();
   const Duration took = now - entry->sent_at;
   const bool good = response->question && is_final(*response);
-  if (!entry->query) {
+  const QueryHandle handle = entry->query;
+  pooled.pending.remove(id);
+  if (!handle) {
     counters_.add(Counter::upstream_late);
-    pooled.pending.remove(id);
     note_answer(pooled, took, good, now);
     return;
   }
-  Query& query = queries_.get(entry->query);
+  Query& query = queries_.get(handle);
   counters_.add(Counter::upstream_answers);
   pooled.answered = true;
-  pooled.pending.remove(id);
   if (pooled.pending.live() == 0) pooled.idle_since = now;
   bool trial = false;
   query.attempts.erase_if([&](const Attempt& attempt) {
@@ -129,7 +129,7 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
   });
   note_answer(pooled, took, good, now);
   if (good) note_contradiction(query, now);
-  on_answer(entry->query, *response, {index, trial}, message, now);
+  on_answer(handle, *response, {index, trial}, message, now);
 }
 
 /// Whether a question is the one that was asked; of a query that was given up only the hash is left.
@@ -151,8 +151,8 @@ void Forwarder::on_answer(QueryHandle handle, const dns::Response& response, Sou
   counters_.add(Counter::upstream_errors);
   // The error of an upstream that is being tried, because it errs or failed before, is nobody's second opinion.
   if (!from.trial) {
-    const bool second = query.error.has_value();
-    query.error.emplace(ErrorAnswer{response.rcode(), from.index, {}});
+    const bool second = query.error != nullptr;
+    query.error = std::make_unique<ErrorAnswer>(ErrorAnswer{response.rcode(), from.index, {}});
     if (response.question) query.error->message.assign(message.begin(), message.end());
     if (second) return finish_with_error(handle);
   }

@@ -85,8 +85,8 @@ void Forwarder::check_expected(TimePoint now) {
     expected_.pop_front();
     PooledConnection* const pooled = upstreams_.connections().find(expected.connection);
     if (pooled == nullptr) continue;
-    const std::optional<PendingQueries::Entry> entry = pooled->pending.find(expected.id);
-    if (!entry || entry->sent_at != expected.sent_at) continue;  // it has come
+    const PendingQueries::Entry* const entry = pooled->pending.find(expected.id);
+    if (entry == nullptr || entry->sent_at != expected.sent_at) continue;  // it has come
     const AddressIndex index = pooled->index();
     const Health& health = upstreams_.address(index).health;
     if (!expected.trial) {

@@ -60,10 +60,10 @@ std::uint16_t PendingQueries::add(QueryHandle query, std::uint64_t question_hash
   return id_of(slot);
 }
 
-std::optional<PendingQueries::Entry> PendingQueries::find(std::uint16_t id) const {
+const PendingQueries::Entry* PendingQueries::find(std::uint16_t id) const {
   const std::size_t slot = slot_of(id);
-  if (slot >= slots_.size() || !slots_[slot].reserved) return std::nullopt;
-  return slots_[slot].entry;
+  if (slot >= slots_.size() || !slots_[slot].reserved) return nullptr;
+  return &slots_[slot].entry;
 }
 
 void PendingQueries::remove(std::uint16_t id) {

@@ -8,7 +8,6 @@
 #include "base/slab.hpp"
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 namespace dotrelay {
@@ -38,8 +37,8 @@ class PendingQueries {
     TimePoint sent_at{};
   };
 
-  /// What `id` is reserved for, if anything.
-  [[nodiscard]] std::optional<Entry> find(std::uint16_t id) const;
+  /// What `id` is reserved for, or nullptr. Valid until the next change of the table.
+  [[nodiscard]] const Entry* find(std::uint16_t id) const;
 
   /// Frees the ID, which must be reserved: its answer has come.
   void remove(std::uint16_t id);

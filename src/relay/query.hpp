@@ -13,7 +13,7 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <vector>
 
 namespace dotrelay {
@@ -102,7 +102,7 @@ struct Query {
   TimePoint last_hope{};    ///< until when it waits for upstreams that are tried for its sake; zero: none was yet
   bool repeated = false;    ///< was sent again to those that it had been sent to
   bool hedge_next = false;  ///< the next check is the one after the upstream's usual time
-  std::optional<ErrorAnswer> error;
+  std::unique_ptr<ErrorAnswer> error;  ///< on the heap: there seldom is one
 
   ListHook<Query> in_room;     ///< of those that wait for a connection
   DueHook<Query> check;        ///< when to look what has become of it

@@ -88,24 +88,24 @@ class UpstreamSet {
   [[nodiscard]] TimePoint prompt_dials_until(UpstreamMask excluded, TimePoint now) const;
 
   /// The same for a query that has nobody else: an address that was never reached yet may take `patience`.
-  [[nodiscard]] TimePoint hope_until(UpstreamMask excluded, Duration patience, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] TimePoint hope_until(UpstreamMask excluded, Duration patience, TimePoint now) const;
 
   /// Whether waiting can help a query that may not use `excluded`: some other upstream is being dialled or may come
   /// back within seconds.
-  [[nodiscard]] bool worth_waiting(UpstreamMask excluded) const;
+  [[gnu::cold]] [[nodiscard]] bool worth_waiting(UpstreamMask excluded) const;
 
   /// Creates the entry of a new connection; the caller dials.
-  ConnectionHandle add(AddressIndex target, TimePoint now);
+  [[gnu::cold]] ConnectionHandle add(AddressIndex target, TimePoint now);
 
   /// Removes the entry and destroys the connection.
-  void remove(ConnectionHandle handle);
+  [[gnu::cold]] void remove(ConnectionHandle handle);
 
   /// The connections of the upstream that are not ready yet and need not become so, now that another one is: an outage
   /// has piled them up, or the upstream has connections enough.
   [[nodiscard]] std::vector<ConnectionHandle> surplus_dials(std::size_t upstream, TimePoint now) const;
 
   /// The connection to do without now that `latest` is ready; none while there are no more than kMaxConnections.
-  [[nodiscard]] ConnectionHandle surplus_connection(ConnectionHandle latest, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] ConnectionHandle surplus_connection(ConnectionHandle latest, TimePoint now) const;
 
   /// Records that the connection can carry queries.
   void mark_ready(ConnectionHandle handle, TimePoint now);
@@ -121,7 +121,7 @@ class UpstreamSet {
   [[nodiscard]] ConnectionHandle best_ready(const Upstream& upstream, TimePoint fresh_since, TimePoint now,
                                             Suits suits) const;
   [[nodiscard]] Choice choose_trusted(std::size_t index, TimePoint fresh_since, TimePoint now) const;
-  [[nodiscard]] Choice choose_unsettled(std::size_t index, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] Choice choose_unsettled(std::size_t index, TimePoint now) const;
   [[nodiscard]] std::size_t count_usable(const Upstream& upstream, TimePoint now) const;
   [[nodiscard]] bool wants_trial(AddressIndex index, bool beside, TimePoint now) const;
   [[nodiscard]] bool may_dial(std::size_t upstream, std::size_t address, TimePoint now) const;

@@ -92,7 +92,7 @@ void DotConnection::on_poll(bool readable, bool writable) noexcept {
     if (readable) read();
     if (writable && state_ != State::closed) write();
   }
-  environment_.events.on_activity(handle_, Clock::now());  // may destroy this
+  environment_.events.on_activity(handle_, environment_.loop.now());  // may destroy this
 }
 
 void DotConnection::on_connected() {
@@ -148,7 +148,8 @@ void DotConnection::write() {
   if (state_ == State::closed) return;
   const std::size_t queued = session_.outgoing().size();
   const int error = stream_->write(session_.outgoing());
-  if (const std::size_t left = session_.outgoing().size(); left != queued) writes_.add(queued - left, Clock::now());
+  if (const std::size_t left = session_.outgoing().size(); left != queued)
+    writes_.add(queued - left, environment_.loop.now());
   // A write that fails may leave the reason to be read (an alert): only a read ends the connection.
   if (error != 0) session_.outgoing().clear();
   stream_->watch(true, !session_.outgoing().empty());
@@ -167,7 +168,7 @@ void DotConnection::flush() noexcept {
     if (session_.outgoing().empty()) session_.outgoing().shrink(kKeptBufferBytes);
     unencrypted_.shrink(kKeptBufferBytes);
   }
-  if (state_ == State::closed) environment_.events.on_activity(handle_, Clock::now());  // may destroy this
+  if (state_ == State::closed) environment_.events.on_activity(handle_, environment_.loop.now());  // may destroy this
 }
 
 void DotConnection::end(CloseKind kind, std::string text) {

@@ -46,12 +46,12 @@ class DotConnection final : public Connection, private PollListener, private Flu
   void on_poll(bool readable, bool writable) noexcept override;
   void flush() noexcept override;
 
-  void on_connected();
+  [[gnu::cold]] void on_connected();
   void read();
   void advance_session();
   void write();
-  void end(CloseKind kind, std::string text);
-  void end_by_errno(int error);
+  [[gnu::cold]] void end(CloseKind kind, std::string text);
+  [[gnu::cold]] void end_by_errno(int error);
 
   Environment environment_;
   ConnectionHandle handle_;
