@@ -16,17 +16,27 @@ constexpr std::uint8_t kLocalhost[] = "\x09localhost";
 constexpr std::array<std::uint8_t, 4> kLoopback4 = {127, 0, 0, 1};
 constexpr std::array<std::uint8_t, 16> kLoopback6 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 
-/// As is_at_or_below(), for which nearly every name differs in its last letter already.
-bool ends_with(Bytes name, Bytes suffix) {
-  return name.size() >= suffix.size() && fold_case(name[name.size() - 2]) == suffix[suffix.size() - 2] &&
-         is_at_or_below(name, suffix);
+/// In nearly every name the last letter tells that it is none of them.
+Bytes special_name_with_last_letter_of(Bytes name) {
+  if (name.size() < 2) return {};
+  switch (fold_case(name[name.size() - 2])) {
+    case 'a':
+      return kResolverArpa;
+    case 'n':
+      return kOnion;
+    case 't':
+      return kLocalhost;
+    default:
+      return {};
+  }
 }
 
 }  // namespace
 
 std::optional<LocalAnswer> find_local_answer(const Question& question) {
-  if (ends_with(question.name, kResolverArpa) || ends_with(question.name, kOnion)) return LocalAnswer{};
-  if (!ends_with(question.name, kLocalhost)) return std::nullopt;
+  const Bytes special = special_name_with_last_letter_of(question.name);
+  if (special.empty() || !is_at_or_below(question.name, special)) return std::nullopt;
+  if (special.data() != kLocalhost) return LocalAnswer{};
   LocalAnswer answer{Rcode::noerror, {}};
   if (question.type == type::a) answer.address = kLoopback4;
   if (question.type == type::aaaa) answer.address = kLoopback6;

@@ -125,7 +125,7 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
     const UpstreamSet::Choice choice = query.may_be_sent()
                                            ? upstreams_.choose(query.asked, query.stale, query.fresh_since, now)
                                            : UpstreamSet::Choice{};
-    start_trials(choice.target, 0, false, now);
+    if (choice.target != AddressIndex{}) start_trials(choice.target, 0, false, now);
     switch (choice.kind) {
       case UpstreamSet::Choice::Kind::send:
         if (send(handle, choice.connection, false, now)) return send_copy(handle, choice.target, now);

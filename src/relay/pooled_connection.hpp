@@ -18,6 +18,8 @@ namespace dotrelay {
 struct AddressIndex {
   std::size_t upstream = 0;
   std::size_t address = 0;
+
+  friend bool operator==(const AddressIndex&, const AddressIndex&) = default;
 };
 
 struct PooledConnection {
