@@ -109,12 +109,13 @@ def timed_workloads(options):
 
 
 def measure_times(lab, figures, options):
+    """Each round has processes of its own: where memory happens to lie makes a few per cent."""
     chosen = timed_workloads(options)
-    contestants = {name: Contestant(name, lab) for name in dict.fromkeys(name for _, names in chosen for name in names)}
-    try:
-        for contestant in contestants.values():
-            contestant.start()
-        for number in range(options.rounds):
+    for number in range(options.rounds):
+        contestants = {name: Contestant(name, lab) for name in dict.fromkeys(name for _, names in chosen for name in names)}
+        try:
+            for contestant in contestants.values():
+                contestant.start()
             for workload, names in chosen:
                 say(f"round {number + 1} of {options.rounds}, {workload.name}:", end="")
                 for name in names:
@@ -123,9 +124,9 @@ def measure_times(lab, figures, options):
                         sys.exit("the upstream has ended")
                     take(contestants[name], workload, figures, options)
                 say("")
-    finally:
-        for contestant in contestants.values():
-            contestant.stop()
+        finally:
+            for contestant in contestants.values():
+                contestant.stop()
 
 
 def take(contestant, workload, figures, options):
