@@ -42,7 +42,7 @@ std::int64_t now_ns() {
 void Latencies::add(std::int64_t nanoseconds) {
   const auto value = static_cast<std::uint64_t>(std::max<std::int64_t>(nanoseconds, kSteps));
   const auto power = static_cast<std::size_t>(std::bit_width(value) - 1);
-  const std::size_t step = (value >> (power - 4)) & (kSteps - 1);
+  const std::size_t step = (value >> (power - kStepBits)) & (kSteps - 1);
   ++counts_[power * kSteps + step];
   ++total_;
 }
