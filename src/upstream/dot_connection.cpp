@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cerrno>
 #include <ctime>
+#include <utility>
 
 namespace dotrelay {
 namespace {
@@ -82,6 +83,12 @@ bool DotConnection::route_has_changed() const {
 
 void DotConnection::on_poll(bool readable, bool writable) noexcept {
   if (state_ == State::closed) return;
+  if (state_ == State::ready) {
+    if (writable) write();
+    if (!readable) return;
+    answers_wait_ = true;
+    return environment_.loop.flush_at_turn_end(*this);
+  }
   if (!tcp_connected_) {
     if (const int error = take_socket_error(stream_->fd())) {
       end_by_errno(error);
@@ -155,7 +162,8 @@ void DotConnection::write() {
   stream_->watch(true, !session_.outgoing().empty());
 }
 
-// Everything that was sent in this turn leaves in as few records and in one write.
+// Everything that was sent in this turn leaves in as few records and in one write. Answers are read only then: while
+// clients were read more of them have come, and more together cost less.
 void DotConnection::flush() noexcept {
   if (state_ == State::ready) {
     session_.write(unencrypted_.bytes());
@@ -168,7 +176,11 @@ void DotConnection::flush() noexcept {
     if (session_.outgoing().empty()) session_.outgoing().shrink(kKeptBufferBytes);
     unencrypted_.shrink(kKeptBufferBytes);
   }
-  if (state_ == State::closed) environment_.events.on_activity(handle_, environment_.loop.now());  // may destroy this
+  const bool read_answers = std::exchange(answers_wait_, false) && state_ == State::ready;
+  if (read_answers) read();
+  if (read_answers || state_ == State::closed) {
+    environment_.events.on_activity(handle_, environment_.loop.now());  // may destroy this
+  }
 }
 
 void DotConnection::end(CloseKind kind, std::string text) {

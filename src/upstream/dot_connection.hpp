@@ -60,6 +60,7 @@ class DotConnection final : public Connection, private PollListener, private Flu
   TlsSession session_;
   State state_ = State::connecting;
   bool tcp_connected_ = false;
+  bool answers_wait_ = false;  ///< to be read at the end of this turn
   CloseReason close_reason_;
   UnacknowledgedWrites writes_;
   ByteQueue unencrypted_;             ///< frames to send at the end of this turn
