@@ -69,6 +69,7 @@ class Floor {
     for (;;) {
       epoll_event events[1024];
       const int count = epoll_wait(epoll_, events, 1024, -1);
+      bool answers_wait = false;
       for (int i = 0; i < count; ++i) {
         const std::uint64_t key = events[i].data.u64;
         if (key == kUdpKey) {
@@ -76,12 +77,15 @@ class Floor {
         } else if (key == kListenerKey) {
           tcp_.accept();
         } else if (key == kUpstreamKey) {
-          upstream_.read([this](const std::uint8_t* message, std::size_t size) { answer(message, size); });
+          answers_wait = true;
         } else {
           tcp_.read(key, relay);
         }
       }
       upstream_.flush();
+      // Last, as the relay does it: more have come meanwhile, and more together cost less.
+      if (answers_wait)
+        upstream_.read([this](const std::uint8_t* message, std::size_t size) { answer(message, size); });
       udp_.flush();
       tcp_.flush();
     }
