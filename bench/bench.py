@@ -30,13 +30,17 @@ from workloads import OWN, TWO_WORKERS  # noqa: E402
 
 DOCUMENT = PROJECT / "docs/performance.md"
 
+# Of a workload; with more their connections take longer than the measurement.
+FEW_CLIENTS = 100
+
 
 def parse_options():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n")[0])
     parser.add_argument("--only", metavar="WORKLOAD,...", help="which to measure (default: all)")
     parser.add_argument("--subjects", metavar="NAME,...", help="what to measure (default: all that are installed)")
-    parser.add_argument("--rounds", type=int, help="measurements of each, of which the median counts (7)")
-    parser.add_argument("--seconds", type=float, help="length of a measurement (1)")
+    parser.add_argument("--rounds", type=int, help="how often all subjects are started and measured (5)")
+    parser.add_argument("--turns", type=int, help="measurements of each in a round; the median of all counts (5)")
+    parser.add_argument("--seconds", type=float, help="length of a measurement (0.3)")
     parser.add_argument("--quick", action="store_true", help="one short round, fewer clients: to see that it works")
     parser.add_argument("--growth", choices=["all"], help="growth of all subjects, not only of dotrelay and the floor")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
@@ -51,9 +55,10 @@ def parse_options():
             parser.error(f"there is no {what} {', '.join(unknown)}; --list shows them")
     if options.write and (options.quick or set(options.only) != set(workloads.ALL) or set(options.subjects) != set(everybody)):
         parser.error("--write wants a whole run: no --only, no --subjects, no --quick")
-    options.rounds = options.rounds or (1 if options.quick else 7)
-    options.seconds = options.seconds or (0.3 if options.quick else 1)
-    options.warm_up = 0.1 if options.quick else 0.3
+    options.rounds = options.rounds or (1 if options.quick else 5)
+    options.turns = options.turns or (1 if options.quick else 5)
+    options.seconds = options.seconds or 0.3
+    options.warm_up = 0.1
     options.idle = 0.5 if options.quick else 2
     options.clients = 500 if options.quick else 5000
     return options
@@ -109,7 +114,8 @@ def timed_workloads(options):
 
 
 def measure_times(lab, figures, options):
-    """Each round has processes of its own: where memory happens to lie makes a few per cent."""
+    """Each round has processes of its own: where memory happens to lie makes a few per cent. Within it all take turns quickly, for the
+    pace of a virtual machine changes from second to second."""
     chosen = timed_workloads(options)
     for number in range(options.rounds):
         contestants = {name: Contestant(name, lab) for name in dict.fromkeys(name for _, names in chosen for name in names)}
@@ -117,13 +123,11 @@ def measure_times(lab, figures, options):
             for contestant in contestants.values():
                 contestant.start()
             for workload, names in chosen:
-                say(f"round {number + 1} of {options.rounds}, {workload.name}:", end="")
-                for name in names:
-                    say(f" {name}", end="")
+                say(f"round {number + 1} of {options.rounds}, {workload.name}: {', '.join(names)}")
+                for name in names * (1 if workload.clients > FEW_CLIENTS else options.turns):
                     if lab.upstream.process.poll() is not None:
                         sys.exit("the upstream has ended")
                     take(contestants[name], workload, figures, options)
-                say("")
         finally:
             for contestant in contestants.values():
                 contestant.stop()
@@ -158,7 +162,7 @@ def count(figures, options):
 
 def about(options):
     subjects = {name: {"version": CLASSES[name].version(), "how": why_not(name) or described(name)} for name in options.subjects}
-    return {"when": date.today().isoformat(), "machine": machine(), "rounds": options.rounds, "seconds": options.seconds, "subjects": subjects}
+    return {"when": date.today().isoformat(), "machine": machine(), "rounds": options.rounds, "turns": options.turns, "seconds": options.seconds, "subjects": subjects}
 
 
 def described(name):

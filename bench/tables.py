@@ -79,8 +79,9 @@ def goals_table(figures):
 def headline(figures):
     about = figures.about
     machine = about["machine"]
-    rounds = "one round" if about["rounds"] == 1 else f"median of {about['rounds']} rounds"
-    return f"{about['when']}, {machine['cpu']}, {machine['cores']} cores, {machine['system']}; {rounds} of {about['seconds']:g} s."
+    number = about["rounds"] * about.get("turns", 1)
+    rounds = "one measurement" if number == 1 else f"median of {number} measurements in {about['rounds']} rounds,"
+    return f"{about['when']}, {machine['cpu']}, {machine['cores']} cores, {machine['system']}; {rounds} of {about['seconds']:g} s each."
 
 
 def everything(figures):
