@@ -3,6 +3,7 @@
 Memory is the proportional set size (PSS). Every subject is measured in fresh processes, with no other one of the same program beside
 them, which would take a share of its code's pages.
 """
+import contextlib
 import time
 
 from measuring import Load
@@ -12,20 +13,22 @@ from workloads import OWN
 FEWER_CLIENTS = 500
 
 
-def work(subject, transport):
-    """1,000 questions, whose connections are closed afterwards."""
-    with Load(subject.address, transport, 20, 20) as load:
-        load.run(30, 1000)
-
-
-def idle(contestant, seconds):
-    """{"pss_kib"}, of dotrelay also of the supervisor and of the worker by themselves."""
+@contextlib.contextmanager
+def rested(contestant, seconds):
+    """Its subject, after 1,000 questions whose connections were closed, and so many seconds of rest."""
     with contestant:
         if contestant.broken:
             raise RuntimeError(contestant.broken)
         subject = contestant.subject
-        work(subject, subject.transports[0])
+        with Load(subject.address, subject.transports[0], 20, 20) as load:
+            load.run(30, 1000)
         time.sleep(seconds)
+        yield subject
+
+
+def idle(contestant, seconds):
+    """{"pss_kib"}, of dotrelay also of the supervisor and of the worker by themselves."""
+    with rested(contestant, seconds) as subject:
         found = {"pss_kib": subject.pss_kib()}
         if contestant.name == OWN:
             found |= {"supervisor_kib": pss_kib([subject.relay.supervisor]), "worker_kib": pss_kib(subject.relay.workers())}
@@ -33,12 +36,7 @@ def idle(contestant, seconds):
 
 
 def _with_clients(contestant, count, seconds):
-    with contestant:
-        if contestant.broken:
-            raise RuntimeError(contestant.broken)
-        subject = contestant.subject
-        work(subject, subject.transports[0])
-        time.sleep(seconds)
+    with rested(contestant, seconds) as subject:
         # Beside an idle load generator, as it will be afterwards: it shares libraries, and takes its part of them.
         with Load(subject.address, "udp", 1, 1):
             before = subject.pss_kib()

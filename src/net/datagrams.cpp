@@ -77,18 +77,7 @@ DatagramRoute::DatagramRoute(const Endpoint& peer_endpoint, const std::optional<
   std::memcpy(&peer, &address.storage, sizeof peer);
 }
 
-Endpoint DatagramRoute::endpoint() const {
-  Endpoint endpoint;
-  if (peer.any.sa_family == AF_INET6) {
-    endpoint.address.is_v6 = true;
-    endpoint.port = ntohs(peer.v6.sin6_port);
-    std::memcpy(endpoint.address.octets.data(), &peer.v6.sin6_addr, 16);
-  } else {
-    endpoint.port = ntohs(peer.v4.sin_port);
-    std::memcpy(endpoint.address.octets.data(), &peer.v4.sin_addr, 4);
-  }
-  return endpoint;
-}
+Endpoint DatagramRoute::endpoint() const { return to_endpoint(peer.any); }
 
 struct DatagramReceiver::Buffers {
   std::array<std::array<std::uint8_t, kMaxPayload>, kBatch> payloads;

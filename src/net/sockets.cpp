@@ -57,15 +57,15 @@ SocketAddress to_socket_address(const Endpoint& endpoint) {
   return address;
 }
 
-Endpoint to_endpoint(const SocketAddress& address) {
+Endpoint to_endpoint(const sockaddr& address) {
   Endpoint endpoint;
-  if (address.storage.ss_family == AF_INET6) {
-    const auto& in6 = reinterpret_cast<const sockaddr_in6&>(address.storage);
+  if (address.sa_family == AF_INET6) {
+    const auto& in6 = reinterpret_cast<const sockaddr_in6&>(address);
     endpoint.address.is_v6 = true;
     endpoint.port = ntohs(in6.sin6_port);
     std::memcpy(endpoint.address.octets.data(), &in6.sin6_addr, 16);
   } else {
-    const auto& in4 = reinterpret_cast<const sockaddr_in&>(address.storage);
+    const auto& in4 = reinterpret_cast<const sockaddr_in&>(address);
     endpoint.port = ntohs(in4.sin_port);
     std::memcpy(endpoint.address.octets.data(), &in4.sin_addr, 4);
   }

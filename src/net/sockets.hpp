@@ -20,7 +20,9 @@ struct SocketAddress {
 };
 
 SocketAddress to_socket_address(const Endpoint& endpoint);
-Endpoint to_endpoint(const SocketAddress& address);
+/// The address is IPv4 or IPv6, and all of it is there.
+Endpoint to_endpoint(const sockaddr& address);
+inline Endpoint to_endpoint(const SocketAddress& address) { return to_endpoint(*address.raw()); }
 
 /// "connection refused", "address in use": errno in lower-case words.
 std::string errno_text(int error);

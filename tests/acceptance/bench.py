@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.certificates import CertificateStore  # noqa: E402
 from support.ports import free_port  # noqa: E402
+from support.processes import cpu_seconds  # noqa: E402
 from support.relay import PROJECT, Relay, upstream_table  # noqa: E402
 
 os.environ.setdefault("DOTRELAY_BINARY", str(PROJECT / "build/dotrelay"))
@@ -29,11 +30,6 @@ def arguments(description, *options):
     for flag, default, text in options:
         parser.add_argument(flag, default=default, type=type(default), help=text)
     return parser.parse_args()
-
-
-def cpu_seconds(pids):
-    """User and system time of the processes, from the scheduler's nanoseconds: /proc/PID/stat counts in hundredths of a second."""
-    return sum(int(task.read_text().split()[0]) for pid in pids for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def resident_kib(pid):
@@ -79,17 +75,13 @@ class Bench:
     """A running upstream and relay; use it as a context manager. `upstream` makes the upstream of (folder, certificate);
     with start_upstream=False it is there but not started. `relay_cores` are the cores of the relay alone."""
 
-    def __init__(self, *, upstream=FastUpstreams, start_upstream=True, workers=2, deadline="10s", limits=None, ca_bundle=None, relay_cores=None,
+    def __init__(self, *, upstream=FastUpstreams, start_upstream=True, workers=2, deadline="10s", limits=None, relay_cores=None,
                  **upstream_options):
         self.folder = Path(tempfile.mkdtemp(prefix="dotrelay-acceptance-"))
         self.certificates = CertificateStore(self.folder)
         self.upstream = upstream(self.folder, self.certificates.good, **upstream_options)
         self.start_upstream = start_upstream
         table = upstream_table(self.upstream.address, self.certificates)
-        if ca_bundle:
-            both = self.folder / "bundle.pem"
-            both.write_bytes(Path(ca_bundle).read_bytes() + self.certificates.ca_file.read_bytes())
-            table["ca_file"] = str(both)
         self.relay = Relay(self.folder, table, listen={"workers": workers}, relay={"deadline": deadline}, limits=limits, start=False)
         every = os.sched_getaffinity(0)
         self.relay_cores = (relay_cores or set()) & every or every
