@@ -79,14 +79,15 @@ void write_relayed_answer(benchmark::State& state, Octets Sample::*answer) {
     Bytes message;
     dns::Response response;
     dns::Asker asker;
+    Bytes name;
   };
   std::vector<Relayed> relayed;
   std::vector<std::uint8_t> buffer(dns::kResponseBuffer);
   for (const Sample& sample : few_samples()) {
     relayed.push_back({sample.*answer, *dns::parse_response(sample.*answer),
-                       dns::asker_of(dns::parse_query(sample.query).query, {})});
+                       dns::asker_of(dns::parse_query(sample.query).query, {}), sample.name});
     const Relayed& last = relayed.back();
-    const Bytes written = dns::write_relayed_answer(buffer, last.message, last.response, last.asker);
+    const Bytes written = dns::write_relayed_answer(buffer, last.message, last.response, last.asker, last.name);
     const auto response = dns::parse_response(written);
     check(response && !response->header.has(dns::flag::tc) && response->opt && response->opt->options.empty(),
           "an answer is relayed whole, with an OPT of its own");
@@ -94,7 +95,7 @@ void write_relayed_answer(benchmark::State& state, Octets Sample::*answer) {
   Ring ring(std::span<const Relayed>{relayed});
   for (auto _ : state) {
     const Relayed& next = ring.next();
-    benchmark::DoNotOptimize(dns::write_relayed_answer(buffer, next.message, next.response, next.asker));
+    benchmark::DoNotOptimize(dns::write_relayed_answer(buffer, next.message, next.response, next.asker, next.name));
     benchmark::ClobberMemory();
   }
   count_items(state);

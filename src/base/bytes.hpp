@@ -74,7 +74,7 @@ class ByteReader {
       failed_ = true;
       return {};
     }
-    const Bytes octets = data_.subspan(offset_, count);
+    const Bytes octets(data_.data() + offset_, count);
     offset_ += count;
     return octets;
   }
@@ -85,7 +85,7 @@ class ByteReader {
   [[nodiscard]] std::size_t remaining() const { return data_.size() - offset_; }
 
   /// The octets that were not read yet.
-  [[nodiscard]] Bytes rest() const { return data_.subspan(offset_); }
+  [[nodiscard]] Bytes rest() const { return {data_.data() + offset_, remaining()}; }
 
  private:
   Bytes data_;
@@ -128,14 +128,14 @@ class ByteWriter {
       failed_ = true;
       return {};
     }
-    const MutableBytes room = buffer_.subspan(size_, count);
+    const MutableBytes room(buffer_.data() + size_, count);
     size_ += count;
     return room;
   }
 
   [[nodiscard]] bool failed() const { return failed_; }
   [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] Bytes written() const { return buffer_.first(size_); }
+  [[nodiscard]] Bytes written() const { return {buffer_.data(), size_}; }
 
  private:
   MutableBytes buffer_;

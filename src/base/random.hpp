@@ -1,7 +1,9 @@
-// Chance, passed in so that a test can fix it. Used for message IDs, back-off jitter and hash keys. It is not a
-// cryptographic generator: TLS takes its randomness from the library, and IDs inside an authenticated channel only
-// need to be unlikely to repeat, not unguessable.
+// Chance, passed in so that a test can fix it. Used for message IDs, back-off jitter and hash keys. TLS takes its
+// randomness from the library, and IDs inside an authenticated channel only need to be unlikely to repeat, so this is
+// what costs little: the keyed hash of a counter.
 #pragma once
+
+#include "base/siphash.hpp"
 
 #include <cstdint>
 #include <random>
@@ -13,21 +15,25 @@ class Random {
   /// Seeded by the system, with more than one word: hash keys are drawn from it.
   Random() {
     std::random_device system;
-    std::seed_seq seed{system(), system(), system(), system(), system(), system(), system(), system()};
-    engine_.seed(seed);
+    const auto word = [&] { return std::uint64_t{system()} << 32 | system(); };
+    key_ = {word(), word()};
   }
-  explicit Random(std::uint32_t seed) : engine_(seed) {}
+  explicit Random(std::uint32_t seed) : key_{seed, 0} {}
 
-  std::uint32_t u32() { return engine_(); }
-  std::uint64_t u64() { return (std::uint64_t{engine_()} << 32) | engine_(); }
+  std::uint32_t u32() { return static_cast<std::uint32_t>(u64()); }
+
+  std::uint64_t u64() {
+    SipHash hash(key_);
+    hash.absorb(drawn_++);
+    return hash.result();
+  }
 
   /// Uniform in [0, bound). `bound` must not be 0.
-  std::uint32_t below(std::uint32_t bound) {
-    return static_cast<std::uint32_t>((std::uint64_t{engine_()} * bound) >> 32);
-  }
+  std::uint32_t below(std::uint32_t bound) { return static_cast<std::uint32_t>((std::uint64_t{u32()} * bound) >> 32); }
 
  private:
-  std::mt19937 engine_;
+  HashKey key_;
+  std::uint64_t drawn_ = 0;
 };
 
 }  // namespace dotrelay

@@ -89,10 +89,11 @@ class Slab {
   }
 
  private:
-  /// The generation counts births and deaths: it is odd while an object lives.
+  /// The generation counts births and deaths: it is odd while an object lives. It stands in front, because whoever
+  /// looks at it goes on to the object's first members.
   struct Slot {
-    alignas(T) std::byte object[sizeof(T)];
     std::uint32_t generation;
+    alignas(T) std::byte object[sizeof(T)];
 
     [[nodiscard]] bool lives() const { return generation % 2 != 0; }
     T* get() { return std::launder(reinterpret_cast<T*>(object)); }

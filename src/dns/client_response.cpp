@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cassert>
+#include <cstring>
 
 namespace dotrelay::dns {
 namespace {
@@ -67,14 +68,13 @@ void rewrite_opt_in_place(MutableBytes message, const Opt& opt, const Asker& ask
   assert(!writer.failed() && writer.size() == opt.size);
 }
 
-Bytes write_truncated(MutableBytes buffer, const Response& response, const Asker& asker, std::uint16_t flags,
+Bytes write_truncated(MutableBytes buffer, const Question& question, const Asker& asker, std::uint16_t flags,
                       Rcode rcode) {
   ByteWriter writer(buffer);
   write_header(writer, {asker.id, static_cast<std::uint16_t>(flags | flag::tc)},
                {1, 0, 0, static_cast<std::uint16_t>(asker.edns ? 1 : 0)});
-  write_question(writer, *response.question);
+  write_question(writer, question);
   if (asker.edns) write_opt_with(writer, asker, rcode, {});
-  asker.spelling.apply(buffer.subspan(kHeaderSize, response.question->name.size()));
   return writer.written();
 }
 
@@ -84,7 +84,6 @@ Asker asker_of(const Query& query, Transport transport) {
   Asker asker;
   asker.id = query.header.id;
   asker.flags = query.header.flags;
-  if (query.question) asker.spelling = Spelling(query.question->name);
   asker.size_limit = transport.tcp ? static_cast<std::uint16_t>(kMaxMessage) : kPlainUdpSize;
   if (!query.opt) return asker;
   asker.edns = true;
@@ -100,8 +99,9 @@ Asker asker_of(const Query& query, Transport transport) {
   return asker;
 }
 
-Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& response, const Asker& asker) {
-  assert(response.question && buffer.size() >= kResponseBuffer);
+Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& response, const Asker& asker,
+                           Bytes name) {
+  assert(response.question && response.question->name.size() == name.size() && buffer.size() >= kResponseBuffer);
   message = message.first(response.size);
   const Rcode rcode = rcode_for(asker, response.rcode());
   const std::uint16_t flags =
@@ -119,7 +119,9 @@ Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& r
   const std::size_t kept = in_place ? message.size() : message.size() - (opt_end - opt_begin);
   const auto size_with = [&](Bytes all) { return kept + (asker.edns && !in_place ? kOptFixedSize + all.size() : 0); };
   if (size_with(options) > asker.size_limit) options = {};  // options are advice: they go before the records do
-  if (size_with(options) > asker.size_limit) return write_truncated(buffer, response, asker, flags, rcode);
+  if (size_with(options) > asker.size_limit) {
+    return write_truncated(buffer, {name, response.question->type, response.question->klass}, asker, flags, rcode);
+  }
 
   ByteWriter writer(buffer);
   if (in_place) {
@@ -135,7 +137,7 @@ Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& r
   assert(!writer.failed());
   store_u16(buffer.data(), asker.id);
   store_u16(&buffer[kFlagsOffset], flags);
-  asker.spelling.apply(buffer.subspan(kHeaderSize, response.question->name.size()));
+  std::memcpy(&buffer[kHeaderSize], name.data(), name.size());
   return writer.written();
 }
 
@@ -147,10 +149,7 @@ Bytes write_error_answer(MutableBytes buffer, const Asker& asker, const std::opt
   ByteWriter writer(buffer);
   write_header(writer, {asker.id, flags},
                {static_cast<std::uint16_t>(question ? 1 : 0), 0, 0, static_cast<std::uint16_t>(asker.edns ? 1 : 0)});
-  if (question) {
-    write_question(writer, *question);
-    asker.spelling.apply(buffer.subspan(kHeaderSize, question->name.size()));
-  }
+  if (question) write_question(writer, *question);
   if (asker.edns) {
     std::array<std::uint8_t, kMaxErrorText + 64> options_buffer;
     ByteWriter options(options_buffer);

@@ -4,7 +4,6 @@
 
 #include "base/bytes.hpp"
 #include "dns/message_view.hpp"
-#include "dns/name.hpp"
 #include "dns/special_names.hpp"
 
 #include <cstdint>
@@ -17,8 +16,7 @@ namespace dotrelay::dns {
 struct Asker {
   std::uint16_t id = 0;
   std::uint16_t flags = 0;  ///< of the query; opcode, RD and CD are repeated in answers of the relay's own
-  Spelling spelling;
-  bool edns = false;  ///< the query had an OPT: the answer gets one
+  bool edns = false;        ///< the query had an OPT: the answer gets one
   bool dnssec_ok = false;
   std::uint16_t size_limit = 0;  ///< octets that the answer may have
   /// Answer edns-tcp-keepalive with this time-out in units of 100 ms (RFC 7828 3.1); over TCP and when asked only.
@@ -42,12 +40,14 @@ struct Explanation {
 /// The size of a buffer that every answer fits.
 inline constexpr std::size_t kResponseBuffer = kMaxMessage;
 
-/// Fits `message`, parsed as `response`, to `asker`. Returns the answer's octets, in `buffer`. When they would exceed
-/// the asker's limit the answer has TC set and empty sections (RFC 2181 9). The question of `response` must be there
-/// and be the asker's.
-Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& response, const Asker& asker);
+/// Fits `message`, parsed as `response`, to `asker`, who spelled the question's name as `name`. Returns the answer's
+/// octets, in `buffer`. When they would exceed the asker's limit the answer has TC set and empty sections (RFC 2181 9).
+/// The question of `response` must be there and be the asker's but for the spelling.
+Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& response, const Asker& asker,
+                           Bytes name);
 
-/// An answer without records: an error, or the empty answer. `question` is repeated when it is there.
+/// An answer without records: an error, or the empty answer. `question`, spelled as the asker did, is repeated
+/// when it is there.
 Bytes write_error_answer(MutableBytes buffer, const Asker& asker, const std::optional<Question>& question, Rcode rcode,
                          const std::optional<Explanation>& explanation);
 

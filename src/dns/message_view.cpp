@@ -7,16 +7,10 @@ namespace {
 constexpr std::size_t kQuestionFixedSize = 4;  // behind the name: QTYPE, QCLASS
 constexpr std::size_t kRecordFixedSize = 10;   // behind the name: TYPE, CLASS, TTL, RDLENGTH
 
-struct Record {
-  bool at_root = false;
-  std::size_t offset = 0;
-  std::uint16_t type = 0;
-  Bytes fixed;  ///< TYPE to RDLENGTH
-  Bytes data;
-};
+// What queries and answers have in common is inlined into both: so the reader stays in registers.
 
 /// Nothing when the message is too short for a header.
-std::optional<Counts> read_header(ByteReader& reader, Header& header) {
+[[gnu::always_inline]] inline std::optional<Counts> read_header(ByteReader& reader, Header& header) {
   const Bytes fixed = reader.take(kHeaderSize);
   if (fixed.empty()) return std::nullopt;
   header = {load_u16(&fixed[0]), load_u16(&fixed[2])};
@@ -24,7 +18,7 @@ std::optional<Counts> read_header(ByteReader& reader, Header& header) {
 }
 
 /// False when there is none, or a malformed one; `question` is empty then.
-bool read_question(ByteReader& reader, std::optional<Question>& question) {
+[[gnu::always_inline]] inline bool read_question(ByteReader& reader, std::optional<Question>& question) {
   question.reset();
   const Bytes name = read_plain_name(reader);
   if (name.empty()) return false;
@@ -37,27 +31,15 @@ bool read_question(ByteReader& reader, std::optional<Question>& question) {
   return true;
 }
 
-/// False when it is malformed.
-bool read_record(ByteReader& reader, Record& record) {
-  record.offset = reader.offset();
-  if (!skip_name(reader)) return false;
-  record.at_root = reader.offset() == record.offset + 1;
-  record.fixed = reader.take(kRecordFixedSize);
-  if (record.fixed.empty()) return false;
-  record.type = load_u16(&record.fixed[0]);
-  record.data = reader.take(load_u16(&record.fixed[8]));
-  return !reader.failed();
-}
-
-/// An OPT has other meanings for CLASS and TTL (RFC 6891 6.1.2, 6.1.3).
-void read_opt(const Record& record, std::size_t end, Opt& opt) {
-  opt.offset = record.offset;
-  opt.size = end - record.offset;
-  opt.udp_size = load_u16(&record.fixed[2]);
-  opt.extended_rcode = record.fixed[4];
-  opt.version = record.fixed[5];
-  opt.dnssec_ok = (record.fixed[6] & 0x80) != 0;
-  opt.options = record.data;
+/// An OPT has other meanings for CLASS and TTL (RFC 6891 6.1.2, 6.1.3). `fixed`: TYPE to RDLENGTH.
+inline void read_opt(std::size_t offset, Bytes fixed, Bytes options, Opt& opt) {
+  opt.offset = offset;
+  opt.size = kOptFixedSize + options.size();
+  opt.udp_size = load_u16(&fixed[2]);
+  opt.extended_rcode = fixed[4];
+  opt.version = fixed[5];
+  opt.dnssec_ok = (fixed[6] & 0x80) != 0;
+  opt.options = options;
 }
 
 struct Records {
@@ -66,20 +48,25 @@ struct Records {
 };
 
 /// Reads all records and keeps what matters: at most one OPT, at the root, in the additional section (RFC 6891 6.1.1).
-Records read_records(ByteReader& reader, const Counts& counts, std::optional<Opt>& opt) {
+[[gnu::always_inline]] inline Records read_records(ByteReader& reader, const Counts& counts, std::optional<Opt>& opt) {
   Records records;
   const std::uint32_t before_additional = std::uint32_t{counts.answers} + counts.authorities;
   const std::uint32_t total = before_additional + counts.additionals;
   for (std::uint32_t i = 0; i < total; ++i) {
-    Record record;
-    if (!read_record(reader, record)) {
+    const std::size_t offset = reader.offset();
+    const bool named = skip_name(reader);
+    const bool at_root = reader.offset() == offset + 1;
+    const Bytes fixed = reader.take(kRecordFixedSize);
+    const Bytes data = fixed.empty() ? Bytes() : reader.take(load_u16(&fixed[8]));
+    if (!named || reader.failed()) {
       records.sound = false;
       return records;
     }
-    if (record.type == type::tsig) records.tsig = true;
-    if (record.type != type::opt) continue;
-    if (!record.at_root || i < before_additional || opt || !options_well_formed(record.data)) records.sound = false;
-    if (record.at_root && !opt) read_opt(record, reader.offset(), opt.emplace());
+    const std::uint16_t type = load_u16(&fixed[0]);
+    if (type == type::tsig) records.tsig = true;
+    if (type != type::opt) continue;
+    if (!at_root || i < before_additional || opt || !options_well_formed(data)) records.sound = false;
+    if (at_root && !opt) read_opt(offset, fixed, data, opt.emplace());
   }
   return records;
 }

@@ -12,13 +12,6 @@ constexpr std::size_t kWord = sizeof(std::uint64_t);
 
 }  // namespace
 
-void fold_name(Bytes name, std::uint8_t* to) {
-  for (std::size_t at = 0; at < name.size(); at += kWord) {
-    const std::uint64_t octets = load_word(&name[at], name.size() - at);
-    store_word(to + at, name.size() - at, octets | capitals_of(octets));
-  }
-}
-
 bool same_when_folded(Bytes left, Bytes right) {
   if (left.size() != right.size()) return false;
   for (std::size_t at = 0; at < left.size(); at += kWord) {

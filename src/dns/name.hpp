@@ -28,8 +28,18 @@ constexpr std::uint64_t capitals_of(std::uint64_t octets) {
   return (from_a & ~behind_z & ~octets & (kEach * 0x80)) >> 2;
 }
 
-/// Writes `name` in lower case to `to`, which has room for it.
-void fold_name(Bytes name, std::uint8_t* to);
+/// Calls take() with `name` in lower case, eight octets at once in the machine's order. The last eight overlap those
+/// before them where the size is no multiple of eight; zeros follow a name of less than eight octets. So two names of
+/// one size have the same words when they are the same, and only then.
+template <class Take>
+void for_each_folded_word(Bytes name, Take take) {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  const auto fold = [](std::uint64_t octets) { return octets | capitals_of(octets); };
+  std::size_t at = 0;
+  for (; name.size() - at >= kWord; at += kWord) take(fold(load_word(&name[at], kWord)));
+  if (at == name.size()) return;
+  take(fold(at == 0 ? load_word(name.data(), name.size()) : load_word(&name[name.size() - kWord], kWord)));
+}
 
 /// Reads a name without compression (what a QNAME must be: nothing stands before it that it could point to). Returns
 /// its octets with the root label, or nothing when it is malformed.

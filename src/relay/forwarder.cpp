@@ -39,46 +39,49 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
   }
   counters_.add(incoming.transport.tcp ? Counter::queries_tcp : Counter::queries_udp);
   const dns::Query& query = verdict.query;
-  const dns::Asker asker = dns::asker_of(query, incoming.transport);
   if (verdict.kind == dns::QueryVerdict::Kind::answer) {
     counters_.add(Counter::rejected);
-    return answer_with_error(asker, query, verdict.rcode);
+    return answer_with_error(incoming, query, verdict.rcode);
   }
   if (const auto local = dns::find_local_answer(*query.question)) {
     counters_.add(Counter::answered_locally);
     counters_.add(Counter::answers);
-    return {Accepted::Kind::answered, dns::write_local_answer(answer_buffer_, asker, *query.question, *local)};
+    return {Accepted::Kind::answered,
+            dns::write_local_answer(answer_buffer_, dns::asker_of(query, incoming.transport), *query.question, *local)};
   }
   const auto options = query.opt ? dns::carried_options(*query.opt) : std::vector<std::uint8_t>{};
   if (!options) {
     counters_.add(Counter::rejected);
-    return answer_with_error(asker, query, dns::Rcode::formerr);
+    return answer_with_error(incoming, query, dns::Rcode::formerr);
   }
 
-  if (waiters_.size() >= kMaxWaiters) return answer_with_error(asker, query, dns::Rcode::servfail, "too many queries");
+  if (waiters_.size() >= kMaxWaiters) return answer_with_overload(incoming, query, "too many queries");
   const std::optional<std::uint32_t> quota = quota_.take(incoming.source);
-  if (!quota) return answer_with_error(asker, query, dns::Rcode::servfail, "too many queries from this address");
+  if (!quota) return answer_with_overload(incoming, query, "too many queries from this address");
   const QueryKey key{*query.question, static_cast<std::uint16_t>(query.header.flags & dns::kQueryFlags),
-                     asker.dnssec_ok, *options};
+                     query.opt && query.opt->dnssec_ok, *options};
   const QueryHandle handle = join_or_begin(key, now);
   if (!handle) {
     quota_.give_back(*quota);
-    return answer_with_error(asker, query, dns::Rcode::servfail, "too many queries");
+    return answer_with_overload(incoming, query, "too many queries");
   }
-  add_waiter(handle, incoming, asker, *quota, now);
+  add_waiter(handle, incoming, query, *quota, now);
   return {Accepted::Kind::waiting, {}};
 }
 
-/// An error of the relay's own. An explanation makes it one of overload.
-Accepted Forwarder::answer_with_error(const dns::Asker& asker, const dns::Query& query, dns::Rcode rcode,
-                                      std::string_view explanation) {
-  std::optional<dns::Explanation> told;
-  if (!explanation.empty()) {
-    counters_.add(Counter::overloaded);
-    told = dns::Explanation{dns::ExtendedError::other, explanation};
-  }
+/// An error of the relay's own.
+Accepted Forwarder::answer_with_error(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
+                                      const std::optional<dns::Explanation>& explanation) {
   counters_.add(Counter::answers);
-  return {Accepted::Kind::answered, dns::write_error_answer(answer_buffer_, asker, query.question, rcode, told)};
+  return {Accepted::Kind::answered, dns::write_error_answer(answer_buffer_, dns::asker_of(query, incoming.transport),
+                                                            query.question, rcode, explanation)};
+}
+
+Accepted Forwarder::answer_with_overload(const Incoming& incoming, const dns::Query& query,
+                                         std::string_view explanation) {
+  counters_.add(Counter::overloaded);
+  return answer_with_error(incoming, query, dns::Rcode::servfail,
+                           dns::Explanation{dns::ExtendedError::other, explanation});
 }
 
 /// The query that the client shares, or a new one that still has to be routed; none when a limit is reached.
@@ -100,21 +103,16 @@ QueryHandle Forwarder::join_or_begin(const QueryKey& key, TimePoint now) {
   return handle;
 }
 
-void Forwarder::add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Asker& asker, std::uint32_t quota,
+void Forwarder::add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Query& message, std::uint32_t quota,
                            TimePoint now) {
-  const WaiterHandle waiter = waiters_.emplace();
-  Waiter& entry = waiters_.get(waiter);
-  entry.query = handle;
-  entry.channel = incoming.channel;
-  entry.client = incoming.client;
-  entry.asker = asker;
-  entry.deadline = now + config_.relay.deadline;
-  entry.quota = quota;
+  const WaiterHandle waiter = waiters_.emplace(handle, incoming.channel, incoming.client, message, incoming.transport,
+                                               now + config_.relay.deadline, quota);
   deadlines_.push_back(waiter);
   Query& query = queries_.get(handle);
   query.waiters.push_back(waiter);
-  if (query.waiters.size() > 1) return;
-  route(handle, now);
+  if (query.waiters.size() == 1) return route(handle, now);
+  const Bytes name = message.question->name;
+  if (!equal(name, query.key().question.name)) waiters_.get(waiter).spelling.emplace(name);
 }
 
 /// Sends the query to the best upstream that it has not asked yet, or lets it wait for one.

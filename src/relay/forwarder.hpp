@@ -99,10 +99,12 @@ class Forwarder final : public ConnectionEvents {
 
  private:
   // A query's way in.
-  [[gnu::cold]] Accepted answer_with_error(const dns::Asker& asker, const dns::Query& query, dns::Rcode rcode,
-                                           std::string_view explanation = {});
+  [[gnu::cold]] Accepted answer_with_error(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
+                                           const std::optional<dns::Explanation>& explanation = {});
+  [[gnu::cold]] Accepted answer_with_overload(const Incoming& incoming, const dns::Query& query,
+                                              std::string_view explanation);
   QueryHandle join_or_begin(const QueryKey& key, TimePoint now);
-  void add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Asker& asker, std::uint32_t quota,
+  void add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Query& message, std::uint32_t quota,
                   TimePoint now);
 
   // On its way.
@@ -159,14 +161,15 @@ class Forwarder final : public ConnectionEvents {
   void expect_answer(ConnectionHandle connection, std::uint16_t id, TimePoint sent_at, bool trial);
 
   // Its end.
+  Bytes name_for(const Waiter& waiter, const Query& query);
   void finish(QueryHandle handle, const dns::Response& response, Bytes message);
   [[gnu::cold]] void finish_with_error(QueryHandle handle);
-  [[gnu::cold]] Bytes write_kept_error(const Query& query, const dns::Asker& asker);
+  [[gnu::cold]] Bytes write_kept_error(const Query& query, const Waiter& waiter);
   [[gnu::cold]] void fail(QueryHandle handle, TimePoint now);
   [[gnu::cold]] void fail_waiter(WaiterHandle handle, TimePoint now);
   void deliver(WaiterHandle handle, Bytes answer);
   void drop(QueryHandle handle);
-  [[gnu::cold]] Bytes write_failure(const Query& query, const dns::Asker& asker, TimePoint now);
+  [[gnu::cold]] Bytes write_failure(const Query& query, const Waiter& waiter, TimePoint now);
   [[gnu::cold]] std::string cause(const Query& query);
 
   const Config& config_;
@@ -203,6 +206,7 @@ class Forwarder final : public ConnectionEvents {
   bool urgent_ = false;                    ///< queries wait and nothing is usable
   std::optional<TimePoint> outage_since_;  ///< clients have been failed for want of any connection
   std::vector<std::uint8_t> answer_buffer_;
+  std::array<std::uint8_t, dns::kMaxName> spelled_name_;  ///< what name_for() returns where it spells anew
 };
 
 }  // namespace dotrelay

@@ -6,11 +6,23 @@
 
 namespace dotrelay {
 
+/// The question's name as the client spelled it. Valid until the next call.
+Bytes Forwarder::name_for(const Waiter& waiter, const Query& query) {
+  const Bytes name = query.key().question.name;
+  if (!waiter.spelling) return name;
+  const MutableBytes spelled = MutableBytes(spelled_name_).first(name.size());
+  std::ranges::copy(name, spelled.begin());
+  waiter.spelling->apply(spelled);
+  return spelled;
+}
+
 void Forwarder::finish(QueryHandle handle, const dns::Response& response, Bytes message) {
   Query& query = queries_.get(handle);
   while (!query.waiters.empty()) {
     const WaiterHandle waiter = query.waiters.front();
-    deliver(waiter, dns::write_relayed_answer(answer_buffer_, message, response, waiters_.get(waiter).asker));
+    const Waiter& client = waiters_.get(waiter);
+    deliver(waiter,
+            dns::write_relayed_answer(answer_buffer_, message, response, client.asker, name_for(client, query)));
   }
   drop(handle);
 }
@@ -20,18 +32,20 @@ void Forwarder::finish_with_error(QueryHandle handle) {
   Query& query = queries_.get(handle);
   while (!query.waiters.empty()) {
     const WaiterHandle waiter = query.waiters.front();
-    deliver(waiter, write_kept_error(query, waiters_.get(waiter).asker));
+    deliver(waiter, write_kept_error(query, waiters_.get(waiter)));
   }
   drop(handle);
 }
 
 /// As it came, or built anew when it had no question section.
-Bytes Forwarder::write_kept_error(const Query& query, const dns::Asker& asker) {
+Bytes Forwarder::write_kept_error(const Query& query, const Waiter& waiter) {
   const ErrorAnswer& error = *query.error;
+  dns::Question question = query.key().question;
+  question.name = name_for(waiter, query);
   if (const auto response = dns::parse_response(error.message); response && response->question) {
-    return dns::write_relayed_answer(answer_buffer_, error.message, *response, asker);
+    return dns::write_relayed_answer(answer_buffer_, error.message, *response, waiter.asker, question.name);
   }
-  return dns::write_error_answer(answer_buffer_, asker, query.key().question, error.rcode, std::nullopt);
+  return dns::write_error_answer(answer_buffer_, waiter.asker, question, error.rcode, std::nullopt);
 }
 
 void Forwarder::fail(QueryHandle handle, TimePoint now) {
@@ -39,7 +53,7 @@ void Forwarder::fail(QueryHandle handle, TimePoint now) {
   while (!query.waiters.empty()) {
     counters_.add(Counter::failed);
     const WaiterHandle waiter = query.waiters.front();
-    deliver(waiter, write_failure(query, waiters_.get(waiter).asker, now));
+    deliver(waiter, write_failure(query, waiters_.get(waiter), now));
   }
   drop(handle);
 }
@@ -50,10 +64,10 @@ void Forwarder::fail_waiter(WaiterHandle handle, TimePoint now) {
   Query& query = queries_.get(query_handle);
   if (query.error) {
     // The others may still get a better one from the next upstream.
-    deliver(handle, write_kept_error(query, waiters_.get(handle).asker));
+    deliver(handle, write_kept_error(query, waiters_.get(handle)));
   } else {
     counters_.add(Counter::failed);
-    deliver(handle, write_failure(query, waiters_.get(handle).asker, now));
+    deliver(handle, write_failure(query, waiters_.get(handle), now));
   }
   if (query.waiters.empty()) drop(query_handle);
 }
@@ -86,13 +100,15 @@ void Forwarder::drop(QueryHandle handle) {
   queries_.erase(handle);
 }
 
-Bytes Forwarder::write_failure(const Query& query, const dns::Asker& asker, TimePoint now) {
+Bytes Forwarder::write_failure(const Query& query, const Waiter& waiter, TimePoint now) {
   const std::string text = cause(query);
   if (!outage_since_ && !upstreams_.any_ready(now)) {
     outage_since_ = now;
     log_.error("no upstream is usable, clients get SERVFAIL: " + text);
   }
-  return dns::write_error_answer(answer_buffer_, asker, query.key().question, dns::Rcode::servfail,
+  dns::Question question = query.key().question;
+  question.name = name_for(waiter, query);
+  return dns::write_error_answer(answer_buffer_, waiter.asker, question, dns::Rcode::servfail,
                                  dns::Explanation{dns::ExtendedError::no_reachable_authority, text});
 }
 

@@ -1,7 +1,6 @@
 // See in_flight.hpp.
 #include "relay/in_flight.hpp"
 
-#include <array>
 #include <cassert>
 #include <utility>
 
@@ -11,12 +10,10 @@ InFlight::InFlight(Slab<Query>& queries, HashKey hash_key)
     : queries_(queries), hash_key_(hash_key), buckets_(kFirstBuckets) {}
 
 std::uint64_t InFlight::hash(const dns::Question& question) const {
-  std::array<std::uint8_t, dns::kMaxName + 4> folded;
-  dns::fold_name(question.name, folded.data());
-  std::uint8_t* const end = folded.data() + question.name.size();
-  store_u16(end, question.type);
-  store_u16(end + 2, question.klass);
-  return siphash(hash_key_, Bytes(folded).first(question.wire_size()));
+  SipHash hash(hash_key_);
+  dns::for_each_folded_word(question.name, [&](std::uint64_t word) { hash.absorb(word); });
+  hash.absorb(std::uint64_t{question.name.size()} << 32 | std::uint64_t{question.type} << 16 | question.klass);
+  return hash.result();
 }
 
 QueryHandle InFlight::find(const QueryKey& key, std::uint64_t question_hash) const {

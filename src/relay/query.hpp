@@ -6,6 +6,7 @@
 #include "base/inline_vector.hpp"
 #include "base/linked_list.hpp"
 #include "dns/client_response.hpp"
+#include "dns/name.hpp"
 #include "relay/connection.hpp"
 #include "relay/pending_queries.hpp"
 #include "relay/pooled_connection.hpp"
@@ -14,6 +15,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace dotrelay {
@@ -23,12 +25,24 @@ using WaiterHandle = Handle<Waiter>;
 
 /// A client that waits for the answer to a Query.
 struct Waiter {
+  /// The parameters are those of the members; `message` and `transport` make the asker, who is put together here
+  /// because copying him would stall the processor.
+  Waiter(QueryHandle query, ReplyChannel* channel, ClientKey client, const dns::Query& message,
+         dns::Transport transport, TimePoint deadline, std::uint32_t quota)
+      : query(query),
+        channel(channel),
+        client(client),
+        asker(dns::asker_of(message, transport)),
+        deadline(deadline),
+        quota(quota) {}
+
   QueryHandle query;
-  ReplyChannel* channel = nullptr;
+  ReplyChannel* channel;
   ClientKey client;
   dns::Asker asker;
-  TimePoint deadline{};
-  std::uint32_t quota = 0;  ///< what ClientQuota::take() gave
+  std::optional<dns::Spelling> spelling;  ///< of the name, where it differs from the query's
+  TimePoint deadline;
+  std::uint32_t quota;  ///< what ClientQuota::take() gave
   ListHook<Waiter> by_deadline;
   ListHook<Waiter> by_query;
 };

@@ -28,14 +28,17 @@ UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stal
   Choice unproven;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if (!usable(i)) continue;
-    const Choice choice = choose_trusted(i, fresh(i), now);
-    if (choice.kind == Choice::Kind::send) return choice;
+    // Returned as it is made: copying what has just been put together stalls the processor.
+    if (const ConnectionHandle ready = trusted_connection(i, fresh(i), now)) {
+      return {Choice::Kind::send, ready, connections_.get(ready).index()};
+    }
     if (unproven.kind == Choice::Kind::none) {
       if (const ConnectionHandle ready = best_ready(upstreams_[i], fresh(i), now, connected)) {
         unproven = {Choice::Kind::send, ready, connections_.get(ready).index()};
       }
     }
     // A fresh connection to one that was in trouble beats waiting for one to another address.
+    const Choice choice = wait_or_dial(i, now);
     if (choice.kind != Choice::Kind::none) return unproven.kind == Choice::Kind::send ? unproven : choice;
   }
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
@@ -53,17 +56,20 @@ UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stal
   return {Choice::Kind::none, {}, {upstreams_.size(), 0}};
 }
 
-/// An upstream that is well: a ready connection, or one to wait for.
-UpstreamSet::Choice UpstreamSet::choose_trusted(std::size_t index, TimePoint fresh_since, TimePoint now) const {
+/// A ready connection to an upstream that is well.
+ConnectionHandle UpstreamSet::trusted_connection(std::size_t index, TimePoint fresh_since, TimePoint now) const {
   const Upstream& upstream = upstreams_[index];
   // A connection that has brought answers is good, whatever became of other ones.
   const auto good = [&](const PooledConnection& connection) {
     const Health& health = upstream.addresses[connection.address].health;
     return connection.answered ? !health.degraded() : !health.in_trouble();
   };
-  if (const ConnectionHandle ready = best_ready(upstream, fresh_since, now, good)) {
-    return {Choice::Kind::send, ready, connections_.get(ready).index()};
-  }
+  return best_ready(upstream, fresh_since, now, good);
+}
+
+/// An upstream that is well: a connection to wait for, or to make.
+UpstreamSet::Choice UpstreamSet::wait_or_dial(std::size_t index, TimePoint now) const {
+  const Upstream& upstream = upstreams_[index];
   const auto settled = [&](const UpstreamAddress& address) { return address.health.settled(now); };
   for (const ConnectionHandle handle : upstream.connections) {
     const PooledConnection& connection = connections_.get(handle);

@@ -120,7 +120,8 @@ class UpstreamSet {
   template <class Suits>
   [[nodiscard]] ConnectionHandle best_ready(const Upstream& upstream, TimePoint fresh_since, TimePoint now,
                                             Suits suits) const;
-  [[nodiscard]] Choice choose_trusted(std::size_t index, TimePoint fresh_since, TimePoint now) const;
+  [[nodiscard]] ConnectionHandle trusted_connection(std::size_t index, TimePoint fresh_since, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] Choice wait_or_dial(std::size_t index, TimePoint now) const;
   [[gnu::cold]] [[nodiscard]] Choice choose_unsettled(std::size_t index, TimePoint now) const;
   [[nodiscard]] std::size_t count_usable(const Upstream& upstream, TimePoint now) const;
   [[nodiscard]] bool wants_trial(AddressIndex index, bool beside, TimePoint now) const;

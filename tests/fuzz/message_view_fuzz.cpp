@@ -161,7 +161,7 @@ Octets respell(Bytes name, std::uint32_t bits) {
 
 void check_relayed(Bytes message, const Response& response, const Asker& asker, Bytes spelled) {
   Octets buffer(kResponseBuffer, 0xee);
-  const Bytes answer = write_relayed_answer(buffer, message, response, asker);
+  const Bytes answer = write_relayed_answer(buffer, message, response, asker, spelled);
   const Response read = check_answer(answer, asker, response.rcode());
   check_spelling(read, spelled);
   assert(read.question->type == response.question->type && read.question->klass == response.question->klass);

@@ -49,6 +49,20 @@ TEST_CASE("each client gets its own ID, spelling and transport's answer") {
   CHECK(relay.got(lower) == "bbbb response rd ra NOERROR\nquestion www.example. A IN\n");
 }
 
+TEST_CASE("an error, too, repeats each client's own spelling") {
+  RelayFixture relay;
+  const auto mixed = relay.ask("WwW.eXample", {.id = 0xaaaa, .edns = false});
+  const auto upper = relay.ask("WWW.EXAMPLE", {.id = 0xbbbb, .edns = false});
+  SUBCASE("an upstream's") {
+    relay.ready(0);
+    relay.answer(0, 0, static_cast<unsigned>(dns::Rcode::refused));
+  }
+  SUBCASE("the relay's own") {}
+  relay.advance(seconds(30));
+  CHECK(contains(relay.got(mixed), "question WwW.eXample. A IN"));
+  CHECK(contains(relay.got(upper), "question WWW.EXAMPLE. A IN"));
+}
+
 TEST_CASE("an answer with another letter case than the query's matches") {
   RelayFixture relay;
   const auto client = relay.ask("www.example");
