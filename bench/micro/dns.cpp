@@ -49,12 +49,12 @@ void find_local_answer(benchmark::State& state) {
 }
 
 /// What accept() keeps of each query for its answer.
-void asker_of(benchmark::State& state) {
+void asker(benchmark::State& state) {
   std::vector<dns::Query> queries;
   for (const Sample& sample : few_samples()) queries.push_back(dns::parse_query(sample.query).query);
-  check(dns::asker_of(queries[0], {}).edns, "who asks with an OPT uses EDNS");
+  check(dns::Asker(queries[0], {}).edns, "who asks with an OPT uses EDNS");
   Ring ring(std::span<const dns::Query>{queries});
-  for (auto _ : state) benchmark::DoNotOptimize(dns::asker_of(ring.next(), {}));
+  for (auto _ : state) benchmark::DoNotOptimize(dns::Asker(ring.next(), {}));
   count_items(state);
 }
 
@@ -85,7 +85,7 @@ void write_relayed_answer(benchmark::State& state, Octets Sample::*answer) {
   std::vector<std::uint8_t> buffer(dns::kResponseBuffer);
   for (const Sample& sample : few_samples()) {
     relayed.push_back({sample.*answer, *dns::parse_response(sample.*answer),
-                       dns::asker_of(dns::parse_query(sample.query).query, {}), sample.name});
+                       dns::Asker(dns::parse_query(sample.query).query, {}), sample.name});
     const Relayed& last = relayed.back();
     const Bytes written = dns::write_relayed_answer(buffer, last.message, last.response, last.asker, last.name);
     const auto response = dns::parse_response(written);
@@ -166,7 +166,7 @@ void spelling_apply(benchmark::State& state) {
 }
 
 BENCHMARK(parse_query)->Name("dns/parse_query");
-BENCHMARK(asker_of)->Name("dns/asker_of");
+BENCHMARK(asker)->Name("dns/asker");
 BENCHMARK(find_local_answer)->Name("dns/find_local_answer");
 BENCHMARK(write_upstream_query)->Name("dns/write_upstream_query");
 BENCHMARK_CAPTURE(parse_response, padded, &Sample::answer)->Name("dns/parse_response/468_octets_1_record");

@@ -78,25 +78,24 @@ Bytes write_truncated(MutableBytes buffer, const Question& question, const Asker
   return writer.written();
 }
 
+std::uint16_t size_limit_for(const Query& query, Transport transport) {
+  if (transport.tcp) return static_cast<std::uint16_t>(kMaxMessage);
+  return query.opt ? std::clamp(query.opt->udp_size, kPlainUdpSize, kMaxUdpAnswer) : kPlainUdpSize;
+}
+
 }  // namespace
 
-Asker asker_of(const Query& query, Transport transport) {
-  Asker asker;
-  asker.id = query.header.id;
-  asker.flags = query.header.flags;
-  asker.size_limit = transport.tcp ? static_cast<std::uint16_t>(kMaxMessage) : kPlainUdpSize;
-  if (!query.opt) return asker;
-  asker.edns = true;
-  asker.dnssec_ok = query.opt->dnssec_ok;
-  if (!transport.tcp) {
-    asker.size_limit = std::clamp(query.opt->udp_size, kPlainUdpSize, kMaxUdpAnswer);
-    return asker;
-  }
+Asker::Asker(const Query& query, Transport transport)
+    : id(query.header.id),
+      flags(query.header.flags),
+      edns(query.opt.has_value()),
+      dnssec_ok(edns && query.opt->dnssec_ok),
+      size_limit(size_limit_for(query, transport)) {
+  if (!transport.tcp || !edns) return;
   Bytes rest = query.opt->options;
   while (const auto option = take_option(rest)) {
-    if (option->code == option::tcp_keepalive) asker.keepalive = transport.keepalive;
+    if (option->code == option::tcp_keepalive) keepalive = transport.keepalive;
   }
-  return asker;
 }
 
 Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& response, const Asker& asker,

@@ -12,24 +12,25 @@
 
 namespace dotrelay::dns {
 
-/// What an answer must fit: kept for each waiting client, so it holds values and no views.
-struct Asker {
-  std::uint16_t id = 0;
-  std::uint16_t flags = 0;  ///< of the query; opcode, RD and CD are repeated in answers of the relay's own
-  bool edns = false;        ///< the query had an OPT: the answer gets one
-  bool dnssec_ok = false;
-  std::uint16_t size_limit = 0;  ///< octets that the answer may have
-  /// Answer edns-tcp-keepalive with this time-out in units of 100 ms (RFC 7828 3.1); over TCP and when asked only.
-  std::optional<std::uint16_t> keepalive;
-};
-
-/// How the query came in, for asker_of().
+/// How a query came in.
 struct Transport {
   bool tcp = false;
   std::uint16_t keepalive = 0;  ///< the idle time-out in units of 100 ms; TCP only
 };
 
-Asker asker_of(const Query& query, Transport transport);
+/// What an answer must fit: kept for each waiting client, so it holds values and no views.
+struct Asker {
+  /// Made where it stays: copying what has just been put together from small parts stalls the processor.
+  Asker(const Query& query, Transport transport);
+
+  std::uint16_t id;
+  std::uint16_t flags;  ///< of the query; opcode, RD and CD are repeated in answers of the relay's own
+  bool edns;            ///< the query had an OPT: the answer gets one
+  bool dnssec_ok;
+  std::uint16_t size_limit;  ///< octets that the answer may have
+  /// Answer edns-tcp-keepalive with this time-out in units of 100 ms (RFC 7828 3.1); over TCP and when asked only.
+  std::optional<std::uint16_t> keepalive;
+};
 
 /// An Extended DNS Error to tell an EDNS client.
 struct Explanation {

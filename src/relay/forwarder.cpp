@@ -47,7 +47,7 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
     counters_.add(Counter::answered_locally);
     counters_.add(Counter::answers);
     return {Accepted::Kind::answered,
-            dns::write_local_answer(answer_buffer_, dns::asker_of(query, incoming.transport), *query.question, *local)};
+            dns::write_local_answer(answer_buffer_, dns::Asker(query, incoming.transport), *query.question, *local)};
   }
   const auto options = query.opt ? dns::carried_options(*query.opt) : std::vector<std::uint8_t>{};
   if (!options) {
@@ -73,7 +73,7 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
 Accepted Forwarder::answer_with_error(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
                                       const std::optional<dns::Explanation>& explanation) {
   counters_.add(Counter::answers);
-  return {Accepted::Kind::answered, dns::write_error_answer(answer_buffer_, dns::asker_of(query, incoming.transport),
+  return {Accepted::Kind::answered, dns::write_error_answer(answer_buffer_, dns::Asker(query, incoming.transport),
                                                             query.question, rcode, explanation)};
 }
 

@@ -25,16 +25,10 @@ using WaiterHandle = Handle<Waiter>;
 
 /// A client that waits for the answer to a Query.
 struct Waiter {
-  /// The parameters are those of the members; `message` and `transport` make the asker, who is put together here
-  /// because copying him would stall the processor.
+  /// The parameters are those of the members; `message` and `transport` make the asker.
   Waiter(QueryHandle query, ReplyChannel* channel, ClientKey client, const dns::Query& message,
          dns::Transport transport, TimePoint deadline, std::uint32_t quota)
-      : query(query),
-        channel(channel),
-        client(client),
-        asker(dns::asker_of(message, transport)),
-        deadline(deadline),
-        quota(quota) {}
+      : query(query), channel(channel), client(client), asker(message, transport), deadline(deadline), quota(quota) {}
 
   QueryHandle query;
   ReplyChannel* channel;

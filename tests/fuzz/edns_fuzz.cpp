@@ -60,7 +60,7 @@ void check_in_message(Bytes options) {
   const bool sound = options_well_formed(options);
   assert(verdict.kind == (sound ? QueryVerdict::Kind::relay : QueryVerdict::Kind::answer));
   assert(sound || verdict.rcode == Rcode::formerr);
-  const Asker asker = asker_of(verdict.query, {.tcp = true, .keepalive = 300});
+  const Asker asker(verdict.query, {.tcp = true, .keepalive = 300});
 
   store_u16(&message[2], flag::qr);
   const auto response = parse_response(written);

@@ -121,7 +121,7 @@ void check_query(Bytes message, Transport transport) {
     return;
   }
   const Query& query = verdict.query;
-  const Asker asker = asker_of(query, transport);
+  const Asker asker(query, transport);
   Octets buffer(kResponseBuffer);
   const Rcode rcode = verdict.kind == QueryVerdict::Kind::answer ? verdict.rcode : Rcode::servfail;
   const std::string reason(message.size() % 700, 'x');
@@ -212,7 +212,7 @@ void check_response(Bytes message) {
           query.opt->dnssec_ok = (bits & 1) != 0;
           if ((bits & 2) != 0) query.opt->options = keepalive;
         }
-        check_relayed(message, *response, asker_of(query, transport), spelled);
+        check_relayed(message, *response, Asker(query, transport), spelled);
       }
     }
   }

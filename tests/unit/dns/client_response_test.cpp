@@ -18,7 +18,7 @@ constexpr Transport kTcp{.tcp = true, .keepalive = 300};
 Octets buffer_of(Bytes written) { return {written.begin(), written.end()}; }
 
 /// What `query` makes its asker. The views in the query do not outlive this.
-Asker asker(const Octets& query, Transport transport = kUdp) { return asker_of(parse_query(query).query, transport); }
+Asker asker(const Octets& query, Transport transport = kUdp) { return Asker(parse_query(query).query, transport); }
 
 /// The upstream's `message` as the client that sent `query` gets it.
 Octets relayed(const Octets& message, const Octets& query, Transport transport = kUdp) {
@@ -26,8 +26,7 @@ Octets relayed(const Octets& message, const Octets& query, Transport transport =
   REQUIRE(response);
   Octets buffer(kResponseBuffer, 0xee);
   const Query asked = parse_query(query).query;
-  return buffer_of(
-      write_relayed_answer(buffer, message, *response, asker_of(asked, transport), asked.question->name));
+  return buffer_of(write_relayed_answer(buffer, message, *response, Asker(asked, transport), asked.question->name));
 }
 
 std::string relayed_text(const Octets& message, const Octets& query, Transport transport = kUdp) {
@@ -39,7 +38,7 @@ std::string at_once(const Octets& query, Transport transport = kUdp,
                     const std::optional<Explanation>& explanation = {}) {
   const QueryVerdict verdict = parse_query(query);
   if (verdict.kind == QueryVerdict::Kind::ignore) return "silence";
-  const Asker asker = asker_of(verdict.query, transport);
+  const Asker asker(verdict.query, transport);
   Octets buffer(kResponseBuffer, 0xee);
   if (verdict.kind == QueryVerdict::Kind::answer) {
     return transcript(write_error_answer(buffer, asker, verdict.query.question, verdict.rcode, explanation));
@@ -405,7 +404,7 @@ TEST_CASE("no upstream answered: SERVFAIL says why to those who can read it") {
   const auto servfail = [&](const Octets& query, Transport transport = kUdp) {
     const QueryVerdict verdict = parse_query(query);
     Octets buffer(kResponseBuffer, 0xee);
-    return transcript(write_error_answer(buffer, asker_of(verdict.query, transport), verdict.query.question,
+    return transcript(write_error_answer(buffer, Asker(verdict.query, transport), verdict.query.question,
                                          Rcode::servfail, explanation));
   };
   CHECK(servfail(asking()) == "1234 response rd ra SERVFAIL\nquestion www.example.com. A IN\n");
