@@ -36,8 +36,10 @@ TcpClients::TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, std
       idle_(idle),
       transport_{.tcp = true, .keepalive = keepalive_units(idle)},
       by_activity_(sessions_),
-      check_(loop, [this] { close_expired(); }) {
+      check_(loop, [this] { close_expired(); }),
+      room_to_read_(std::make_unique_for_overwrite<std::uint8_t[]>(kRoomToRead)) {
   spare_.reserve(kMaxSpare);
+  loop.before_flushes([this] { take_arrivals(); });
 }
 
 void TcpClients::add(UniqueFd fd, const IpAddress& source, Bytes already_read) {
@@ -66,13 +68,33 @@ void TcpClients::deliver(ClientKey client, Bytes answer) noexcept {
   if (TcpSession* const session = sessions_.find({client.index, client.generation})) session->answer(answer);
 }
 
-void TcpClients::drain() {
+MutableBytes TcpClients::room_to_read() {
+  if (kRoomToRead - room_taken_ < kLeastRoom) take_arrivals();
+  return {room_to_read_.get() + room_taken_, kRoomToRead - room_taken_};
+}
+
+void TcpClients::arrived(Handle<TcpSession> session, std::size_t octets) {
+  arrivals_.push_back({session, {room_to_read_.get() + room_taken_, octets}});
+  room_taken_ += octets;
+}
+
+void TcpClients::take_arrivals() {
   const TimePoint now = loop_.now();
+  for (const Arrival& arrival : arrivals_) {
+    if (TcpSession* const session = sessions_.find(arrival.session)) session->take(arrival.octets, now);
+  }
+  arrivals_.clear();
+  room_taken_ = 0;
+}
+
+void TcpClients::drain() {
+  take_arrivals();
   stage_ = Stage::draining;
-  sessions_.for_each([&](Handle<TcpSession>, TcpSession& session) { session.drain(now); });
+  sessions_.for_each([](Handle<TcpSession>, TcpSession& session) { session.drain(); });
 }
 
 void TcpClients::hand_over(ClientHandover& successor) {
+  take_arrivals();
   stage_ = Stage::handing_over;
   successor_ = &successor;
   sessions_.for_each([](Handle<TcpSession>, TcpSession& session) { session.hand_over(); });

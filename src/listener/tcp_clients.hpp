@@ -10,6 +10,7 @@
 #include "relay/forwarder.hpp"
 #include "relay/reply_channel.hpp"
 
+#include <memory>
 #include <vector>
 
 namespace dotrelay {
@@ -40,6 +41,10 @@ class TcpClients final : public ReplyChannel {
 
   [[nodiscard]] bool empty() const { return sessions_.empty(); }
 
+  /// What was read in a turn is taken at its end, for all clients in one go: the way of a query through the relay then
+  /// stays in the processor's caches, from which each system call would drive it.
+  void take_arrivals();
+
   /// Has target.flush() called once, at the end of the turn in which the next client leaves; its descriptor is free
   /// then.
   void tell_of_departure(FlushTarget& target) { waiting_.push_back(&target); }
@@ -50,6 +55,10 @@ class TcpClients final : public ReplyChannel {
   TcpSession* find(Handle<TcpSession> session) { return sessions_.find(session); }
 
   // For the sessions.
+  /// Where to read to: kLeastRoom octets at least. May take what has arrived before.
+  MutableBytes room_to_read();
+  /// `octets` at the beginning of that room are for session.take().
+  void arrived(Handle<TcpSession> session, std::size_t octets);
   enum class Stage : std::uint8_t { serving, draining, handing_over };
   [[nodiscard]] Stage stage() const { return stage_; }
   void pass_on(Handle<TcpSession> session);
@@ -88,6 +97,16 @@ class TcpClients final : public ReplyChannel {
   Stage stage_ = Stage::serving;
   ClientHandover* successor_ = nullptr;
   std::vector<FlushTarget*> waiting_;  // for a departure
+
+  static constexpr std::size_t kRoomToRead = std::size_t{64} * 1024;
+  static constexpr std::size_t kLeastRoom = std::size_t{16} * 1024;
+  struct Arrival {
+    Handle<TcpSession> session;
+    Bytes octets;
+  };
+  std::unique_ptr<std::uint8_t[]> room_to_read_;
+  std::size_t room_taken_ = 0;
+  std::vector<Arrival> arrivals_;
 };
 
 }  // namespace dotrelay

@@ -36,38 +36,29 @@ void TcpSession::start(Handle<TcpSession> handle, Bytes already_read) {
     case TcpClients::Stage::serving:
       return on_poll(true, false);  // most clients have asked by the time they are accepted
     case TcpClients::Stage::draining:
-      return drain(last_activity_);
+      return drain();
     case TcpClients::Stage::handing_over:
       return hand_over();
   }
 }
 
 void TcpSession::on_poll(bool readable, bool writable) noexcept {
-  if (readable && !read(clients_.loop().now())) return clients_.remove(handle_);
+  if (readable && !read()) return clients_.remove(handle_);
   if (writable) return flush();
-  watch();
+  if (!arrived_) watch();
 }
 
-/// False when the connection is broken. Queries are taken straight from the loop's buffer, with what was left of the
-/// read before in front: the forwarder reads from no connection while it takes a query.
-bool TcpSession::read(TimePoint now) {
-  const MutableBytes buffer = clients_.loop().scratch();
+/// False when the connection is broken. What was left of the read before is put in front, so that queries can be taken
+/// straight from where they were read to.
+bool TcpSession::read() {
+  const MutableBytes room = clients_.room_to_read();
   const std::size_t begun = input_.size() <= kShortInput ? input_.size() : 0;
-  if (begun > 0) std::memcpy(buffer.data(), input_.bytes().data(), begun);
-  const TcpStream::ReadResult result = stream_.read(buffer.subspan(begun));
+  if (begun > 0) std::memcpy(room.data(), input_.bytes().data(), begun);
+  const TcpStream::ReadResult result = stream_.read(room.subspan(begun));
   switch (result.status) {
     case TcpStream::ReadStatus::data:
-      if (input_.empty()) message_began_ = now;
-      if (input_.size() > begun) {
-        input_.append(buffer.first(result.size));
-        take_waiting_queries(now);
-      } else {
-        const Bytes octets = buffer.first(begun + result.size);
-        const Bytes rest = octets.subspan(take_queries(octets, now));
-        input_.clear();
-        input_.shrink(std::max(kKeptInput, rest.size()));
-        input_.append(rest);
-      }
+      arrived_ = true;
+      clients_.arrived(handle_, begun + result.size);
       return true;
     case TcpStream::ReadStatus::nothing_yet:
       return true;
@@ -80,6 +71,21 @@ bool TcpSession::read(TimePoint now) {
       return false;
   }
   return false;
+}
+
+void TcpSession::take(Bytes octets, TimePoint now) {
+  arrived_ = false;
+  if (input_.empty()) message_began_ = now;
+  if (input_.size() > kShortInput) {
+    input_.append(octets);
+    take_waiting_queries(now);
+  } else {
+    const Bytes rest = octets.subspan(take_queries(octets, now));
+    input_.clear();
+    input_.shrink(std::max(kKeptInput, rest.size()));
+    input_.append(rest);
+  }
+  watch();
 }
 
 /// Takes the whole queries from the front of `octets`, as many as may be owed. Returns how many octets they were.
@@ -136,7 +142,7 @@ void TcpSession::flush() noexcept {
   if (!output_.empty() || !input_.empty()) {
     const TimePoint now = clients_.loop().now();
     if (!write(now)) return clients_.remove(handle_);
-    if (!input_.empty()) take_waiting_queries(now);  // that waited because too much was owed
+    if (!input_.empty() && !arrived_) take_waiting_queries(now);  // that waited because too much was owed
   }
   if (owes_nothing()) {
     if (input_ended_ || clients_.stage() == TcpClients::Stage::draining) return clients_.remove(handle_);
@@ -165,14 +171,15 @@ void TcpSession::watch() {
   stream_.watch(reads && may_take_queries(), blocked_);
 }
 
-void TcpSession::drain(TimePoint now) {
-  if (!input_ended_ && !read(now)) return clients_.remove(handle_);
+void TcpSession::drain() {
+  if (!input_ended_ && !read()) return clients_.remove(handle_);
+  clients_.take_arrivals();
   flush();
 }
 
 TimePoint TcpSession::expiry(Duration idle) const {
   if (blocked_) return last_activity_ + idle;
-  if (owed_ > 0 || !output_.empty()) return kNever;
+  if (!owes_nothing()) return kNever;
   return (input_.empty() ? last_activity_ : message_began_) + idle;
 }
 

@@ -25,11 +25,14 @@ class TcpSession final : private PollListener, private FlushTarget {
   /// To be called once, when the session is in its slab under `handle`. May destroy the session.
   void start(Handle<TcpSession> handle, Bytes already_read);
 
+  /// Queries and a part of one, as arrived() was told of them. The octets do not survive the call.
+  void take(Bytes octets, TimePoint now);
+
   /// The answer to one of its queries.
   void answer(Bytes message);
 
   /// Reads what has arrived and then no more; closes when nothing is owed. May destroy the session.
-  void drain(TimePoint now);
+  void drain();
 
   /// Reads no more; passes the client on when nothing is owed. May destroy the session.
   void hand_over() { flush(); }
@@ -39,7 +42,7 @@ class TcpSession final : private PollListener, private FlushTarget {
   [[nodiscard]] const IpAddress& source() const { return source_; }
   [[nodiscard]] Bytes already_read() const { return input_.bytes(); }
 
-  [[nodiscard]] bool owes_nothing() const { return owed_ == 0 && output_.empty(); }
+  [[nodiscard]] bool owes_nothing() const { return owed_ == 0 && output_.empty() && !arrived_; }
 
   /// Octets of answers that the client has not taken.
   [[nodiscard]] std::size_t unread() const { return output_.size(); }
@@ -60,7 +63,7 @@ class TcpSession final : private PollListener, private FlushTarget {
   void on_poll(bool readable, bool writable) noexcept override;
   void flush() noexcept override;
 
-  bool read(TimePoint now);
+  bool read();
   std::size_t take_queries(Bytes octets, TimePoint now);
   void take_waiting_queries(TimePoint now);
   bool write(TimePoint now);
@@ -75,6 +78,7 @@ class TcpSession final : private PollListener, private FlushTarget {
   ByteQueue input_;   ///< what is left of what was read: less than a query, or queries when too much is owed
   ByteQueue output_;  ///< its memory is borrowed from TcpClients
   std::size_t owed_ = 0;
+  bool arrived_ = false;  ///< something was read that take() will get
   bool blocked_ = false;  ///< the kernel takes no more
   bool input_ended_ = false;
   bool passed_on_ = false;     ///< waits in the ClientHandover

@@ -53,6 +53,7 @@ void Loop::flush_at_turn_end(FlushTarget& target) {
 
 // A flush may cause further output, which then leaves in the same turn.
 void Loop::end_turn() {
+  if (arrivals_hook_) arrivals_hook_();
   for (std::size_t i = 0; i < flush_queue_.size(); ++i) {
     FlushTarget* const target = flush_queue_[i];
     if (target == nullptr) continue;

@@ -54,6 +54,9 @@ class Loop {
   /// Has target.flush() called once at the end of this turn.
   void flush_at_turn_end(FlushTarget& target);
 
+  /// Called at the end of each turn, before the flushes.
+  void before_flushes(std::function<void()> hook) { arrivals_hook_ = std::move(hook); }
+
   /// Called at the end of each turn, after the flushes.
   void on_turn_end(std::function<void()> hook) { turn_hook_ = std::move(hook); }
 
@@ -75,6 +78,7 @@ class Loop {
   Prepare* prepare_;
   std::unique_ptr<PollHandles> poll_handles_;
   std::vector<FlushTarget*> flush_queue_;  // nullptr where a target has gone
+  std::function<void()> arrivals_hook_;
   std::function<void()> turn_hook_;
   TimePoint now_{};  ///< none: not looked at yet
   std::vector<std::uint8_t> scratch_;
