@@ -20,7 +20,6 @@ def count_allocations(queries):
 
 def _allocations(load, queries):
     """By how much a long run has more than a short one: what a connection costs at its start is in both."""
-    ask = closed_loop.LOADS[load][1]
     with tempfile.TemporaryDirectory(prefix="dotrelay-allocations-") as folder:
         with closed_loop.relay_between(build() / "tests/faults/faults-upstream",
                                        allocations.environment(folder, allocations.library(build()))) as relay:
@@ -28,7 +27,7 @@ def _allocations(load, queries):
 
             def spent(count):
                 before = allocations.read(folder, worker)["allocations"]
-                ask(relay.port, count, IN_FLIGHT)
+                closed_loop.ask(load, relay.port, count, IN_FLIGHT)
                 time.sleep(culprits.SETTLING)
                 return allocations.read(folder, worker)["allocations"] - before
 

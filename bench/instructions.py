@@ -106,9 +106,9 @@ def profiles(build, in_flight, queries):
         with closed_loop.relay_between(build / "tests/faults/faults-upstream", variables) as relay:
             [worker] = relay.workers()
             for dump, number in enumerate(in_flight, start=1):
-                closed_loop.ask_udp(relay.port, WARM_UP, number)
+                closed_loop.ask("udp", relay.port, WARM_UP, number)
                 control(worker, "-i", "on")
-                closed_loop.ask_udp(relay.port, queries, number)
+                closed_loop.ask("udp", relay.port, queries, number)
                 control(worker, "-d")
                 control(worker, "-i", "off")
                 found[number] = Profile(Path(f"{folder}/profile.{dump}").read_text())

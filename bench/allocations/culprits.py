@@ -56,17 +56,16 @@ def print_culprits(difference, mapped, queries, least=0.01):
 
 def measure(load, build, in_flight, queries, stacks=False):
     """Counters of a query in a warm worker: {"allocations": n, "frees": n, "bytes": n}; with `stacks` what `print_culprits` takes instead."""
-    ask = closed_loop.LOADS[load][1]
     build = Path(build)
     with tempfile.TemporaryDirectory(prefix="dotrelay-allocations-") as folder:
         variables = allocations.environment(folder, allocations.library(build), stacks)
         with closed_loop.relay_between(build / "tests/faults/faults-upstream", variables) as relay:
             [worker] = relay.workers()
             look = allocations.stacks if stacks else allocations.read
-            ask(relay.port, WARM_UP, in_flight)
+            closed_loop.ask(load, relay.port, WARM_UP, in_flight)
             time.sleep(SETTLING)
             before = look(folder, worker)
-            ask(relay.port, queries, in_flight)
+            closed_loop.ask(load, relay.port, queries, in_flight)
             time.sleep(SETTLING)
             after = look(folder, worker)
             if stacks:

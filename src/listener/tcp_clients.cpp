@@ -79,6 +79,7 @@ void TcpClients::arrived(Handle<TcpSession> session, std::size_t octets) {
 }
 
 void TcpClients::take_arrivals() {
+  if (arrivals_.empty()) return;
   const TimePoint now = loop_.now();
   for (const Arrival& arrival : arrivals_) {
     if (TcpSession* const session = sessions_.find(arrival.session)) session->take(arrival.octets, now);

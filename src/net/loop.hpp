@@ -60,9 +60,7 @@ class Loop {
   /// Called at the end of each turn, after the flushes.
   void on_turn_end(std::function<void()> hook) { turn_hook_ = std::move(hook); }
 
-  /// A buffer for the reads of one callback; its content does not survive the callback. Nothing that a reader calls
-  /// with it reads itself: whoever calls the forwarder, or is called by it, collects and leaves reading to its own
-  /// callback.
+  /// A buffer for one read; its content does not survive what the reader calls.
   MutableBytes scratch() { return scratch_; }
 
   uv_loop_s* raw() { return loop_.get(); }
