@@ -54,6 +54,7 @@ void TcpClients::add(UniqueFd fd, const IpAddress& source, Bytes already_read) {
 }
 
 bool TcpClients::make_room() {
+  take_arrivals();
   Handle<TcpSession> candidate = by_activity_.front();
   for (int i = 0; i < kMaxCandidates && candidate; ++i, candidate = by_activity_.next(candidate)) {
     if (!sessions_.get(candidate).owes_nothing()) continue;
@@ -170,6 +171,7 @@ TcpSession* TcpClients::worst_reader() {
 
 void TcpClients::close_expired() {
   check_scheduled_ = false;
+  take_arrivals();
   const TimePoint now = loop_.now();
   sessions_.for_each([&](Handle<TcpSession> handle, TcpSession& session) {
     if (session.expiry(idle_) > now) return;

@@ -43,7 +43,8 @@ void TcpSession::start(Handle<TcpSession> handle, Bytes already_read) {
 }
 
 void TcpSession::on_poll(bool readable, bool writable) noexcept {
-  if (readable && !read()) return clients_.remove(handle_);
+  // libuv may report a descriptor twice in a turn; what was read before has to be taken first.
+  if (readable && !arrived_ && !read()) return clients_.remove(handle_);
   if (writable) return flush();
   if (!arrived_) watch();
 }

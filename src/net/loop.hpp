@@ -5,6 +5,7 @@
 #include "base/bytes.hpp"
 #include "base/clock.hpp"
 
+#include <cassert>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -54,8 +55,11 @@ class Loop {
   /// Has target.flush() called once at the end of this turn.
   void flush_at_turn_end(FlushTarget& target);
 
-  /// Called at the end of each turn, before the flushes.
-  void before_flushes(std::function<void()> hook) { arrivals_hook_ = std::move(hook); }
+  /// Called at the end of each turn, before the flushes. There is one such hook.
+  void before_flushes(std::function<void()> hook) {
+    assert(!arrivals_hook_);
+    arrivals_hook_ = std::move(hook);
+  }
 
   /// Called at the end of each turn, after the flushes.
   void on_turn_end(std::function<void()> hook) { turn_hook_ = std::move(hook); }

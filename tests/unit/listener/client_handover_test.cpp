@@ -96,6 +96,22 @@ TEST_CASE("a query cut anywhere is put together again") {
   }
 }
 
+TEST_CASE("what was read in the turn in which the handover begins is answered here or goes along") {
+  Handover handover;
+  const Octets second = framed_query(2, "two.example");
+  const UniqueFd client = handover.before.connect(framed_query(1) + Octets(second.begin(), second.begin() + 5));
+  handover.begin();
+  send_all(client, Octets(second.begin() + 5, second.end()));
+  handover.turn();
+  handover.before.upstream_ready();
+  handover.before.upstream_answers(0);
+  handover.turn();
+  handover.after.upstream_ready();
+  handover.after.upstream_answers(0);
+  handover.turn();
+  CHECK(ids(receive(client)) == std::vector<unsigned>{1, 2});
+}
+
 TEST_CASE("a client that has closed its side ends with its last answer") {
   Handover handover;
   const UniqueFd client = handover.before.connect();

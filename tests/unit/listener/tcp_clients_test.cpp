@@ -4,11 +4,45 @@
 
 #include "listener/tcp_server.hpp"
 
+#include <chrono>
+#include <functional>
+#include <list>
 #include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <thread>
+#include <utility>
 
 namespace dotrelay::test {
 namespace {
+
+/// Descriptors that are always ready, and more than libuv takes from the kernel at once: it then polls again in the
+/// same turn, and reports who has become ready once more.
+class Crowd final : private PollListener {
+ public:
+  /// `on_first` is called when the first of them is reported.
+  Crowd(Loop& loop, std::function<void()> on_first) : on_first_(std::move(on_first)) {
+    rlimit limit{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = limit.rlim_max;
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    for (int i = 0; i < 1100; ++i) {
+      fds_.emplace_back(eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC));
+      REQUIRE(fds_.back().get() >= 0);
+      pollers_.emplace_back(loop, fds_.back().get(), static_cast<PollListener&>(*this)).watch(true, false);
+    }
+  }
+
+ private:
+  void on_poll(bool, bool) noexcept override {
+    if (on_first_) std::exchange(on_first_, {})();
+  }
+
+  std::function<void()> on_first_;
+  std::list<UniqueFd> fds_;
+  std::list<Poller> pollers_;
+};
 
 TEST_CASE("pipelined queries are answered in the order in which answers come") {
   Server server;
@@ -57,6 +91,17 @@ TEST_CASE("long and short queries in pieces of any size are taken whole and in o
     CHECK(answered == std::vector<unsigned>{1, 2, 3, 4, 5});
     CHECK_FALSE(ended(client));
   }
+}
+
+TEST_CASE("a client that sends more in the turn in which it was read") {
+  Server server;
+  const UniqueFd client = server.connect();
+  const Octets all = framed_query(1, "localhost") + framed_query(2, "localhost") + framed_query(3, "localhost");
+  const auto middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
+  send_all(client, Octets(all.begin(), middle));
+  const Crowd crowd(server.loop, [&] { send_all(client, Octets(middle, all.end())); });
+  server.turn(milliseconds(50));
+  CHECK(ids(receive(client)) == std::vector<unsigned>{1, 2, 3});
 }
 
 TEST_CASE("an answer after a long wait leaves, although the client has been idle for so long") {
@@ -164,6 +209,18 @@ TEST_CASE("the least recently used idle client makes room for a new one") {
   CHECK(server.relay.count(Counter::tcp_shed) == 1);
 }
 
+TEST_CASE("a client that has sent half a query in this turn makes room, one that has sent a whole query does not") {
+  Server server(2);
+  const UniqueFd asking = server.connect(framed_query(1));
+  const UniqueFd half = server.connect(u8(0));
+  const UniqueFd next = server.connect();
+  server.turn();
+  CHECK(ended(half));
+  CHECK_FALSE(ended(asking));
+  CHECK_FALSE(ended(next));
+  CHECK(server.relay.count(Counter::tcp_shed) == 1);
+}
+
 TEST_CASE("clients that are owed answers stay; then the new one has to go") {
   Server server(2);
   const UniqueFd first = server.connect();
@@ -194,6 +251,17 @@ TEST_CASE("idle clients and half-sent queries time out, but never one that is ow
   CHECK(ended(half));
   CHECK_FALSE(ended(owed));
   CHECK(server.relay.count(Counter::tcp_timed_out) == 2);
+}
+
+TEST_CASE("a half-sent query times out, although octets of it come in every turn") {
+  Server server(100, milliseconds(50));
+  const UniqueFd half = server.connect(u8(255));
+  server.loop.on_turn_end([&] {
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+    send(half.get(), "x", 1, MSG_NOSIGNAL);
+  });
+  server.turn(milliseconds(200));
+  CHECK(ended(half));
 }
 
 TEST_CASE("a client that does not read its answers is read no further, and times out") {
@@ -250,6 +318,23 @@ TEST_CASE("drain: what has arrived is answered, then everyone leaves") {
   server.upstream_answers(0);
   server.turn();
   CHECK(ids(receive(asking)) == std::vector<unsigned>{1});
+  CHECK(server.clients.empty());
+}
+
+TEST_CASE("drain in the turn in which clients were read: who has asked is answered, also what it sent since") {
+  Server server;
+  const Octets second = framed_query(2, "two.example");
+  const UniqueFd asking = server.connect(framed_query(1) + Octets(second.begin(), second.begin() + 5));
+  const UniqueFd half = server.connect(u8(0));
+  send_all(asking, Octets(second.begin() + 5, second.end()));
+  server.clients.drain();
+  server.turn();
+  CHECK(ended(half));
+  server.upstream_ready();
+  server.upstream_answers(0);
+  server.upstream_answers(1);
+  server.turn();
+  CHECK(ids(receive(asking)) == std::vector<unsigned>{1, 2});
   CHECK(server.clients.empty());
 }
 

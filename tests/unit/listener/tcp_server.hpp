@@ -21,10 +21,11 @@ class Server {
   Loop loop;
   TcpClients clients;
 
-  /// Connects a client; returns its end.
-  UniqueFd connect() {
+  /// Connects a client, which has sent `sent` by the time it is accepted; returns its end.
+  UniqueFd connect(const Octets& sent = {}) {
     int ends[2];
     REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+    REQUIRE(send(ends[0], sent.data(), sent.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(sent.size()));
     IpAddress source;
     source.octets = {127, 0, 0, 1};
     clients.add(UniqueFd(ends[1]), source);
