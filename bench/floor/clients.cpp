@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace floor_bench {
@@ -45,10 +46,15 @@ void UdpClients::flush() {
   queued_ = 0;
 }
 
+// As many as the relay tries: see TcpListener.
 void TcpClients::accept() {
-  for (;;) {
+  for (int accepted = 0; accepted < accepts_; ++accepted) {
     const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) return;
+    if (fd < 0) {
+      accepts_ = std::max(1, accepted);
+      learned_ = 16;
+      return;
+    }
     if (free_.empty()) {
       free_.push_back(static_cast<std::uint32_t>(connections_.size()));
       connections_.emplace_back();
@@ -58,6 +64,11 @@ void TcpClients::accept() {
     connections_[index].fd = fd;
     epoll_event event{.events = EPOLLIN, .data = {.u64 = kFirstKey + index}};
     epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+  }
+  if (learned_ > 0) {
+    --learned_;
+  } else {
+    accepts_ = std::min(2 * accepts_, 64);
   }
 }
 

@@ -102,6 +102,8 @@ class TcpClients {
   void close(std::uint32_t index);
 
   int listener_, epoll_;
+  int accepts_ = 1;  // in a turn
+  int learned_ = 0;  // turns for which that stays
   std::vector<std::uint8_t> buffer_;
   std::vector<Connection> connections_;
   std::vector<std::uint32_t> free_, to_flush_;

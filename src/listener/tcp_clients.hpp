@@ -55,6 +55,10 @@ class TcpClients final : public ReplyChannel {
   TcpSession* find(Handle<TcpSession> session) { return sessions_.find(session); }
 
   // For the sessions.
+  /// Whether to read a client when it is accepted. Under load most have asked by then; else the read costs a system
+  /// call for nothing, so after one in vain the next few are left to the loop.
+  bool reads_at_accept() { return unread_accepts_ == 0 || --unread_accepts_ == 0; }
+  void nothing_to_read() { unread_accepts_ = kUnreadAccepts; }
   /// Where to read to: kLeastRoom octets at least. May take what has arrived before.
   MutableBytes room_to_read();
   /// `octets` at the beginning of that room are for session.take().
@@ -97,6 +101,9 @@ class TcpClients final : public ReplyChannel {
   Stage stage_ = Stage::serving;
   ClientHandover* successor_ = nullptr;
   std::vector<FlushTarget*> waiting_;  // for a departure
+
+  static constexpr std::uint8_t kUnreadAccepts = 16;
+  std::uint8_t unread_accepts_ = 0;
 
   static constexpr std::size_t kRoomToRead = std::size_t{64} * 1024;
   static constexpr std::size_t kLeastRoom = std::size_t{16} * 1024;

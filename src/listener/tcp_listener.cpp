@@ -4,12 +4,15 @@
 #include "net/sockets.hpp"
 #include "net/tcp_acceptor.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace dotrelay {
 namespace {
 
 constexpr int kMaxAcceptsPerTurn = 64;
+/// Turns for which what was learned from an accept in vain counts.
+constexpr int kTurnsLearned = 16;
 constexpr int kMaxAcceptsAtDrain = 65536;
 
 /// While descriptors are short and none of our own clients leaves. Long enough that trying costs nothing, short enough
@@ -30,8 +33,19 @@ TcpListener::TcpListener(Loop& loop, int fd, TcpClients& clients, const AllowLis
   poller_.watch(true, false);
 }
 
+// An accept in vain costs as much as the kernel's part of a whole socket, one too few only waits for the next turn: so
+// no more are tried than came before, and only now and then more.
 void TcpListener::on_poll(bool, bool) noexcept {
-  for (int i = 0; i < kMaxAcceptsPerTurn && accept_one(); ++i) {
+  for (int accepted = 0; accepted < accepts_per_turn_; ++accepted) {
+    if (accept_one()) continue;
+    accepts_per_turn_ = std::max(1, accepted);
+    turns_learned_ = kTurnsLearned;
+    return;
+  }
+  if (turns_learned_ > 0) {
+    --turns_learned_;
+  } else {
+    accepts_per_turn_ = std::min(2 * accepts_per_turn_, kMaxAcceptsPerTurn);
   }
 }
 

@@ -39,6 +39,8 @@ class TcpListener final : private PollListener, private FlushTarget {
   Log& log_;
   Poller poller_;
   Timer resume_;
+  int accepts_per_turn_ = 1;
+  int turns_learned_ = 0;  ///< for which accepts_per_turn_ stays as it is
   bool paused_ = false;
   bool warned_ = false;
 };

@@ -34,7 +34,7 @@ void TcpSession::start(Handle<TcpSession> handle, Bytes already_read) {
   message_began_ = last_activity_;
   switch (clients_.stage()) {
     case TcpClients::Stage::serving:
-      return on_poll(true, false);  // most clients have asked by the time they are accepted
+      return on_poll(clients_.reads_at_accept(), false);
     case TcpClients::Stage::draining:
       return drain();
     case TcpClients::Stage::handing_over:
@@ -46,7 +46,7 @@ void TcpSession::on_poll(bool readable, bool writable) noexcept {
   // libuv may report a descriptor twice in a turn; what was read before has to be taken first.
   if (readable && !arrived_ && !read()) return clients_.remove(handle_);
   if (writable) return flush();
-  if (!arrived_) watch();
+  if (!arrived_ && !input_ended_) watch();  // else take() or flush() follows in this turn
 }
 
 /// False when the connection is broken. What was left of the read before is put in front, so that queries can be taken
@@ -62,6 +62,7 @@ bool TcpSession::read() {
       clients_.arrived(handle_, begun + result.size);
       return true;
     case TcpStream::ReadStatus::nothing_yet:
+      clients_.nothing_to_read();
       return true;
     case TcpStream::ReadStatus::end:
       // A client may send its queries, close its side and still read (RFC 7766 6.2.3 speaks of the server only).

@@ -129,6 +129,15 @@ void Poller::forget() {
   entry_ = nullptr;
 }
 
+// For libuv the descriptor stays watched until the next owner of its number starts to; until then nothing but a Poller
+// may watch that number on this loop. libuv asks the kernel at the end of the turn, when the descriptor must be open.
+void Poller::leave() {
+  if (entry_ == nullptr) return;
+  if (asked_in_turn_ == loop_.turn()) return forget();
+  entry_->owner = nullptr;
+  entry_ = nullptr;
+}
+
 void Poller::watch(int events) {
   static_assert(kReadable == UV_READABLE && kWritable == UV_WRITABLE);
   events_ = events;
@@ -138,6 +147,7 @@ void Poller::watch(int events) {
     assert(entry_->owner == nullptr);
     entry_->owner = this;
   }
+  asked_in_turn_ = loop_.turn();
   uv_poll_start(&entry_->handle, events, ready);
 }
 

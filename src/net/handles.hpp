@@ -62,6 +62,9 @@ class Poller {
   Poller& operator=(const Poller&) = delete;
   ~Poller();
 
+  /// Before the last copy of the descriptor is closed: the kernel then forgets it without being asked.
+  void leave();
+
   /// Level-triggered interest. Costs nothing when unchanged.
   void watch(bool readable, bool writable) {
     const int events = (readable ? kReadable : 0) | (writable ? kWritable : 0);
@@ -81,6 +84,7 @@ class Poller {
   PollEntry* entry_ = nullptr;  ///< while libuv may know of the descriptor
   int fd_;
   int events_ = 0;
+  std::uint32_t asked_in_turn_ = 0;  ///< the latest change of interest
 };
 
 }  // namespace dotrelay

@@ -63,6 +63,7 @@ void Loop::end_turn() {
   flush_queue_.clear();
   if (turn_hook_) turn_hook_();
   now_ = {};
+  ++turn_;
 }
 
 }  // namespace dotrelay

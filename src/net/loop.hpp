@@ -52,6 +52,9 @@ class Loop {
     return now_;
   }
 
+  /// The number of the turn; it ends when its flushes are done. It comes again after years.
+  [[nodiscard]] std::uint32_t turn() const { return turn_; }
+
   /// Has target.flush() called once at the end of this turn.
   void flush_at_turn_end(FlushTarget& target);
 
@@ -83,6 +86,7 @@ class Loop {
   std::function<void()> arrivals_hook_;
   std::function<void()> turn_hook_;
   TimePoint now_{};  ///< none: not looked at yet
+  std::uint32_t turn_ = 0;
   std::vector<std::uint8_t> scratch_;
 };
 

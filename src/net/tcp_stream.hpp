@@ -13,6 +13,9 @@ class TcpStream {
   /// `listener` hears when the stream can be read or written, as asked for with watch().
   TcpStream(Loop& loop, UniqueFd fd, PollListener& listener) : fd_(std::move(fd)), poller_(loop, fd_.get(), listener) {}
 
+  /// Nobody else may have a copy of a descriptor that is still watched.
+  ~TcpStream() { poller_.leave(); }
+
   [[nodiscard]] int fd() const { return fd_.get(); }
 
   void watch(bool readable, bool writable) { poller_.watch(readable, writable); }

@@ -184,8 +184,41 @@ TEST_CASE("a poller may be destroyed by its own callback, with its descriptor") 
   CHECK(calls == 1);
 }
 
+TEST_CASE("a descriptor may be left to the kernel at any time before it is closed") {
+  Loop loop;
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+  UniqueFd near(ends[0]);
+  const UniqueFd far(ends[1]);
+  Listener listener;
+  int calls = 0;
+  listener.act = [&](bool, bool) { ++calls; };
+  {
+    Poller poller(loop, near.get(), listener);
+    SUBCASE("before it was ever watched") {}
+    SUBCASE("in the turn in which it was first watched") { poller.watch(true, false); }
+    SUBCASE("in a turn in which its interest changed") {
+      poller.watch(true, false);
+      run(loop, milliseconds(2));
+      poller.watch(true, true);
+    }
+    SUBCASE("later") {
+      poller.watch(true, false);
+      run(loop, milliseconds(2));
+    }
+    poller.leave();
+  }
+  near.reset();
+  REQUIRE(send(far.get(), "x", 1, MSG_NOSIGNAL) == -1);
+  run(loop, milliseconds(2));
+  CHECK(calls == 0);
+}
+
 TEST_CASE("a descriptor's number comes again: what was reported of the old one does not reach its next poller") {
   Loop loop;
+  bool leaves = false;
+  SUBCASE("") {}
+  SUBCASE("the kernel forgets it by itself") { leaves = true; }
   struct Side final : PollListener {
     void on_poll(bool, bool) noexcept override {
       ++calls;
@@ -212,6 +245,7 @@ TEST_CASE("a descriptor's number comes again: what was reported of the old one d
       if (next) return;
       pollers[i]->watch(false, false);
       const int other = near[1 - i];
+      if (leaves) pollers[1 - i]->leave();
       pollers[1 - i].reset();
       close(other);
       int ends[2];
