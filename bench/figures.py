@@ -1,5 +1,6 @@
 """The figures of a run: what each subject showed with each workload, in a form that becomes JSON."""
 import json
+import re
 import statistics
 
 from contestants import kind
@@ -62,4 +63,6 @@ class Figures:
     def as_json(self):
         goals = [{"goal": goal.text, "measured": None if ratio is None else round(ratio, 4), "at most": goal.factor, "reached": reached}
                  for goal, ratio, reached in self.judged()]
-        return json.dumps(self.about | {"goals": goals, "workloads": self.workloads}, indent=1) + "\n"
+        text = json.dumps(self.about | {"goals": goals, "workloads": self.workloads}, indent=1)
+        # What holds no other object is one line, so that a round is.
+        return re.sub(r"\{\s*([^{}\[\]]*?)\s*\}", lambda found: "{" + re.sub(r"\s*\n\s*", " ", found[1]) + "}", text) + "\n"

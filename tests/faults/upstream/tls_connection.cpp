@@ -35,7 +35,6 @@ SSL_CTX* make_tls_context(const char* chain_file, const char* key_file) {
   static constexpr unsigned char session_context[] = "faults";
   SSL_CTX_set_session_id_context(context, session_context, sizeof session_context);
   SSL_CTX_set_alpn_select_cb(context, select_alpn, nullptr);
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   return context;
 }
 
@@ -93,6 +92,7 @@ bool TlsConnection::next_message(std::string& message) {
 }
 
 void TlsConnection::send(const std::string& frame) {
+  // Into memory: all of it, in several records when it is longer than one.
   if (!closed_) SSL_write(session_, frame.data(), static_cast<int>(frame.size()));
 }
 
