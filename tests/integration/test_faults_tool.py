@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from support import clients
 from support.event_loop import wait_until
 from support.namespaces import can_make_namespaces
-from support.relay import PROJECT, binary
+from support.ports import free_port
+from support.relay import PROJECT, Relay, binary, upstream_table
 
 TOOL = [sys.executable, "-B", str(PROJECT / "tests/faults/faults.py")]
 PROGRAMS = binary().parents[1] / "tests/faults"
@@ -51,6 +53,20 @@ def test_one_scenario(tmp_path):
     assert int(figures.group(1)) > 300 and int(figures.group(2)) == 0, done.stdout
     assert re.search(r"sessions silenced: [1-9]", done.stdout) and "goal: 0 lost, max <= 100 ms" in done.stdout
     assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+@pytest.mark.skipif(not (PROGRAMS / "faults-upstream").exists(), reason="built without OpenSSL")
+def test_upstream_sends_long_answers_whole(tmp_path, certificates):
+    """TXT: 53 KB, in several TLS records. What is asked behind it still gets its own answer."""
+    port = free_port()
+    command = [PROGRAMS / "faults-upstream", "127.0.0.1", port, certificates.good.chain_file, certificates.good.key_file, "0", "0"]
+    with subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as upstream:
+        assert upstream.stdout.readline() == "ready\n"
+        with Relay(tmp_path, upstream_table(f"127.0.0.1:{port}", certificates)) as relay:
+            for number in range(3):
+                answer = clients.exchange(clients.make_query(f"long-{number}.example", "TXT").to_wire(), relay.port, "tcp")
+                assert len(answer) > 50000 and clients.rcode(clients.parse(answer)) == "NOERROR"
+                assert clients.addresses(clients.ask(relay.port, f"short-{number}.example")) == ["192.0.2.7"]
 
 
 @pytest.mark.skipif(not can_make_namespaces() or not PROGRAMS.is_dir(), reason="needs root and the load generator")
