@@ -55,6 +55,10 @@ class TcpClients final : public ReplyChannel {
   TcpSession* find(Handle<TcpSession> session) { return sessions_.find(session); }
 
   // For the sessions.
+  enum class Stage : std::uint8_t { serving, draining, handing_over };
+  [[nodiscard]] Stage stage() const { return stage_; }
+  void pass_on(Handle<TcpSession> session);
+  Loop& loop() { return loop_; }
   /// Whether to read a client when it is accepted. Under load most have asked by then; else the read costs a system
   /// call for nothing, so after one in vain the next few are left to the loop.
   bool reads_at_accept() { return unread_accepts_ == 0 || --unread_accepts_ == 0; }
@@ -63,10 +67,6 @@ class TcpClients final : public ReplyChannel {
   MutableBytes room_to_read();
   /// `octets` at the beginning of that room are for session.take().
   void arrived(Handle<TcpSession> session, std::size_t octets);
-  enum class Stage : std::uint8_t { serving, draining, handing_over };
-  [[nodiscard]] Stage stage() const { return stage_; }
-  void pass_on(Handle<TcpSession> session);
-  Loop& loop() { return loop_; }
   Accepted accept(Bytes message, const IpAddress& source, Handle<TcpSession> session, TimePoint now);
   void touch(Handle<TcpSession> session);
   void remove(Handle<TcpSession> session);

@@ -85,6 +85,15 @@ class Upstream {
     add(STDIN_FILENO, commands_key);
   }
 
+  Upstream(const Upstream&) = delete;
+  Upstream& operator=(const Upstream&) = delete;
+  ~Upstream() {
+    connections_.clear();
+    SSL_CTX_free(context_);
+    close(listener_);
+    close(epoll_);
+  }
+
   void set_delay(double milliseconds) { delay_ns_ = static_cast<std::int64_t>(milliseconds * 1e6); }
   void set_idle(double milliseconds) { idle_ns_ = static_cast<std::int64_t>(milliseconds * 1e6); }
 
