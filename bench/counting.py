@@ -21,8 +21,7 @@ def count_allocations(queries):
 def _allocations(load, queries):
     """By how much a long run has more than a short one: what a connection costs at its start is in both."""
     with tempfile.TemporaryDirectory(prefix="dotrelay-allocations-") as folder:
-        with closed_loop.relay_between(build() / "tests/faults/faults-upstream",
-                                       allocations.environment(folder, allocations.library(build()))) as relay:
+        with closed_loop.relay_between(allocations.environment(folder, allocations.library(build()))) as relay:
             [worker] = relay.workers()
 
             def spent(count):

@@ -103,7 +103,7 @@ def profiles(build, in_flight, queries):
     with tempfile.TemporaryDirectory(prefix="dotrelay-instructions-") as folder:
         command = f"/usr/bin/valgrind -q --tool=callgrind --instr-atstart=no --callgrind-out-file={folder}/profile"
         variables = {"LD_PRELOAD": str(allocations.library(build, "worker-command")), "WORKER_COMMAND": command}
-        with closed_loop.relay_between(build / "tests/faults/faults-upstream", variables) as relay:
+        with closed_loop.relay_between(variables) as relay:
             [worker] = relay.workers()
             for dump, number in enumerate(in_flight, start=1):
                 closed_loop.ask("udp", relay.port, WARM_UP, number)

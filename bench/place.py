@@ -77,11 +77,11 @@ class Certificates:
 class Upstream:
     """A DoT server that answers at once. What a Subject is in front of."""
 
-    ip, number, name = UPSTREAM_IP, 1, "upstream"
-    address = f"{UPSTREAM_IP}:853"
+    number, name = 1, "upstream"
 
-    def __init__(self, certificates):
-        command = [build() / "tests/faults/faults-upstream", self.ip, "853", certificates.good.chain_file, certificates.good.key_file, "0", "0"]
+    def __init__(self, certificates, ip=UPSTREAM_IP, port=853):
+        self.ip, self.address = ip, f"{ip}:{port}"
+        command = [build() / "tests/faults/faults-upstream", ip, port, certificates.good.chain_file, certificates.good.key_file, "0", "0"]
         self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         preexec_fn=die_with_parent)
         if self.process.stdout.readline() != "ready\n":

@@ -4,12 +4,11 @@ For measurements that count (allocations, instructions) and do not time. No name
 """
 import contextlib
 import os
-import subprocess
 import tempfile
 from pathlib import Path
 
 from measuring import Load
-from place import PROJECT   # its import also opens the way to tests/support
+from place import PROJECT, Upstream   # its import also opens the way to tests/support
 from support.certificates import CertificateStore
 from support.ports import free_port
 from support.relay import Relay, upstream_table
@@ -49,22 +48,16 @@ def environment(variables):
 
 
 @contextlib.contextmanager
-def relay_between(upstream_program, relay_environment, folder=None):
-    """A running relay (one worker) in front of faults-upstream without delay; only the relay gets `relay_environment`."""
-    with tempfile.TemporaryDirectory(prefix="dotrelay-bench-") as made:
-        folder = Path(folder or made)
-        certificates = CertificateStore(folder)
-        port = free_port()
-        command = [str(upstream_program), "127.0.0.1", str(port), str(certificates.good.chain_file), str(certificates.good.key_file), "0", "0"]
-        upstream = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def relay_between(relay_environment):
+    """A running relay (one worker) in front of an Upstream; only the relay gets `relay_environment`."""
+    with tempfile.TemporaryDirectory(prefix="dotrelay-bench-") as folder:
+        certificates = CertificateStore(Path(folder))
+        upstream = Upstream(certificates, "127.0.0.1", free_port())
         try:
-            assert upstream.stdout.readline().startswith("ready"), "the upstream does not start"
-            relay = Relay(folder, upstream_table(f"127.0.0.1:{port}", certificates), relay={"deadline": "10s"}, start=False)
+            relay = Relay(folder, upstream_table(upstream.address, certificates), relay={"deadline": "10s"}, start=False)
             with environment(relay_environment):
                 relay.start()
             with relay:
                 yield relay
         finally:
-            upstream.stdin.close()
-            upstream.stdout.close()
-            upstream.wait()
+            upstream.stop()

@@ -59,7 +59,7 @@ def measure(load, build, in_flight, queries, stacks=False):
     build = Path(build)
     with tempfile.TemporaryDirectory(prefix="dotrelay-allocations-") as folder:
         variables = allocations.environment(folder, allocations.library(build), stacks)
-        with closed_loop.relay_between(build / "tests/faults/faults-upstream", variables) as relay:
+        with closed_loop.relay_between(variables) as relay:
             [worker] = relay.workers()
             look = allocations.stacks if stacks else allocations.read
             closed_loop.ask(load, relay.port, WARM_UP, in_flight)

@@ -5,19 +5,12 @@
 #include <cstdio>
 
 namespace dotrelay::dns {
-namespace {
-
-/// Octets that are folded at once. Nothing depends on their order in a word.
-constexpr std::size_t kWord = sizeof(std::uint64_t);
-
-}  // namespace
 
 bool same_when_folded(Bytes left, Bytes right) {
   if (left.size() != right.size()) return false;
   for (std::size_t at = 0; at < left.size(); at += kWord) {
-    const std::uint64_t of_left = load_word(&left[at], left.size() - at);
-    const std::uint64_t of_right = load_word(&right[at], left.size() - at);
-    if ((of_left | capitals_of(of_left)) != (of_right | capitals_of(of_right))) return false;
+    const std::size_t rest = left.size() - at;
+    if (fold_word(load_word(&left[at], rest)) != fold_word(load_word(&right[at], rest))) return false;
   }
   return true;
 }

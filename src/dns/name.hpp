@@ -28,17 +28,21 @@ constexpr std::uint64_t capitals_of(std::uint64_t octets) {
   return (from_a & ~behind_z & ~octets & (kEach * 0x80)) >> 2;
 }
 
+/// Octets that are folded, compared and respelled at once. Nothing depends on their order in a word.
+inline constexpr std::size_t kWord = sizeof(std::uint64_t);
+
+/// The same octets in lower case.
+constexpr std::uint64_t fold_word(std::uint64_t octets) { return octets | capitals_of(octets); }
+
 /// Calls take() with `name` in lower case, eight octets at once in the machine's order. The last eight overlap those
 /// before them where the size is no multiple of eight; zeros follow a name of less than eight octets. So two names of
 /// one size have the same words when they are the same, and only then.
 template <class Take>
 void for_each_folded_word(Bytes name, Take take) {
-  constexpr std::size_t kWord = sizeof(std::uint64_t);
-  const auto fold = [](std::uint64_t octets) { return octets | capitals_of(octets); };
   std::size_t at = 0;
-  for (; name.size() - at >= kWord; at += kWord) take(fold(load_word(&name[at], kWord)));
+  for (; name.size() - at >= kWord; at += kWord) take(fold_word(load_word(&name[at], kWord)));
   if (at == name.size()) return;
-  take(fold(at == 0 ? load_word(name.data(), name.size()) : load_word(&name[name.size() - kWord], kWord)));
+  take(fold_word(at == 0 ? load_word(name.data(), name.size()) : load_word(&name[name.size() - kWord], kWord)));
 }
 
 /// Reads a name without compression (what a QNAME must be: nothing stands before it that it could point to). Returns

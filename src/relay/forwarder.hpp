@@ -16,6 +16,7 @@
 #include "relay/reply_channel.hpp"
 #include "relay/upstream_set.hpp"
 
+#include <array>
 #include <deque>
 #include <span>
 #include <string>
@@ -161,7 +162,7 @@ class Forwarder final : public ConnectionEvents {
   void expect_answer(ConnectionHandle connection, std::uint16_t id, TimePoint sent_at, bool trial);
 
   // Its end.
-  Bytes name_for(const Waiter& waiter, const Query& query);
+  dns::Question question_for(const Waiter& waiter, const Query& query);
   void finish(QueryHandle handle, const dns::Response& response, Bytes message);
   [[gnu::cold]] void finish_with_error(QueryHandle handle);
   [[gnu::cold]] Bytes write_kept_error(const Query& query, const Waiter& waiter);
@@ -206,7 +207,7 @@ class Forwarder final : public ConnectionEvents {
   bool urgent_ = false;                    ///< queries wait and nothing is usable
   std::optional<TimePoint> outage_since_;  ///< clients have been failed for want of any connection
   std::vector<std::uint8_t> answer_buffer_;
-  std::array<std::uint8_t, dns::kMaxName> spelled_name_;  ///< what name_for() returns where it spells anew
+  std::array<std::uint8_t, dns::kMaxName> spelled_name_;  ///< where question_for() spells a name anew
 };
 
 }  // namespace dotrelay

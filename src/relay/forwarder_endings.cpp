@@ -6,14 +6,15 @@
 
 namespace dotrelay {
 
-/// The question's name as the client spelled it. Valid until the next call.
-Bytes Forwarder::name_for(const Waiter& waiter, const Query& query) {
-  const Bytes name = query.key().question.name;
-  if (!waiter.spelling) return name;
-  const MutableBytes spelled = MutableBytes(spelled_name_).first(name.size());
-  std::ranges::copy(name, spelled.begin());
+/// The question as the client spelled it. Valid until the next call.
+dns::Question Forwarder::question_for(const Waiter& waiter, const Query& query) {
+  dns::Question question = query.key().question;
+  if (!waiter.spelling) return question;
+  const MutableBytes spelled = MutableBytes(spelled_name_).first(question.name.size());
+  std::ranges::copy(question.name, spelled.begin());
   waiter.spelling->apply(spelled);
-  return spelled;
+  question.name = spelled;
+  return question;
 }
 
 void Forwarder::finish(QueryHandle handle, const dns::Response& response, Bytes message) {
@@ -21,8 +22,8 @@ void Forwarder::finish(QueryHandle handle, const dns::Response& response, Bytes 
   while (!query.waiters.empty()) {
     const WaiterHandle waiter = query.waiters.front();
     const Waiter& client = waiters_.get(waiter);
-    deliver(waiter,
-            dns::write_relayed_answer(answer_buffer_, message, response, client.asker, name_for(client, query)));
+    const Bytes name = question_for(client, query).name;
+    deliver(waiter, dns::write_relayed_answer(answer_buffer_, message, response, client.asker, name));
   }
   drop(handle);
 }
@@ -40,8 +41,7 @@ void Forwarder::finish_with_error(QueryHandle handle) {
 /// As it came, or built anew when it had no question section.
 Bytes Forwarder::write_kept_error(const Query& query, const Waiter& waiter) {
   const ErrorAnswer& error = *query.error;
-  dns::Question question = query.key().question;
-  question.name = name_for(waiter, query);
+  const dns::Question question = question_for(waiter, query);
   if (const auto response = dns::parse_response(error.message); response && response->question) {
     return dns::write_relayed_answer(answer_buffer_, error.message, *response, waiter.asker, question.name);
   }
@@ -106,9 +106,7 @@ Bytes Forwarder::write_failure(const Query& query, const Waiter& waiter, TimePoi
     outage_since_ = now;
     log_.error("no upstream is usable, clients get SERVFAIL: " + text);
   }
-  dns::Question question = query.key().question;
-  question.name = name_for(waiter, query);
-  return dns::write_error_answer(answer_buffer_, waiter.asker, question, dns::Rcode::servfail,
+  return dns::write_error_answer(answer_buffer_, waiter.asker, question_for(waiter, query), dns::Rcode::servfail,
                                  dns::Explanation{dns::ExtendedError::no_reachable_authority, text});
 }
 
