@@ -16,6 +16,25 @@ PROJECT = FOLDER.parent
 sys.path[:0] = [str(FOLDER), str(PROJECT / "tests")]
 os.environ.setdefault("DOTRELAY_BINARY", str(PROJECT / "build/dotrelay"))
 
+
+def option_parser():
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--only", metavar="WORKLOAD,...", help="which to measure (default: all)")
+    parser.add_argument("--subjects", metavar="NAME,...", help="what to measure (default: all that are installed)")
+    parser.add_argument("--rounds", type=int, help="how often all subjects are started and measured (5)")
+    parser.add_argument("--turns", type=int, help="measurements of each in a round; the median of all counts (5)")
+    parser.add_argument("--seconds", type=float, help="length of a measurement (0.3)")
+    parser.add_argument("--quick", action="store_true", help="one short round, fewer clients: to see that it works")
+    parser.add_argument("--growth", choices=["all"], help="growth of all subjects, not only of dotrelay and the floor")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--write", action="store_true", help="write bench/results and docs/performance.md")
+    parser.add_argument("--list", action="store_true", help="list workloads and subjects and end")
+    return parser
+
+
+if {"-h", "--help"} & set(sys.argv[1:]):
+    option_parser().parse_args()   # ends here: the packages that the rest needs may be missing
+
 import counting  # noqa: E402
 import memory  # noqa: E402
 import tables  # noqa: E402
@@ -35,17 +54,7 @@ FEW_CLIENTS = 100
 
 
 def parse_options():
-    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n")[0])
-    parser.add_argument("--only", metavar="WORKLOAD,...", help="which to measure (default: all)")
-    parser.add_argument("--subjects", metavar="NAME,...", help="what to measure (default: all that are installed)")
-    parser.add_argument("--rounds", type=int, help="how often all subjects are started and measured (5)")
-    parser.add_argument("--turns", type=int, help="measurements of each in a round; the median of all counts (5)")
-    parser.add_argument("--seconds", type=float, help="length of a measurement (0.3)")
-    parser.add_argument("--quick", action="store_true", help="one short round, fewer clients: to see that it works")
-    parser.add_argument("--growth", choices=["all"], help="growth of all subjects, not only of dotrelay and the floor")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    parser.add_argument("--write", action="store_true", help="write bench/results and docs/performance.md")
-    parser.add_argument("--list", action="store_true", help="list workloads and subjects and end")
+    parser = option_parser()
     options = parser.parse_args()
     options.only = options.only.split(",") if options.only else list(workloads.ALL)
     everybody = [name for name in CLASSES if name != TWO_WORKERS]

@@ -18,6 +18,21 @@ PROJECT = FOLDER.parents[1]
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
 os.environ.setdefault("DOTRELAY_BINARY", str(PROJECT / "build/dotrelay"))
 
+
+def option_parser():
+    parser = argparse.ArgumentParser(prog="./dev faults", description=__doc__.split("\n")[0])
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="which to play (default: all)")
+    parser.add_argument("--quick", action="store_true", help="seconds instead of a minute for each")
+    parser.add_argument("--peers", action="store_true", help="play what applies to other forwarders, too")
+    parser.add_argument("--only-peers", metavar="NAME", help="only to these forwarders (separated by commas), not to the relay")
+    parser.add_argument("--write", action="store_true", help="write the figures into docs/reliability.md")
+    parser.add_argument("--list", action="store_true", help="list the scenarios and end")
+    return parser
+
+
+if {"-h", "--help"} & set(sys.argv[1:]):
+    option_parser().parse_args()   # ends here: the packages that the rest needs may be missing
+
 import upstream_faults  # noqa: E402, F401  (in the order of the table)
 import network_faults  # noqa: E402, F401
 import process_faults  # noqa: E402, F401
@@ -35,13 +50,7 @@ DOCUMENT = PROJECT / "docs/reliability.md"
 
 
 def parse_options():
-    parser = argparse.ArgumentParser(prog="./dev faults", description=__doc__.split("\n")[0])
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="which to play (default: all)")
-    parser.add_argument("--quick", action="store_true", help="seconds instead of a minute for each")
-    parser.add_argument("--peers", action="store_true", help="play what applies to other forwarders, too")
-    parser.add_argument("--only-peers", metavar="NAME", help="only to these forwarders (separated by commas), not to the relay")
-    parser.add_argument("--write", action="store_true", help="write the figures into docs/reliability.md")
-    parser.add_argument("--list", action="store_true", help="list the scenarios and end")
+    parser = option_parser()
     options = parser.parse_args()
     unknown = [name for name in options.scenarios if name not in REGISTER]
     if unknown:
