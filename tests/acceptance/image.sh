@@ -50,7 +50,7 @@ wait_for() {
   done
 }
 relay() {
-  run_podman run --network host --read-only --cap-drop all --security-opt no-new-privileges --user 65532:65532 \
+  run_podman run --network host --read-only --cap-drop all --security-opt no-new-privileges --user 53853:53853 \
     "${podman_run_options[@]}" "$@"
 }
 ask() { dig @127.0.0.1 -p "$relay_port" +tries=1 +time=5 "$@"; }
@@ -102,7 +102,7 @@ chmod 755 "$scratch"
 chmod 644 "$scratch/dotrelay.toml" "$scratch/ca.pem"
 
 expect "the image's own configuration is a good one" 0 "$(relay --rm "$image" check >"$scratch/check" 2>&1; echo $?)"
-expect "the image says which user it is for" 65532:65532 "$(run_podman image inspect --format '{{.Config.User}}' "$image")"
+expect "the image says which user it is for" 53853:53853 "$(run_podman image inspect --format '{{.Config.User}}' "$image")"
 # shellcheck disable=SC2016  # these are podman's variables
 expect "the image says which ports it serves" "12555/tcp 12555/udp" \
   "$(run_podman image inspect --format '{{range $port, $none := .Config.ExposedPorts}}{{$port}} {{end}}' "$image" | xargs)"
@@ -130,7 +130,7 @@ processes="$supervisor $(pgrep -P "$supervisor" | xargs)"
 expect "one supervisor and two workers" 3 "$(wc -w <<<"$processes")"
 # What each process may do, as the kernel sees it: one line when all are alike.
 rights() { for process in $processes; do sed -n "s/^$1:[[:space:]]*//p" "/proc/$process/status"; done | sort -u | xargs; }
-expect "every process has the user 65532" "65532 65532 65532 65532" "$(rights Uid)"
+expect "every process has the user 53853" "53853 53853 53853 53853" "$(rights Uid)"
 expect "no capability, now or later" "0000000000000000 0000000000000000" "$(rights CapEff) $(rights CapBnd)"
 expect "no way to gain rights" 1 "$(rights NoNewPrivs)"
 expect "the root is read-only" ro "$(awk '$5 == "/" { print substr($6, 1, 2) }' "/proc/$supervisor/mountinfo")"

@@ -1,11 +1,14 @@
 // What types cannot say: that the resources of one overlay fit each other (selectors, volumes, ports, names) and that the pods keep what
 // the project promises of them. Each rule takes the rendered resources and returns complaints, none when all is well.
 
+import { readFileSync } from "node:fs";
 import { containersOf } from "./render.mjs";
 
 const CONFIG_FOLDER = "/etc/dotrelay";
 const CONFIG_FILE = "dotrelay.toml";
 const PORT = 12555;
+const CONTAINERFILE = new URL("../../container/Containerfile", import.meta.url);
+const OTHERS_USERS = [65532, 65534, 1000, 1001];   // distroless, nobody, the first users of machines and images
 
 const nameOf = ({ kind, metadata }) => `${kind} ${metadata?.name}`;
 const ofKind = (resources, kind) => resources.filter((resource) => resource.kind === kind);
@@ -159,6 +162,29 @@ export function rollouts(resources) {
     }
     return complaints;
   });
+}
+
+// The image's user is the relay's own, and the pods run as that.
+export function user(resources) {
+  const declared = /^USER (\d+):(\d+)$/m.exec(readFileSync(CONTAINERFILE, "utf8")) ?? [];
+  return workloads(resources).flatMap((workload) => {
+    const { runAsUser, runAsGroup } = workload.spec.template.spec.securityContext ?? {};
+    const complaints = [];
+    if (String(runAsUser) !== declared[1] || String(runAsGroup) !== declared[2]) {
+      complaints.push(`${nameOf(workload)}: runs as ${runAsUser}:${runAsGroup}, the image as ${declared[1]}:${declared[2]}`);
+    }
+    if (OTHERS_USERS.includes(runAsUser)) complaints.push(`${nameOf(workload)}: other images run as ${runAsUser}, too`);
+    return complaints;
+  });
+}
+
+// Pods on the host network share the node's address: a Service must not lose it when one of them becomes unready.
+export function endpoints(resources) {
+  const onNodes = workloads(resources).filter((workload) => workload.spec.template.spec.hostNetwork);
+  return ofKind(resources, "Service")
+    .filter(({ spec }) => onNodes.some((workload) => matches(spec.selector, labelsOf(workload))))
+    .filter(({ spec }) => spec.publishNotReadyAddresses !== true)
+    .map((service) => `${nameOf(service)}: a rollout on the host network needs publishNotReadyAddresses`);
 }
 
 function seconds(match) {
