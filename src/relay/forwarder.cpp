@@ -86,8 +86,9 @@ Accepted Forwarder::answer_with_overload(const Incoming& incoming, const dns::Qu
 
 /// The query that the client shares, or a new one that still has to be routed; none when a limit is reached.
 QueryHandle Forwarder::join_or_begin(const QueryKey& key, TimePoint now) {
-  const std::uint64_t hash = in_flight_.hash(key.question);
-  if (const QueryHandle shared = in_flight_.find(key, hash)) {
+  const std::uint64_t question_hash = in_flight_.hash(key.question);
+  const std::uint64_t key_hash = in_flight_.hash(key, question_hash);
+  if (const QueryHandle shared = in_flight_.find(key, key_hash)) {
     const Query& query = queries_.get(shared);
     // Who asks late does not join a query that has gone badly so far: a fresh one may do better.
     if (now - query.began_at < config_.relay.deadline / 2) {
@@ -98,7 +99,7 @@ QueryHandle Forwarder::join_or_begin(const QueryKey& key, TimePoint now) {
     in_flight_.unlist(shared);
   }
   if (queries_.size() >= kMaxQueries) return {};
-  const QueryHandle handle = queries_.emplace(key, hash, now, waiters_);
+  const QueryHandle handle = queries_.emplace(key, question_hash, key_hash, now, waiters_);
   in_flight_.list(handle);
   return handle;
 }

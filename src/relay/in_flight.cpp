@@ -16,10 +16,20 @@ std::uint64_t InFlight::hash(const dns::Question& question) const {
   return hash.result();
 }
 
-QueryHandle InFlight::find(const QueryKey& key, std::uint64_t question_hash) const {
-  for (QueryHandle at = buckets_[bucket_of(question_hash)]; at;) {
+std::uint64_t InFlight::hash(const QueryKey& key, std::uint64_t question_hash) const {
+  const std::uint64_t hash = question_hash ^ (std::uint64_t{key.dnssec_ok} << 16 | key.flags);
+  if (key.options.empty()) [[likely]]
+    return hash;
+  SipHash with_options(hash_key_);
+  with_options.absorb(hash);
+  with_options.absorb(siphash(hash_key_, key.options));
+  return with_options.result();
+}
+
+QueryHandle InFlight::find(const QueryKey& key, std::uint64_t key_hash) const {
+  for (QueryHandle at = buckets_[bucket_of(key_hash)]; at;) {
     const Query& query = queries_.get(at);
-    if (query.question_hash == question_hash && query.key() == key) return at;
+    if (query.key_hash == key_hash && query.key() == key) return at;
     at = query.next_in_bucket;
   }
   return {};
@@ -29,7 +39,7 @@ void InFlight::list(QueryHandle handle) {
   Query& query = queries_.get(handle);
   assert(!query.listed);
   if (size_++ == buckets_.size()) grow();
-  query.next_in_bucket = std::exchange(buckets_[bucket_of(query.question_hash)], handle);
+  query.next_in_bucket = std::exchange(buckets_[bucket_of(query.key_hash)], handle);
   query.listed = true;
 }
 
@@ -38,7 +48,7 @@ void InFlight::grow() {
   for (QueryHandle at : old) {
     while (at) {
       Query& query = queries_.get(at);
-      QueryHandle& front = buckets_[bucket_of(query.question_hash)];
+      QueryHandle& front = buckets_[bucket_of(query.key_hash)];
       const QueryHandle next = std::exchange(query.next_in_bucket, front);
       front = std::exchange(at, next);
     }
@@ -48,7 +58,7 @@ void InFlight::grow() {
 void InFlight::unlist(QueryHandle handle) {
   Query& query = queries_.get(handle);
   if (!query.listed) return;
-  QueryHandle* link = &buckets_[bucket_of(query.question_hash)];
+  QueryHandle* link = &buckets_[bucket_of(query.key_hash)];
   while (*link != handle) link = &queries_.get(*link).next_in_bucket;
   *link = query.next_in_bucket;
   query.next_in_bucket = {};

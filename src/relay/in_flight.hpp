@@ -13,11 +13,15 @@ class InFlight {
  public:
   InFlight(Slab<Query>& queries, HashKey hash_key);
 
-  /// A keyed hash of QNAME (without case), QTYPE and QCLASS.
+  /// A keyed hash of QNAME (without case), QTYPE and QCLASS: what an answer is recognised by.
   [[nodiscard]] std::uint64_t hash(const dns::Question& question) const;
 
+  /// A keyed hash of all that queries differ in, so that no client can fill a bucket. `question_hash` is that of
+  /// key.question.
+  [[nodiscard]] std::uint64_t hash(const QueryKey& key, std::uint64_t question_hash) const;
+
   /// The listed query with this key, or none.
-  [[nodiscard]] QueryHandle find(const QueryKey& key, std::uint64_t question_hash) const;
+  [[nodiscard]] QueryHandle find(const QueryKey& key, std::uint64_t key_hash) const;
 
   void list(QueryHandle query);
 
@@ -28,9 +32,7 @@ class InFlight {
   /// A small table stays in the processor's fastest cache; it doubles when there are as many questions as buckets.
   static constexpr std::size_t kFirstBuckets = 512;
 
-  [[nodiscard]] std::size_t bucket_of(std::uint64_t question_hash) const {
-    return question_hash & (buckets_.size() - 1);
-  }
+  [[nodiscard]] std::size_t bucket_of(std::uint64_t key_hash) const { return key_hash & (buckets_.size() - 1); }
   void grow();
 
   Slab<Query>& queries_;

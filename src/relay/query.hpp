@@ -80,7 +80,8 @@ struct Query {
   static constexpr std::size_t kMaxFruitlessSendings = 8;
   static constexpr std::size_t kMaxSendings = 64;
 
-  Query(const QueryKey& key, std::uint64_t question_hash, TimePoint now, Slab<Waiter>& slab);
+  /// The hashes are those of InFlight.
+  Query(const QueryKey& key, std::uint64_t question_hash, std::uint64_t key_hash, TimePoint now, Slab<Waiter>& slab);
 
   [[nodiscard]] bool may_be_sent() const {
     return sendings < kMaxSendings && fruitless_sendings < kMaxFruitlessSendings;
@@ -96,6 +97,7 @@ struct Query {
   std::uint16_t flags = 0;
   std::vector<std::uint8_t> options;
   std::uint64_t question_hash = 0;
+  std::uint64_t key_hash = 0;
   TimePoint began_at{};
 
   LinkedList<Waiter, &Waiter::by_query> waiters;

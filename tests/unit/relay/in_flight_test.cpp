@@ -4,7 +4,9 @@
 #include "dns/message_builder.hpp"
 #include "relay/client_quota.hpp"
 
+#include <algorithm>
 #include <doctest/doctest.h>
+#include <set>
 
 namespace dotrelay::test {
 namespace {
@@ -14,15 +16,16 @@ struct Table {
   Slab<Waiter> waiters;
   InFlight in_flight{queries, {1, 2}};
 
-  QueryHandle add(const Octets& qname, std::uint16_t flags = 0) {
-    const QueryKey key{{qname, 1, 1}, flags, false, {}};
-    const QueryHandle handle = queries.emplace(key, in_flight.hash(key.question), TimePoint{}, waiters);
+  std::uint64_t hash(const QueryKey& key) const { return in_flight.hash(key, in_flight.hash(key.question)); }
+  QueryHandle add(const QueryKey& key) {
+    const QueryHandle handle = queries.emplace(key, in_flight.hash(key.question), hash(key), TimePoint{}, waiters);
     in_flight.list(handle);
     return handle;
   }
-  QueryHandle find(const Octets& qname, std::uint16_t flags = 0) {
-    const QueryKey key{{qname, 1, 1}, flags, false, {}};
-    return in_flight.find(key, in_flight.hash(key.question));
+  QueryHandle find(const QueryKey& key) const { return in_flight.find(key, hash(key)); }
+  QueryHandle add(const Octets& qname) { return add(QueryKey{{qname, 1, 1}, 0, false, {}}); }
+  QueryHandle find(const Octets& qname, std::uint16_t flags = 0) const {
+    return find(QueryKey{{qname, 1, 1}, flags, false, {}});
   }
 };
 
@@ -61,6 +64,39 @@ TEST_CASE("the hash covers the longest name, the type and the class, and not the
   CHECK(hash(longest, 1, 1) != hash(longest, 2, 1));
   CHECK(hash(longest, 1, 1) != hash(longest, 1, 3));
   CHECK(hash(longest, 1, 1) != hash(name_of_size(254), 1, 1));
+}
+
+TEST_CASE("questions that differ in flags, DO or options only are spread over the buckets, and found") {
+  Table table;
+  const Octets qname = name("www.example");
+  std::set<std::uint64_t> hashes;
+  for (const std::uint16_t flags : {0x0000, 0x0010, 0x0020, 0x0100}) {
+    for (const bool dnssec_ok : {false, true}) hashes.insert(table.hash({{qname, 1, 1}, flags, dnssec_ok, {}}));
+  }
+  CHECK(hashes.size() == 8);
+
+  constexpr std::uint32_t kMany = 30'000;
+  std::vector<Octets> options;
+  for (std::uint32_t i = 0; i < kMany; ++i) {
+    options.push_back({0, 3, 0, 3, static_cast<std::uint8_t>(i >> 16), static_cast<std::uint8_t>(i >> 8),
+                       static_cast<std::uint8_t>(i)});
+  }
+  std::vector<std::size_t> bucket_sizes(kMany);
+  std::vector<QueryHandle> handles;
+  for (const Octets& option : options) {
+    const QueryKey key{{qname, 1, 1}, 0, false, option};
+    ++bucket_sizes[table.hash(key) % bucket_sizes.size()];
+    handles.push_back(table.add(key));
+  }
+  CHECK(*std::ranges::max_element(bucket_sizes) < 16);
+  bool right = true;
+  for (std::uint32_t i = 0; i < kMany; ++i) {
+    const QueryKey key{{qname, 1, 1}, 0, false, options[i]};
+    right = right && table.find(key) == handles[i];
+    table.in_flight.unlist(handles[i]);
+    right = right && !table.find(key);
+  }
+  CHECK(right);
 }
 
 TEST_CASE("a client's quota is 8,192 and comes back") {
