@@ -1,6 +1,9 @@
 // See client_response.hpp.
 #include "dns/client_response.hpp"
 
+#include "dns/compression.hpp"
+#include "dns/record_walk.hpp"
+
 #include <array>
 #include <cassert>
 #include <cstring>
@@ -9,14 +12,22 @@ namespace dotrelay::dns {
 namespace {
 
 constexpr std::size_t kFlagsOffset = 2;
+constexpr std::size_t kCountsOffset = 4;
 constexpr std::size_t kAdditionalCountOffset = 10;
-constexpr std::uint16_t kRepeatedFlags = flag::rd | flag::cd | flag::opcode_mask;
 constexpr std::uint32_t kLocalTtl = 10800;  // as BIND's and Unbound's built-in localhost zones
 
 /// Room for the options of one answer. What an upstream sends beyond it is left out: options are advice, not data.
 constexpr std::size_t kMaxAnswerOptions = 2048;
 
 std::uint16_t low_rcode(Rcode rcode) { return static_cast<std::uint16_t>(rcode) & flag::rcode_mask; }
+
+/// The flags of an answer of the relay's own. The meaning of RA and CD is known for queries only (RFC 6895 2).
+std::uint16_t own_flags(const Asker& asker, Rcode rcode) {
+  const bool is_query = (asker.flags & flag::opcode_mask) == 0;
+  const unsigned repeated = flag::opcode_mask | flag::rd | (is_query ? flag::cd : 0U);
+  const unsigned available = is_query ? flag::ra : 0U;
+  return static_cast<std::uint16_t>(flag::qr | available | (asker.flags & repeated) | low_rcode(rcode));
+}
 
 /// A client without EDNS cannot be told an RCODE above 15 (RFC 6891 6.1.3).
 Rcode rcode_for(const Asker& asker, Rcode rcode) {
@@ -48,34 +59,95 @@ Bytes write_answer_options(MutableBytes buffer, const Asker& asker, const std::o
   return writer.written();
 }
 
-/// Whether a compression pointer in `message` from `from` on may point to `offset` or behind it. Octets that only look
-/// like one count too, since RDATA is not parsed.
-bool may_point_behind(Bytes message, std::size_t from, std::size_t offset) {
-  for (std::size_t i = from; i + 1 < message.size(); ++i) {
-    if ((message[i] & 0xc0) == 0xc0 && (load_u16(&message[i]) & 0x3fffU) >= offset) return true;
+/// An upstream's answer on its way to an asker.
+struct Fitting {
+  const Response& response;
+  const Asker& asker;
+  Bytes name;
+  std::uint16_t flags;  ///< of the answer
+  Rcode rcode;
+
+  [[nodiscard]] std::size_t size_with(std::size_t records, Bytes options) const {
+    return records + (asker.edns ? kOptFixedSize + options.size() : 0);
   }
-  return false;
+  [[nodiscard]] bool fits(std::size_t records, Bytes options) const {
+    return size_with(records, options) <= asker.size_limit;
+  }
+};
+
+/// Writes what depends on the asker over and behind the upstream's octets: the header but for its counts, the
+/// question's name, and the OPT.
+void write_askers_part(ByteWriter& writer, MutableBytes buffer, const Fitting& fitting, Bytes options) {
+  if (fitting.asker.edns) write_opt_with(writer, fitting.asker, fitting.rcode, options);
+  assert(!writer.failed());
+  store_u16(buffer.data(), fitting.asker.id);
+  store_u16(&buffer[kFlagsOffset], fitting.flags);
+  std::memcpy(&buffer[kHeaderSize], fitting.name.data(), fitting.name.size());
 }
 
-/// Overwrites an OPT that must stay where it is: the asker's options where they fit its length, else padding only.
-void rewrite_opt_in_place(MutableBytes message, const Opt& opt, const Asker& asker, Rcode rcode, Bytes options) {
-  const std::size_t room = opt.size - kOptFixedSize;
-  if (!asker.edns || (options.size() != room && options.size() + 4 > room)) options = {};
-  ByteWriter writer(message.subspan(opt.offset, opt.size));
-  write_opt(writer, rcode, asker.dnssec_ok, room);
-  writer.put(options);
-  write_padding(writer, room - options.size());
-  assert(!writer.failed() && writer.size() == opt.size);
+/// Where parts of an answer end that can be relayed without the rest: no pointer leads forwards.
+struct Extent {
+  std::uint16_t fitting_answers = 0;  ///< records of the answer section that fit a number of octets
+  std::size_t fitting_end = 0;        ///< of those
+  std::size_t authority_end = 0;
+};
+
+Extent extent_of(Bytes message, const Response& response, std::size_t limit) {
+  ByteReader reader(message);
+  const Bytes header = reader.take(kHeaderSize + response.question->wire_size());
+  RecordWalk walk(reader, {1, load_u16(&header[kCountsOffset + 2]), load_u16(&header[kCountsOffset + 4]), 0});
+  Extent extent{0, reader.offset(), reader.offset()};
+  Record record;
+  while (walk.next(record)) {
+    extent.authority_end = walk.offset();
+    if (record.section != Section::answer || walk.offset() > limit) continue;
+    ++extent.fitting_answers;
+    extent.fitting_end = walk.offset();
+  }
+  return extent;
 }
 
-Bytes write_truncated(MutableBytes buffer, const Question& question, const Asker& asker, std::uint16_t flags,
-                      Rcode rcode) {
+/// An answer of which not everything can be relayed. Additional records go first (RFC 2181 9). Then it is truncated: to
+/// nothing for a client with EDNS, which asks again over TCP, else to the records that fit, since old clients know no
+/// TCP and take what is there.
+[[gnu::cold]] Bytes write_shortened(MutableBytes buffer, Bytes message, Fitting fitting, Bytes options) {
+  const Asker& asker = fitting.asker;
+  const Extent extent = extent_of(message, fitting.response, asker.size_limit);
+  if (!fitting.fits(extent.authority_end, options)) options = {};
+  Counts counts{1, 0, 0, static_cast<std::uint16_t>(asker.edns ? 1 : 0)};
+  std::size_t kept = kHeaderSize + fitting.response.question->wire_size();
+  if (fitting.fits(extent.authority_end, options)) {
+    kept = extent.authority_end;
+    counts.answers = load_u16(&message[kCountsOffset + 2]);
+    counts.authorities = load_u16(&message[kCountsOffset + 4]);
+  } else {
+    options = {};
+    fitting.flags |= flag::tc;
+    if (!asker.edns) {
+      kept = extent.fitting_end;
+      counts.answers = extent.fitting_answers;
+    }
+  }
   ByteWriter writer(buffer);
-  write_header(writer, {asker.id, static_cast<std::uint16_t>(flags | flag::tc)},
-               {1, 0, 0, static_cast<std::uint16_t>(asker.edns ? 1 : 0)});
-  write_question(writer, question);
-  if (asker.edns) write_opt_with(writer, asker, rcode, {});
+  write_header(writer, {asker.id, fitting.flags}, counts);
+  writer.put(message.subspan(kHeaderSize, kept - kHeaderSize));
+  write_askers_part(writer, buffer, fitting, options);
   return writer.written();
+}
+
+/// Corrects the pointers in the records that stood behind the upstream's OPT; `copy` is the message without it. False
+/// when that is impossible.
+[[gnu::cold]] bool close_gap(MutableBytes copy, Bytes message, const Response& response) {
+  const Cut cut{response.opt->offset, response.opt->size, kHeaderSize + response.question->name.size() - 1};
+  ByteReader reader(message);
+  const Bytes header = reader.take(kHeaderSize + response.question->wire_size());
+  RecordWalk walk(reader, {1, load_u16(&header[kCountsOffset + 2]), load_u16(&header[kCountsOffset + 4]),
+                           load_u16(&header[kCountsOffset + 6])});
+  Record record;
+  while (walk.next(record)) {
+    if (record.offset > cut.begin && !correct_pointers(copy, message, record, cut)) return false;
+  }
+  return true;
 }
 
 std::uint16_t size_limit_for(const Query& query, Transport transport) {
@@ -105,48 +177,37 @@ Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& r
   const Rcode rcode = rcode_for(asker, response.rcode());
   const std::uint16_t flags =
       static_cast<std::uint16_t>((response.header.flags & ~flag::rcode_mask) | low_rcode(rcode));
+  const Fitting fitting{response, asker, name, flags, rcode};
   std::array<std::uint8_t, kMaxAnswerOptions> options_buffer;
   Bytes options = asker.edns ? write_answer_options(options_buffer, asker, response.opt) : Bytes();
 
-  // Where the upstream's OPT goes: cut out, unless a pointer behind it would then point elsewhere. A pointer to the OPT
-  // itself counts: its owner is a root label, with which a name may end.
+  // The upstream's OPT is cut out.
   const bool has_opt = response.opt.has_value();
   const std::size_t opt_begin = has_opt ? response.opt->offset : message.size();
   const std::size_t opt_end = has_opt ? opt_begin + response.opt->size : message.size();
-  const bool in_place = has_opt && opt_end != message.size() && may_point_behind(message, opt_end, opt_begin);
-
-  const std::size_t kept = in_place ? message.size() : message.size() - (opt_end - opt_begin);
-  const auto size_with = [&](Bytes all) { return kept + (asker.edns && !in_place ? kOptFixedSize + all.size() : 0); };
-  if (size_with(options) > asker.size_limit) options = {};  // options are advice: they go before the records do
-  if (size_with(options) > asker.size_limit) {
-    return write_truncated(buffer, {name, response.question->type, response.question->klass}, asker, flags, rcode);
+  const std::size_t kept = message.size() - (opt_end - opt_begin);
+  if (!fitting.fits(kept, options)) {
+    if (!fitting.fits(kept, {})) return write_shortened(buffer, message, fitting, options);
+    options = {};  // options are advice: they go before records do
   }
 
   ByteWriter writer(buffer);
-  if (in_place) {
-    writer.put(message);
-    rewrite_opt_in_place(buffer, *response.opt, asker, rcode, options);
-  } else {
-    writer.put(message.first(opt_begin));
+  writer.put(message.first(opt_begin));
+  if (opt_end != message.size()) [[unlikely]] {
     writer.put(message.subspan(opt_end));
-    if (asker.edns) write_opt_with(writer, asker, rcode, options);
-    const int count = load_u16(&message[kAdditionalCountOffset]) - (has_opt ? 1 : 0) + (asker.edns ? 1 : 0);
-    store_u16(&buffer[kAdditionalCountOffset], static_cast<std::uint16_t>(count));
+    if (!close_gap(buffer, message, response)) return write_shortened(buffer, message, fitting, options);
   }
-  assert(!writer.failed());
-  store_u16(buffer.data(), asker.id);
-  store_u16(&buffer[kFlagsOffset], flags);
-  std::memcpy(&buffer[kHeaderSize], name.data(), name.size());
+  const int count = load_u16(&message[kAdditionalCountOffset]) - (has_opt ? 1 : 0) + (asker.edns ? 1 : 0);
+  store_u16(&buffer[kAdditionalCountOffset], static_cast<std::uint16_t>(count));
+  write_askers_part(writer, buffer, fitting, options);
   return writer.written();
 }
 
 Bytes write_error_answer(MutableBytes buffer, const Asker& asker, const std::optional<Question>& question, Rcode rcode,
                          const std::optional<Explanation>& explanation) {
   rcode = rcode_for(asker, rcode);
-  const auto flags =
-      static_cast<std::uint16_t>(flag::qr | flag::ra | (asker.flags & kRepeatedFlags) | low_rcode(rcode));
   ByteWriter writer(buffer);
-  write_header(writer, {asker.id, flags},
+  write_header(writer, {asker.id, own_flags(asker, rcode)},
                {static_cast<std::uint16_t>(question ? 1 : 0), 0, 0, static_cast<std::uint16_t>(asker.edns ? 1 : 0)});
   if (question) write_question(writer, *question);
   if (asker.edns) {
@@ -166,10 +227,8 @@ Bytes write_error_answer(MutableBytes buffer, const Asker& asker, const std::opt
 }
 
 Bytes write_local_answer(MutableBytes buffer, const Asker& asker, const Question& question, const LocalAnswer& answer) {
-  const auto flags =
-      static_cast<std::uint16_t>(flag::qr | flag::ra | (asker.flags & kRepeatedFlags) | low_rcode(answer.rcode));
   ByteWriter writer(buffer);
-  write_header(writer, {asker.id, flags},
+  write_header(writer, {asker.id, own_flags(asker, answer.rcode)},
                {1, static_cast<std::uint16_t>(answer.address.empty() ? 0 : 1), 0,
                 static_cast<std::uint16_t>(asker.edns ? 1 : 0)});
   write_question(writer, question);

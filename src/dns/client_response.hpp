@@ -42,7 +42,8 @@ struct Explanation {
 inline constexpr std::size_t kResponseBuffer = kMaxMessage;
 
 /// Fits `message`, parsed as `response`, to `asker`, who spelled the question's name as `name`. Returns the answer's
-/// octets, in `buffer`. When they would exceed the asker's limit the answer has TC set and empty sections (RFC 2181 9).
+/// octets, in `buffer`. When they would exceed the asker's limit the options go first, then the additional records;
+/// then the answer has TC set, with empty sections for an asker with EDNS and else with the answer records that fit.
 /// The question of `response` must be there and be the asker's but for the spelling.
 Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& response, const Asker& asker,
                            Bytes name);

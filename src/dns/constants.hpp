@@ -32,6 +32,7 @@ namespace type {
 inline constexpr std::uint16_t a = 1;
 inline constexpr std::uint16_t aaaa = 28;
 inline constexpr std::uint16_t opt = 41;
+inline constexpr std::uint16_t nxname = 128;  // RFC 9824
 inline constexpr std::uint16_t tkey = 249;
 inline constexpr std::uint16_t tsig = 250;
 inline constexpr std::uint16_t ixfr = 251;
@@ -74,6 +75,7 @@ enum class ExtendedError : std::uint16_t {
   other = 0,
   no_reachable_authority = 22,
   network_error = 23,
+  invalid_query_type = 30,  // RFC 9824 5
 };
 
 }  // namespace dotrelay::dns

@@ -1,11 +1,12 @@
 // See message_view.hpp.
 #include "dns/message_view.hpp"
 
+#include "dns/record_walk.hpp"
+
 namespace dotrelay::dns {
 namespace {
 
 constexpr std::size_t kQuestionFixedSize = 4;  // behind the name: QTYPE, QCLASS
-constexpr std::size_t kRecordFixedSize = 10;   // behind the name: TYPE, CLASS, TTL, RDLENGTH
 
 // What queries and answers have in common is inlined into both: so the reader stays in registers.
 
@@ -31,15 +32,15 @@ constexpr std::size_t kRecordFixedSize = 10;   // behind the name: TYPE, CLASS, 
   return true;
 }
 
-/// An OPT has other meanings for CLASS and TTL (RFC 6891 6.1.2, 6.1.3). `fixed`: TYPE to RDLENGTH.
-inline void read_opt(std::size_t offset, Bytes fixed, Bytes options, Opt& opt) {
-  opt.offset = offset;
-  opt.size = kOptFixedSize + options.size();
-  opt.udp_size = load_u16(&fixed[2]);
-  opt.extended_rcode = fixed[4];
-  opt.version = fixed[5];
-  opt.dnssec_ok = (fixed[6] & 0x80) != 0;
-  opt.options = options;
+/// An OPT has other meanings for CLASS and TTL (RFC 6891 6.1.2, 6.1.3).
+inline void read_opt(const Record& record, Opt& opt) {
+  opt.offset = record.offset;
+  opt.size = kOptFixedSize + record.data.size();
+  opt.udp_size = load_u16(&record.fixed[2]);
+  opt.extended_rcode = record.fixed[4];
+  opt.version = record.fixed[5];
+  opt.dnssec_ok = (record.fixed[6] & 0x80) != 0;
+  opt.options = record.data;
 }
 
 struct Records {
@@ -50,28 +51,26 @@ struct Records {
 /// Reads all records and keeps what matters: at most one OPT, at the root, in the additional section (RFC 6891 6.1.1).
 [[gnu::always_inline]] inline Records read_records(ByteReader& reader, const Counts& counts, std::optional<Opt>& opt) {
   Records records;
-  const std::uint32_t before_additional = std::uint32_t{counts.answers} + counts.authorities;
-  const std::uint32_t total = before_additional + counts.additionals;
-  for (std::uint32_t i = 0; i < total; ++i) {
-    const std::size_t offset = reader.offset();
-    const bool named = skip_name(reader);
-    const bool at_root = reader.offset() == offset + 1;
-    const Bytes fixed = reader.take(kRecordFixedSize);
-    const Bytes data = fixed.empty() ? Bytes() : reader.take(load_u16(&fixed[8]));
-    if (!named || reader.failed()) {
-      records.sound = false;
-      return records;
-    }
-    const std::uint16_t type = load_u16(&fixed[0]);
+  RecordWalk walk(reader, counts);
+  Record record;
+  while (walk.next(record)) {
+    const std::uint16_t type = record.type();
     if (type == type::tsig) records.tsig = true;
     if (type != type::opt) continue;
-    if (!at_root || i < before_additional || opt || !options_well_formed(data)) records.sound = false;
-    if (at_root && !opt) read_opt(offset, fixed, data, opt.emplace());
+    const bool misplaced = !record.at_root || record.section != Section::additional;
+    if (misplaced || opt || !options_well_formed(record.data)) records.sound = false;
+    if (record.at_root && !opt) read_opt(record, opt.emplace());
   }
+  if (walk.failed()) records.sound = false;
   return records;
 }
 
 bool refused_type(std::uint16_t type) { return type == type::axfr || type == type::ixfr || type == type::tkey; }
+
+/// Types that only name something inside of messages (RFC 6895 3.1, RFC 6891 6.1.1, RFC 9824 3.5, RFC 8945 4.2).
+bool invalid_question_type(std::uint16_t type) {
+  return type == 0 || type == type::opt || type == type::nxname || type == type::tsig;
+}
 
 /// The error that a query is answered with at once, if it is.
 std::optional<Rcode> error_for(const Query& query, bool sound, bool tsig) {
@@ -79,6 +78,7 @@ std::optional<Rcode> error_for(const Query& query, bool sound, bool tsig) {
   if (!sound) return Rcode::formerr;
   if (query.opt && query.opt->version > 0) return Rcode::badvers;
   if (refused_type(query.question->type)) return Rcode::refused;
+  if (invalid_question_type(query.question->type)) return Rcode::formerr;
   if (query.question->klass != klass::in && query.question->klass != klass::any) return Rcode::refused;
   if (tsig) return Rcode::notimp;
   return std::nullopt;
@@ -113,10 +113,12 @@ QueryVerdict parse_query(Bytes message) {
   if (readable) records = read_records(reader, *counts, query.opt);
   if (counts->questions != 1) query.question.reset();
 
-  const bool sound = query.question && records.sound && reader.at_end();
+  // Octets behind the last record do no harm: none of them goes upstream.
+  const bool sound = query.question && records.sound;
   const std::optional<Rcode> error = error_for(query, sound, records.tsig);
   verdict.kind = error ? QueryVerdict::Kind::answer : QueryVerdict::Kind::relay;
   verdict.rcode = error.value_or(Rcode::noerror);
+  if (error == Rcode::formerr && sound) verdict.reason = ExtendedError::invalid_query_type;
   return verdict;
 }
 

@@ -76,6 +76,7 @@ struct QueryVerdict {
   };
   Kind kind = Kind::ignore;
   Rcode rcode = Rcode::noerror;
+  std::optional<ExtendedError> reason;  ///< of the error, where there is a code for it
   Query query;
 };
 

@@ -36,8 +36,9 @@ Bytes special_name_with_last_letter_of(Bytes name) {
 std::optional<LocalAnswer> find_local_answer(const Question& question) {
   const Bytes special = special_name_with_last_letter_of(question.name);
   if (special.empty() || !is_at_or_below(question.name, special)) return std::nullopt;
-  if (special.data() != kLocalhost) return LocalAnswer{};
+  if (special.data() == kOnion) return LocalAnswer{Rcode::nxdomain, {}};
   LocalAnswer answer{Rcode::noerror, {}};
+  if (special.data() == kResolverArpa) return answer;
   if (question.type == type::a) answer.address = kLoopback4;
   if (question.type == type::aaaa) answer.address = kLoopback6;
   return answer;

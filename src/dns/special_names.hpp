@@ -1,4 +1,5 @@
-// Names that never leave this machine: resolver.arpa (RFC 9462 6.4), onion (RFC 7686 2) and localhost (RFC 6761 6.3).
+// Names that never leave this machine: resolver.arpa without data (RFC 9462 6.4), onion (RFC 7686 2) and localhost (RFC
+// 6761 6.3).
 #pragma once
 
 #include "base/bytes.hpp"

@@ -41,7 +41,8 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
   const dns::Query& query = verdict.query;
   if (verdict.kind == dns::QueryVerdict::Kind::answer) {
     counters_.add(Counter::rejected);
-    return answer_with_error(incoming, query, verdict.rcode);
+    const auto reason = verdict.reason ? std::optional(dns::Explanation{*verdict.reason, {}}) : std::nullopt;
+    return answer_with_error(incoming, query, verdict.rcode, reason);
   }
   if (const auto local = dns::find_local_answer(*query.question)) {
     counters_.add(Counter::answered_locally);

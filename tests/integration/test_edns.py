@@ -99,14 +99,14 @@ def test_extended_rcode(make_upstream, make_relay, edns, expected):
     assert rcode(response) == expected and response.edns == (0 if edns else -1)
 
 
-def opt_in_the_middle(pointer):
+def opt_in_the_middle(pointer, address=b"\xc0\0\2\2"):
     """OPT, then two address records; with `pointer` the second's owner points into the first's, behind the OPT."""
     def run(query):
         base = query.answer(edns=False)
         opt = dns_answers.opt_record(dns_answers.option(PADDING, b"secret" * 5) + dns_answers.option(KEEPALIVE, b"\0\x64"))
         behind = len(base) + len(opt)
         owner = b"\x01b" + (struct.pack("!H", 0xC000 | behind + 5) if pointer else b"\x04test\0")
-        records = dns_answers.record(b"\xc0\0\2\1", 1, owner=b"\x04glue\x04test\0") + dns_answers.record(b"\xc0\0\2\2", 1, owner=owner)
+        records = dns_answers.record(b"\xc0\0\2\1", 1, owner=b"\x04glue\x04test\0") + dns_answers.record(address, 1, owner=owner)
         query.reply(base[:10] + b"\0\3" + base[12:] + opt + records)
     return run
 
@@ -115,15 +115,23 @@ def opt_in_the_middle(pointer):
 @pytest.mark.parametrize("edns", [True, False])
 @pytest.mark.parametrize("pointer", [True, False])
 def test_opt_that_is_not_last(make_upstream, make_relay, pointer, edns, transport):
-    """What stands behind it stays readable. In place of its options there may be zeros, for cutting it would move the rest."""
+    """It is cut out, and what stands behind it stays readable."""
     relay = make_relay(make_upstream(behaviour=opt_in_the_middle(pointer)))
     octets = clients.exchange(make_query("middle.example", edns=edns).to_wire(), relay.port, transport)
     response = clients.parse(octets)
     assert_right(response, "middle.example")
     glue = {rrset.name.to_text(): rrset[0].address for rrset in response.additional}
     assert glue == {"glue.test.": "192.0.2.1", "b.test.": "192.0.2.2"}
-    assert b"secret" not in octets and (response.edns == 0 or not edns)
-    assert all(code == PADDING and not data.strip(b"\0") for code, data in clients.options(response))
+    assert b"secret" not in octets and response.edns == (0 if edns else -1) and not clients.options(response)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_an_address_behind_the_opt_that_looks_like_a_pointer(make_upstream, make_relay, transport):
+    """Octets of 192.168.0.0/16 begin as a compression pointer does."""
+    relay = make_relay(make_upstream(behaviour=opt_in_the_middle(True, b"\xc0\xa8\1\1")))
+    response = relay.ask("router.example", edns=False, transport=transport)
+    assert response.edns == -1
+    assert {rrset.name.to_text(): rrset[0].address for rrset in response.additional} == {"glue.test.": "192.0.2.1", "b.test.": "192.168.1.1"}
 
 
 def test_keepalive_over_tcp_when_asked(shared_relay):

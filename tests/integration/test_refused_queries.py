@@ -39,8 +39,24 @@ def test_other_opcodes(answer_of, opcode, edns):
 def test_opcode_is_checked_before_the_question(answer_of):
     response = answer_of(struct.pack("!HHHHHH", 7, 0x2000, 0, 0, 0, 0))
     assert response[3] & 15 == NOTIMP
-    response = answer_of(raw_query("broken.example", flags=0x2000) + b"trailing")
+    response = answer_of(raw_query("broken.example", flags=0x2000, additional_count=1))
     assert response[3] & 15 == NOTIMP
+
+
+@pytest.mark.parametrize("opcode", [4, 5, 15])
+def test_other_opcodes_have_no_flags_of_queries(answer_of, opcode):
+    """RA, AD and CD mean something in queries only (RFC 6895 2)."""
+    response = answer_of(raw_query("opcode.example", flags=0x01b0 | opcode << 11))
+    assert response[2] == 0x81 | opcode << 3 and response[3] == NOTIMP
+
+
+@pytest.mark.parametrize("rrtype", [0, 41, 128, 250], ids=["0", "OPT", "NXNAME", "TSIG"])
+@pytest.mark.parametrize("edns", [True, False])
+def test_types_that_are_no_questions(answer_of, rrtype, edns):
+    """RFC 9824 3.5: FORMERR, and to EDNS clients the error 30, Invalid Query Type."""
+    response = clients.parse(answer_of(raw_query("type.example", rrtype, additional=OPT if edns else b"", additional_count=int(edns))))
+    assert rcode(response) == "FORMERR" and not response.answer
+    assert clients.options(response) == ([(dns_answers.EDE, b"\0\x1e")] if edns else [])
 
 
 @pytest.mark.parametrize("version", [1, 2, 255])
@@ -80,11 +96,13 @@ def test_signed_queries(answer_of, edns):
     assert response[3] & 15 == NOTIMP and response[11] == int(edns)
 
 
-@pytest.mark.parametrize("name", ["resolver.arpa", "_dns.resolver.arpa", "RESOLVER.Arpa", "a.b.resolver.arpa", "onion", "x.onion", "deep.X.ONION"])
+@pytest.mark.parametrize("name, expected", [
+    ("resolver.arpa", "NOERROR"), ("_dns.resolver.arpa", "NOERROR"), ("RESOLVER.Arpa", "NOERROR"), ("a.b.resolver.arpa", "NOERROR"),   # RFC 9462 6.4
+    ("onion", "NXDOMAIN"), ("x.onion", "NXDOMAIN"), ("deep.X.ONION", "NXDOMAIN")])   # RFC 7686 2
 @pytest.mark.parametrize("rrtype", ["A", "SVCB", "TXT"])
-def test_names_that_must_not_leave(answer_of, name, rrtype):
+def test_names_that_must_not_leave(answer_of, name, expected, rrtype):
     response = clients.parse(answer_of(make_query(name, rrtype).to_wire()))
-    assert rcode(response) == "NXDOMAIN" and not response.answer and response.edns == 0
+    assert rcode(response) == expected and not response.answer and response.edns == 0
     assert response.question[0].name.to_text() == name + ".", "the question keeps its letter case"
 
 

@@ -51,6 +51,37 @@ def test_without_edns_512(sizes, total, fits, opt):
         assert_truncated(response, False)
 
 
+def addresses_and_glue(answers, glue):
+    """A behaviour: many A records, then additional AAAA records of another name."""
+    def run(query):
+        records = b"".join(dns_answers.record(bytes([10, 0, 0, number]), 1) for number in range(answers))
+        extra = dns_answers.record(bytes(16), 28, owner=b"\4glue\4test\0") * glue
+        query.reply(dns_answers.build(query.message, query.question, answers=records, answer_count=answers, extra=extra, extra_count=glue, edns=False))
+    return run
+
+
+def test_without_edns_a_truncated_answer_has_the_records_that_fit(make_upstream, make_relay):
+    """Resolvers that know no TCP, as musl before 1.2.4, take the addresses that are there."""
+    relay = make_relay(make_upstream(behaviour=addresses_and_glue(60, 0)))
+    octets = clients.exchange(make_query("many.example", edns=False).to_wire(), relay.port)
+    response = clients.parse(octets)
+    assert response.flags & dns.flags.TC and 512 - 16 < len(octets) <= 512
+    assert len(response.answer[0]) == (512 - 30) // 16 and not response.authority and not response.additional
+    assert_truncated(relay.ask("many.example", payload=600), True)
+    assert len(relay.ask("many.example", edns=False, transport="tcp").answer[0]) == 60
+
+
+@pytest.mark.parametrize("edns", [True, False])
+def test_additional_records_are_left_out_without_tc(make_upstream, make_relay, edns):
+    """RFC 2181 9: TC is for what the answer cannot do without."""
+    relay = make_relay(make_upstream(behaviour=addresses_and_glue(2, 60)))
+    response = relay.ask("glue.example", edns=edns)
+    assert not response.flags & dns.flags.TC and len(response.answer[0]) == 2 and not response.additional
+    assert response.edns == (0 if edns else -1)
+    complete = clients.exchange(make_query("glue.example", edns=edns).to_wire(), relay.port, "tcp")
+    assert complete[10:12] == bytes([0, 60 + edns])
+
+
 @pytest.mark.parametrize("payload, total, fits", [
     (1232, 1232, True), (1232, 1233, False), (4096, 1232, True), (4096, 1233, False), (65535, 4000, False), (1000, 1000, True),
     (1000, 1001, False), (512, 512, True), (512, 513, False), (100, 512, True), (0, 512, True), (100, 513, False)])

@@ -188,79 +188,105 @@ Octets answer_with_pointer_behind(const Octets& options, unsigned extended_rcode
       .additional(record(pointer(behind), 28, Octets(16, 1)));
 }
 
-TEST_CASE("OPT not last and a pointer behind it: blanked in place, so that the pointer still points there") {
+TEST_CASE("OPT not last and a pointer behind it: cut, and the pointer leads to the same name") {
   const std::string records =
+      "1234 response rd ra NOERROR\nquestion www.example.com. A IN\nanswer www.example.com. 300 A IN c0000201\n"
       "additional mail.example.net. 300 A IN 0a000001\n"
       "additional mail.example.net. 300 AAAA IN 01010101010101010101010101010101\n";
-  const std::string head =
-      "1234 response rd ra NOERROR\nquestion www.example.com. A IN\nanswer www.example.com. 300 A IN c0000201\n";
-
   const Octets cookie = edns_option(10, Octets(16, 7));
-  CHECK(relayed_text(answer_with_pointer_behind(cookie), asking()) == head + "opt 1232\npadding 16\n" + records);
-  CHECK(relayed_text(answer_with_pointer_behind(cookie), asking().opt({.dnssec_ok = true})) ==
-        head + "opt 1232 do\npadding 16\n" + records);
-  CHECK(relayed_text(answer_with_pointer_behind({}), asking()) == head + "opt 1232\n" + records);
-  CHECK(relayed_text(answer_with_pointer_behind({}), asking().opt()) == head + "opt 1232\n" + records);
-
-  // What concerns the data stays where it fits the room: exactly, or with a padding option behind it.
   const Octets error = edns_option(15, hex("0003"));
-  CHECK(relayed_text(answer_with_pointer_behind(error), asking().opt()) ==
-        head + "opt 1232\noption 15 0003\n" + records);
-  CHECK(relayed_text(answer_with_pointer_behind(error), asking()) == head + "opt 1232\npadding 2\n" + records);
-  CHECK(relayed_text(answer_with_pointer_behind(edns_option(12) + error), asking().opt()) ==
-        head + "opt 1232\noption 15 0003\npadding 0\n" + records);
-  CHECK(relayed_text(answer_with_pointer_behind(cookie + error), asking().opt()) ==
-        head + "opt 1232\noption 15 0003\npadding 16\n" + records);
-
-  // Keepalive takes 6 octets: with the error it needs 12 of the 10 there, or leaves 1 to 3 that no padding can fill.
-  CHECK(relayed_text(answer_with_pointer_behind(error + edns_option(12)), asking().opt({}, edns_option(11)), kTcp) ==
-        head + "opt 1232\npadding 6\n" + records);
-  CHECK(relayed_text(answer_with_pointer_behind(error + edns_option(12, hex("0000 00"))),
-                     asking().opt({}, edns_option(11)), kTcp) == head + "opt 1232\npadding 9\n" + records);
-  CHECK(relayed_text(answer_with_pointer_behind(error + edns_option(12, hex("00000000 0000"))),
-                     asking().opt({}, edns_option(11)),
-                     kTcp) == head + "opt 1232\noption 11 012c\noption 15 0003\npadding 0\n" + records);
+  CHECK(relayed_text(answer_with_pointer_behind(cookie), asking()) == records);
+  CHECK(relayed_text(answer_with_pointer_behind({}), asking()) == records);
+  CHECK(relayed_text(answer_with_pointer_behind(error), asking(), kTcp) == records);
+  CHECK(relayed_text(answer_with_pointer_behind(cookie), asking().opt({.dnssec_ok = true})) ==
+        records + "opt 1232 do\n");
+  CHECK(relayed_text(answer_with_pointer_behind(cookie + error), asking().opt({}, edns_option(11)), kTcp) ==
+        records + "opt 1232\noption 11 012c\noption 15 0003\n");
 }
 
-TEST_CASE("blanked in place, the extended RCODE still is SERVFAIL without EDNS") {
+TEST_CASE("OPT not last: the extended RCODE is SERVFAIL without EDNS") {
   const std::string text = relayed_text(answer_with_pointer_behind({}, 1), asking());
   CHECK(text.starts_with("1234 response rd ra SERVFAIL\n"));
-  CHECK(text.find("opt 1232\n") != std::string::npos);
-  CHECK(text.find("extended") == std::string::npos);
-  CHECK(relayed_text(answer_with_pointer_behind({}, 1), asking().opt()).find("opt 1232 extended1\n") !=
-        std::string::npos);
+  CHECK(text.find("opt") == std::string::npos);
+  CHECK(relayed_text(answer_with_pointer_behind({}, 1), asking().opt()).ends_with("opt 1232 extended1\n"));
 }
 
-TEST_CASE("a pointer inside the data behind the OPT counts too") {
-  MessageBuilder builder = answering().opt({}, edns_option(12, Octets(4, 0)));
-  const std::size_t behind = builder.size();
-  const Octets upstream = builder.additional(record(name("a.test"), 1, hex("0a000001")))
-                              .additional(record(pointer(12), 5, pointer(behind)));
+TEST_CASE("octets behind an OPT that only look like a pointer stay as they are: an address in 192.168.0.0/16") {
+  const Octets upstream = answering()
+                              .opt({}, edns_option(12, Octets(8, 0)))
+                              .additional(record(name("router.test"), 1, hex("c0a80001")))
+                              .additional(record(name("t.test"), 16, hex("03 c0ffc0")));
   CHECK(relayed_text(upstream, asking()) ==
         "1234 response rd ra NOERROR\n"
         "question www.example.com. A IN\n"
         "answer www.example.com. 300 A IN c0000201\n"
-        "opt 1232\n"
-        "padding 4\n"
-        "additional a.test. 300 A IN 0a000001\n"
-        "additional www.example.com. 300 CNAME IN a.test.\n");
+        "additional router.test. 300 A IN c0a80001\n"
+        "additional t.test. 300 TXT IN 03c0ffc0\n");
 }
 
-TEST_CASE("a pointer behind the OPT may stand in the message's last two octets") {
-  MessageBuilder builder = answering().opt();
+TEST_CASE("pointers in the data behind the OPT are found in each type that may have them") {
+  MessageBuilder builder = answering().opt({}, edns_option(12, Octets(4, 0)));
   const std::size_t behind = builder.size();
+  const Octets to_a = pointer(behind);
   const Octets upstream =
-      builder.additional(record(name("a.test"), 1, hex("0a000001"))).additional(record(name("b"), 5, pointer(behind)));
-  CHECK(relayed_text(upstream, asking()).find("additional b. 300 CNAME IN a.test.\n") != std::string::npos);
+      builder.additional(record(name("a.test"), 1, hex("0a000001")))
+          .additional(record(pointer(12), 5, to_a))
+          .additional(record(to_a, 2, hex("026e73") + to_a))
+          .additional(record(to_a, 12, to_a))
+          .additional(record(name("b"), 15, hex("000a") + to_a))
+          .additional(record(name("c"), 6, pointer(16) + to_a + Octets(20, 1)))
+          .additional(record(name("d"), 33, hex("000100020035") + hex("0173") + to_a))
+          .additional(record(name("e"), 35, hex("00010002 0173 02c0c0 00") + to_a))
+          .additional(record(name("f"), 65280, to_a));  // unknown types have no pointers (RFC 3597 4)
+  CHECK(relayed_text(upstream, asking()) ==
+        "1234 response rd ra NOERROR\n"
+        "question www.example.com. A IN\n"
+        "answer www.example.com. 300 A IN c0000201\n"
+        "additional a.test. 300 A IN 0a000001\n"
+        "additional www.example.com. 300 CNAME IN a.test.\n"
+        "additional a.test. 300 NS IN ns.a.test.\n"
+        "additional a.test. 300 PTR IN a.test.\n"
+        "additional b. 300 MX IN 000a a.test.\n"
+        "additional c. 300 SOA IN example.com. a.test. " +
+            to_hex(Octets(20, 1)) +
+            "\n"
+            "additional d. 300 SRV IN 000100020035 s.a.test.\n"
+            "additional e. 300 NAPTR IN 00010002017302c0c000 a.test.\n"
+            "additional f. 300 TYPE65280 IN " +
+            to_hex(to_a) + "\n");
 }
 
-TEST_CASE("a pointer into the OPT itself: names that borrow its root label still end") {
+TEST_CASE("a pointer to the OPT's owner: names that borrow its root label still end") {
   MessageBuilder builder = answering();
   const std::size_t opt_offset = builder.size();
   // An odd compressor may end a name with a pointer to any root label before it, and the OPT's owner is one.
   const Octets upstream = builder.opt({}, edns_option(15, hex("0003")))
                               .additional(record(hex("01 62") + pointer(opt_offset), 1, hex("0a000001")));
-  CHECK(relayed_text(upstream, asking()).find("additional b. 300 A IN 0a000001\n") != std::string::npos);
+  CHECK(relayed_text(upstream, asking()) ==
+        "1234 response rd ra NOERROR\n"
+        "question www.example.com. A IN\n"
+        "answer www.example.com. 300 A IN c0000201\n"
+        "additional b. 300 A IN 0a000001\n");
+}
+
+TEST_CASE("without additional records, when one behind the OPT cannot be moved") {
+  const std::string without =
+      "1234 response rd ra NOERROR\nquestion www.example.com. A IN\nanswer www.example.com. 300 A IN c0000201\n";
+  MessageBuilder builder = answering().additional(record(name("x"), 1, hex("0a000001")));
+  const std::size_t opt_offset = builder.size();
+  builder.opt({}, edns_option(15, hex("0003 0161 00")));
+  const MessageBuilder start = builder;
+  const auto ends_with = [&](const Octets& last) { return MessageBuilder(start).additional(last).build(); };
+  for (const Octets& last : {record(pointer(opt_offset + 17), 1, hex("0a000001")),  // a name in an option's data
+                             record(name("b"), 15, hex("00")),                      // an MX that is cut off
+                             record(name("b"), 5, hex("0161")),                     // a name without end
+                             record(name("b"), 5, hex("0161c0")),                   // half a pointer
+                             record(name("b"), 5, hex("41")),                       // no label
+                             record(name("b"), 35, hex("00010002 ff 00"))}) {
+    CAPTURE(to_hex(last));
+    CHECK(relayed_text(ends_with(last), asking()) == without);
+    CHECK(relayed_text(ends_with(last), asking().opt()) == without + "opt 1232\noption 15 0003016100\n");
+  }
 }
 
 // ---- sizes ----
@@ -279,7 +305,7 @@ const std::string kTruncated =
     "1234 response aa tc rd ra NOERROR\n"
     "question wWw.example.com. TXT IN\n";
 
-TEST_CASE("without EDNS, UDP answers above 512 octets are truncated to nothing") {
+TEST_CASE("without EDNS, UDP answers above 512 octets are truncated, to nothing when the first record is that long") {
   const Octets query = asking("wWw.example.com", 16);
   CHECK(relayed(answer_of_size(512 + 11), query).size() == 512);  // the OPT does not count: it is cut
   CHECK(relayed_text(answer_of_size(513 + 11), query) == kTruncated);
@@ -324,11 +350,79 @@ TEST_CASE("an extended RCODE survives truncation") {
         "1234 response aa tc rd ra SERVFAIL\nquestion wWw.example.com. TXT IN\n");
 }
 
-TEST_CASE("an OPT in the way of pointers counts with its room") {
-  const Octets padded = answer_with_pointer_behind(edns_option(12, Octets(480, 0)));
-  CHECK(padded.size() > 512);
-  CHECK(relayed_text(padded, asking()) == "1234 response tc rd ra NOERROR\nquestion www.example.com. A IN\n");
-  CHECK(relayed(padded, asking(), kTcp).size() == padded.size());
+/// An answer with `answers` A records of 16 octets, an NS record and `glue` additional ones, and an OPT in front of
+/// those.
+Octets answer_with_glue(unsigned answers, unsigned glue) {
+  MessageBuilder builder(0xbeef, 0x8180);
+  builder.question("www.example.com");
+  for (unsigned i = 0; i < answers; ++i) builder.answer(record(pointer(12), 1, u32(0x0a000000 + i)));
+  builder.authority(record(pointer(16), 2, hex("026e73") + pointer(16)));
+  builder.opt({}, edns_option(15, hex("0003")));
+  for (unsigned i = 0; i < glue; ++i) builder.additional(record(name("ns"), 28, Octets(16, 1)));
+  return builder;
+}
+
+std::size_t lines_with(const std::string& text, const std::string& word) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++count;
+  return count;
+}
+
+TEST_CASE("without EDNS, a truncated answer has as many whole answer records as fit 512 octets") {
+  // 33 octets are header and question: 29 records of 16 octets fit, 30 do not.
+  for (const unsigned glue : {0U, 20U}) {
+    const Octets out = relayed(answer_with_glue(40, glue), asking());
+    CHECK(out.size() == 33 + 29 * 16);
+    const std::string text = transcript(out);
+    CHECK(
+        text.starts_with("1234 response tc rd ra NOERROR\nquestion www.example.com. A IN\n"
+                         "answer www.example.com. 300 A IN 0a000000\n"));
+    CHECK(lines_with(text, "answer ") == 29);
+    CHECK(lines_with(text, "\n") == 31);
+  }
+  // The answer section fits, the authority section does not.
+  const std::string text = relayed_text(answer_with_glue(29, 0), asking());
+  CHECK(text.starts_with("1234 response tc "));
+  CHECK(lines_with(text, "answer ") == 29);
+  CHECK(lines_with(text, "authority ") == 0);
+  CHECK(relayed_text(answer_with_glue(80, 0), asking().opt()) ==
+        "1234 response tc rd ra NOERROR\nquestion www.example.com. A IN\nopt 1232\n");
+}
+
+TEST_CASE("when only the additional section is too long it is left out, without TC (RFC 2181 9)") {
+  const Octets upstream = answer_with_glue(2, 60);
+  const std::string without =
+      "1234 response rd ra NOERROR\n"
+      "question www.example.com. A IN\n"
+      "answer www.example.com. 300 A IN 0a000000\n"
+      "answer www.example.com. 300 A IN 0a000001\n"
+      "authority example.com. 300 NS IN ns.example.com.\n";
+  CHECK(relayed_text(upstream, asking()) == without);
+  CHECK(relayed_text(upstream, asking().opt()) == without + "opt 1232\noption 15 0003\n");
+  CHECK(relayed_text(upstream, asking().opt({.udp_size = 512})) == without + "opt 1232\noption 15 0003\n");
+  CHECK(lines_with(relayed_text(upstream, asking(), kTcp), "additional ") == 60);
+  // What was truncated already stays so.
+  MessageBuilder truncated(1, 0x8380);
+  truncated.question("www.example.com").additional(record(name("ns"), 16, Octets(600, 1)));
+  CHECK(relayed_text(truncated, asking()) == "1234 response tc rd ra NOERROR\nquestion www.example.com. A IN\n");
+}
+
+TEST_CASE("the answer and authority sections at the limit, with the OPT that follows them") {
+  // 33 octets, 25 answers, 14 + 5 of the NS record, 11 of the OPT.
+  const auto sized = [](unsigned size) {
+    return relayed_text(answer_with_glue(25, 60), asking().opt({.udp_size = size}));
+  };
+  const unsigned needed = 33 + 25 * 16 + 17 + 11;
+  CHECK(needed < 512);
+  const Octets upstream = answer_with_glue(40, 60);
+  const unsigned exact = 33 + 40 * 16 + 17 + 11;
+  CHECK(lines_with(relayed_text(upstream, asking().opt({.udp_size = exact + 6})), "option 15") == 1);
+  const std::string tight = relayed_text(upstream, asking().opt({.udp_size = exact}));
+  CHECK(lines_with(tight, "answer ") == 40);
+  CHECK(lines_with(tight, "option") == 0);
+  CHECK(lines_with(tight, " tc ") == 0);
+  CHECK(lines_with(relayed_text(upstream, asking().opt({.udp_size = exact - 1})), " tc ") == 1);
+  CHECK(lines_with(sized(512), "answer ") == 25);
 }
 
 TEST_CASE("the largest answers over TCP") {
@@ -361,11 +455,12 @@ TEST_CASE("malformed queries: the whole exchange") {
   CHECK(at_once(hex("1234 0100 0001 0000 0000 00")) == "silence");
   CHECK(at_once(MessageBuilder(0x1234, 0x8100).question("a")) == "silence");
   CHECK(at_once(MessageBuilder(0x1234, 0x2110).question("a").opt()) ==
-        "1234 response opcode4 rd ra cd NOTIMP\nquestion a. A IN\nopt 1232\n");
+        "1234 response opcode4 rd NOTIMP\nquestion a. A IN\nopt 1232\n");
   CHECK(at_once(MessageBuilder(0x1234, 0)) == "1234 response ra FORMERR\n");
   CHECK(at_once(MessageBuilder(0x1234, 0).question("a").question("b")) == "1234 response ra FORMERR\n");
   CHECK(at_once(MessageBuilder(0x1234, 0).opt()) == "1234 response ra FORMERR\nopt 1232\n");
-  CHECK(at_once(asking("wWw").uncounted(hex("00"))) == "1234 response rd ra FORMERR\nquestion wWw. A IN\n");
+  CHECK(at_once(asking("wWw").claim(3, 1)) == "1234 response rd ra FORMERR\nquestion wWw. A IN\n");
+  CHECK(at_once(asking("wWw", 128)) == "1234 response rd ra FORMERR\nquestion wWw. TYPE128 IN\n");
   CHECK(at_once(asking("wWw").opt().opt()) == "1234 response rd ra FORMERR\nquestion wWw. A IN\nopt 1232\n");
   CHECK(at_once(asking("wWw").opt({.dnssec_ok = true, .version = 1})) ==
         "1234 response rd ra NOERROR\nquestion wWw. A IN\nopt 1232 do extended1\n");
@@ -395,7 +490,7 @@ TEST_CASE("special names: the whole exchange") {
   CHECK(at_once(asking("x.onion").opt({.dnssec_ok = true})) ==
         "1234 response rd ra NXDOMAIN\nquestion x.onion. A IN\nopt 1232 do\n");
   CHECK(at_once(asking("_dns.resolver.arpa", 64)) ==
-        "1234 response rd ra NXDOMAIN\nquestion _dns.resolver.arpa. TYPE64 IN\n");
+        "1234 response rd ra NOERROR\nquestion _dns.resolver.arpa. TYPE64 IN\n");
 }
 
 TEST_CASE("no upstream answered: SERVFAIL says why to those who can read it") {

@@ -104,6 +104,13 @@ TEST_CASE("sound queries of every kind are relayed") {
   CHECK(verdict(asking().answer(record(pointer(12), 1, hex("7f000001")))) == "relay");
 }
 
+TEST_CASE("octets behind a well-formed query are ignored") {
+  CHECK(verdict(asking().uncounted(hex("00"))) == "relay");
+  CHECK(verdict(asking().opt().uncounted(hex("00"))) == "relay");
+  CHECK(verdict(asking().uncounted(opt_record())) == "relay");  // an OPT that ARCOUNT does not know of is none
+  CHECK_FALSE(parse_query(asking().uncounted(opt_record()).build()).query.opt);
+}
+
 TEST_CASE("silence: what is too short to be a message") {
   const Octets query = asking();
   for (std::size_t size = 0; size < 12; ++size) {
@@ -150,14 +157,11 @@ TEST_CASE("FORMERR: a question that cannot be read") {
   CHECK(verdict(MessageBuilder().question(name_of_size(256))) == "FORMERR");
 }
 
-TEST_CASE("FORMERR: octets behind the last record, or records that are missing") {
-  CHECK(verdict(asking().uncounted(hex("00"))) == "FORMERR question");
-  CHECK(verdict(asking().opt().uncounted(hex("00"))) == "FORMERR question opt");
+TEST_CASE("FORMERR: records that are missing") {
   CHECK(verdict(asking().claim(1, 1)) == "FORMERR question");
   CHECK(verdict(asking().claim(3, 1)) == "FORMERR question");
   CHECK(verdict(asking().claim(1, 65535).claim(2, 65535).claim(3, 65535)) == "FORMERR question");
   CHECK(verdict(asking().opt().claim(3, 2)) == "FORMERR question opt");
-  CHECK(verdict(asking().uncounted(opt_record())) == "FORMERR question");  // an OPT that ARCOUNT does not know of
 }
 
 TEST_CASE("FORMERR: a record that is cut off, at every octet") {
@@ -195,7 +199,7 @@ TEST_CASE("FORMERR: options past the end of their OPT") {
 }
 
 TEST_CASE("FORMERR comes before BADVERS, BADVERS before REFUSED, REFUSED before TSIG") {
-  CHECK(verdict(asking().opt({.version = 1}).uncounted(hex("00"))) == "FORMERR question opt");
+  CHECK(verdict(asking().opt({.version = 1}).opt()) == "FORMERR question opt");
   CHECK(verdict(asking().opt({.version = 1}, hex("00"))) == "FORMERR question opt");
   CHECK(verdict(asking(252).opt({.version = 1})) == "BADVERS question opt");
   CHECK(verdict(asking(252).additional(tsig_record())) == "REFUSED question");
@@ -213,6 +217,19 @@ TEST_CASE("REFUSED: zone transfers and key negotiation") {
         "REFUSED question");
   CHECK(verdict(asking(249)) == "REFUSED question");
   CHECK(verdict(asking(252).opt()) == "REFUSED question opt");
+}
+
+TEST_CASE("FORMERR: types that are no questions, with a reason of their own") {
+  for (const unsigned type : {0U, 41U, 128U, 250U}) {
+    CAPTURE(type);
+    CHECK(verdict(asking(type)) == "FORMERR question");
+    CHECK(verdict(asking(type).opt()) == "FORMERR question opt");
+    CHECK(parse_query(asking(type).build()).reason == ExtendedError::invalid_query_type);
+    CHECK(verdict(asking(type).opt({.version = 1})) == "BADVERS question opt");
+    CHECK_FALSE(parse_query(asking(type).opt({.version = 1}).build()).reason);
+  }
+  for (const unsigned type : {1U, 40U, 42U, 127U, 129U, 255U}) CHECK(verdict(asking(type)) == "relay");
+  CHECK_FALSE(parse_query(asking().opt().opt().build()).reason);
 }
 
 TEST_CASE("REFUSED: classes other than IN and ANY") {

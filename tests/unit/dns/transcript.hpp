@@ -84,10 +84,20 @@ class TranscriptPrinter {
         return "NS";
       case 5:
         return "CNAME";
+      case 6:
+        return "SOA";
+      case 12:
+        return "PTR";
+      case 15:
+        return "MX";
       case 16:
         return "TXT";
       case 28:
         return "AAAA";
+      case 33:
+        return "SRV";
+      case 35:
+        return "NAPTR";
       case 250:
         return "TSIG";
       case 252:
@@ -140,11 +150,48 @@ class TranscriptPrinter {
       print_opt(section, owner, klass, ttl, end);
       return;
     }
-    // The types whose data is one name that may be compressed (RFC 1035 3.3).
-    const std::string data = type == 2 || type == 5 ? read_name() : to_hex(read_octets(size));
+    const std::string data = read_data(type, end);
     text_ += std::string(section) + " " + owner + " " + std::to_string(ttl) + " " + type_text(type) + " " +
              klass_text(klass) + (data.empty() ? "" : " ") + data + "\n";
     if (at_ != end) throw std::runtime_error("RDATA of another length than RDLENGTH");
+  }
+
+  /// Octets as hexadecimal digits, and names where they may be compressed.
+  std::string read_data(unsigned type, std::size_t end) {
+    Octets before;
+    unsigned names = 0;
+    switch (type) {
+      case 2:
+      case 5:
+      case 12:
+        names = 1;
+        break;
+      case 6:
+        names = 2;
+        break;
+      case 15:
+        before = read_octets(2);
+        names = 1;
+        break;
+      case 33:
+        before = read_octets(6);
+        names = 1;
+        break;
+      case 35:
+        before = read_octets(4);
+        for (int i = 0; i < 3; ++i) {
+          const unsigned length = read(1);
+          before = before + u8(length) + read_octets(length);
+        }
+        names = 1;
+        break;
+      default:
+        break;
+    }
+    std::string text = to_hex(before);
+    for (unsigned i = 0; i < names; ++i) text += (text.empty() ? "" : " ") + read_name();
+    const std::string rest = to_hex(read_octets(end - std::min(at_, end)));
+    return text + (text.empty() || rest.empty() ? "" : " ") + rest;
   }
 
   void print_opt(const std::string& section, const std::string& owner, unsigned udp_size, unsigned ttl,
