@@ -54,7 +54,7 @@ class InstantUpstream final : public Dialer {
     }
 
     [[nodiscard]] const CloseReason& close_reason() const override { return reason_; }
-    [[nodiscard]] PathState path(TimePoint) override { return {}; }
+    [[nodiscard]] PathState path(TimePoint, Duration) override { return {}; }
     [[nodiscard]] bool route_has_changed() const override { return false; }
     [[nodiscard]] std::string description() const override { return "instant"; }
 

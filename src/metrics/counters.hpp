@@ -25,6 +25,7 @@ namespace dotrelay {
   COUNT(upstream_queries, "Queries sent to upstreams") \
   COUNT(upstream_hedged, "Queries asked at the next upstream, too, because the first was later than usual") \
   COUNT(upstream_trials, "Copies of queries sent to upstreams in trouble to see whether they work again") \
+  COUNT(upstream_suspected, "Connections whose octets were acknowledged later than on a living path") \
   COUNT(upstream_silent, "Connections given up because the path to the upstream went silent") \
   COUNT(upstream_answers, "Answers from upstreams that matched a query") \
   COUNT(upstream_errors, "Answers from upstreams with an RCODE that makes the relay ask the next one") \

@@ -24,6 +24,7 @@ struct TcpFacts {
   Duration variation{};      ///< the mean deviation of the round-trip time
   Duration
       since_acknowledgement{};  ///< since the peer last acknowledged anything, also what it had acknowledged before
+  std::uint32_t losses = 0;     ///< retransmissions, without those that the peer has reported as needless (RFC 2883)
 };
 
 /// Nothing when the kernel does not tell.
@@ -49,19 +50,27 @@ class UnacknowledgedWrites {
   static constexpr Duration kMostSlack = std::chrono::milliseconds(250);
   /// Writes closer together are one.
   static constexpr Duration kGrain = std::chrono::milliseconds(4);
+  /// Between two looks at octets that are overdue: so exactly a late acknowledgement is measured.
+  static constexpr Duration kOverdueLook = std::chrono::milliseconds(16);
 
   struct Verdict {
     bool silent = false;    ///< octets wait for longer than a living path takes, and the peer has acknowledged nothing
     Duration look_again{};  ///< from now; zero: all octets are acknowledged
+    Duration late{};        ///< what was overdue is acknowledged: so long after the round-trip time. Zero: nothing was,
+                            ///< or what was lost on the way came late by a retransmission
   };
 
   /// The connection is made and nothing was written.
-  void begin(const TcpFacts& facts) { baseline_ = facts.octets_acknowledged; }
+  void begin(const TcpFacts& facts) {
+    baseline_ = facts.octets_acknowledged;
+    losses_ = facts.losses;
+  }
 
   /// The kernel took `octets`. Times never go back.
   void add(std::size_t octets, TimePoint now);
 
-  Verdict judge(const TcpFacts& facts, TimePoint now);
+  /// `delay`: how much longer than others this peer is known to hold acknowledgements back.
+  Verdict judge(const TcpFacts& facts, TimePoint now, Duration delay = {});
 
  private:
   struct Run {
@@ -76,6 +85,8 @@ class UnacknowledgedWrites {
   std::size_t count_ = 0;
   std::uint64_t written_ = 0;
   std::uint64_t baseline_ = 0;
+  std::uint32_t losses_ = 0;  ///< when nothing was overdue last
+  bool overdue_ = false;      ///< the oldest run was, at the last look
 };
 
 }  // namespace dotrelay

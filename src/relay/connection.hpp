@@ -38,6 +38,7 @@ struct CloseReason {
 struct PathState {
   bool silent = false;    ///< octets unacknowledged for longer than a living path takes
   Duration look_again{};  ///< when the verdict may be another one; zero: all that was sent is acknowledged
+  Duration late{};  ///< the peer has acknowledged so much later than a living path does; zero: not since the last look
 };
 
 class Connection {
@@ -59,7 +60,8 @@ class Connection {
   /// Only when closed.
   [[nodiscard]] virtual const CloseReason& close_reason() const = 0;
 
-  [[nodiscard]] virtual PathState path(TimePoint now) = 0;
+  /// `delay`: how long the peer is known to hold acknowledgements back.
+  [[nodiscard]] virtual PathState path(TimePoint now, Duration delay) = 0;
 
   /// Whether the kernel would now take another way to the peer than when the connection was made (other source address,
   /// or no route).

@@ -153,8 +153,13 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
 /// Nothing is usable for the query now. False: try route() again.
 bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
-  if (!query.attempts.empty()) {
-    if (const UpstreamMask again = query.asked & mute_upstreams(query, now); again != 0 && query.may_be_sent()) {
+  // What is under way on suspects may be answered yet; to ask elsewhere the query needs another connection all the
+  // same.
+  const bool suspects_only = !query.attempts.empty() && std::ranges::all_of(query.attempts, &Attempt::suspect);
+  if (!query.attempts.empty() && (!suspects_only || query.error || !query.may_be_sent())) {
+    const UpstreamMask heard = query.error ? UpstreamMask{1} << query.error->from.upstream : 0;
+    const UpstreamMask again = query.asked & ~heard & mute_upstreams(query, now);
+    if (again != 0 && query.may_be_sent()) {
       query.asked &= ~again;
       return false;
     }
@@ -186,7 +191,7 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
   if (upstreams_.prompt_dials_until(query.asked, now) > now) return true;
   start_trials({upstreams_.size(), 0}, 0, true, now);
   if (!upstreams_.worth_waiting(query.asked)) {
-    fail(handle, now);
+    if (!suspects_only) fail(handle, now);
     return true;
   }
   urgent_ = true;

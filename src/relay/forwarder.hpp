@@ -132,6 +132,12 @@ class Forwarder final : public ConnectionEvents {
   void check_connections(TimePoint now);
   void check_expected(TimePoint now);
   [[gnu::cold]] void look_at_path(ConnectionHandle handle, TimePoint now);
+  [[gnu::cold]] void suspect(ConnectionHandle handle, TimePoint now);
+  [[gnu::cold]] void withdraw_suspicion(ConnectionHandle handle, TimePoint now);
+  [[gnu::cold]] void give_up_suspect(ConnectionHandle handle, TimePoint now);
+  [[gnu::cold]] void end_suspicion(ConnectionHandle handle, TimePoint now);
+  template <class Act>
+  void for_idle_siblings(ConnectionHandle handle, Act act);
   [[gnu::cold]] void on_idle(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void renew(ConnectionHandle handle, Duration lifetime, TimePoint now);
   [[gnu::cold]] void forget_connections(bool all, std::string_view why, TimePoint now);
@@ -152,6 +158,7 @@ class Forwarder final : public ConnectionEvents {
   [[gnu::cold]] void close(ConnectionHandle handle, const CloseReason& reason, TimePoint now);
   [[gnu::cold]] std::vector<QueryHandle> take_down(ConnectionHandle handle);
   [[gnu::cold]] void retry_elsewhere(QueryHandle handle, std::size_t upstream, CloseKind kind, TimePoint now);
+  [[gnu::cold]] void route_without(QueryHandle handle, TimePoint now);
 
   // What is learned about upstreams.
   [[gnu::cold]] void note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, Health::Epoch epoch,
@@ -202,6 +209,7 @@ class Forwarder final : public ConnectionEvents {
 
   HedgeBudget hedge_budget_;
   TimePoint last_seen_{};
+  TimePoint latest_proof_{};               ///< when the latest query left that has been answered
   TimePoint rerouted_at_{};                ///< the latest walk through the room
   TimePoint reroute_due_ = kNever;         ///< a walk through a full room that was put off
   bool urgent_ = false;                    ///< queries wait and nothing is usable

@@ -32,6 +32,12 @@ void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
   PooledConnection* pooled = upstreams_.connections().find(handle);
   if (pooled == nullptr) return;
   const bool was_mute = pooled->mute(now);
+  if (was_mute && pooled->suspicion.active() && pooled->connection->state() == Connection::State::ready) {
+    look_at_path(handle, now);  // for what there is to learn; octets that come prove that the path lives
+    pooled = upstreams_.connections().find(handle);
+    if (pooled == nullptr) return;
+    if (pooled->suspicion.active()) withdraw_suspicion(handle, now);
+  }
   if (!pooled->ready && pooled->connection->state() == Connection::State::ready) on_ready(handle, now);
   for (;;) {
     pooled = upstreams_.connections().find(handle);
@@ -107,6 +113,7 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
   pooled.mute_at = pooled.useless_at = kNever;
   const AddressIndex index = pooled.index();
   const Duration took = now - entry->sent_at;
+  latest_proof_ = std::max(latest_proof_, entry->sent_at);
   const bool good = response->question && is_final(*response);
   const QueryHandle handle = entry->query;
   pooled.pending.remove(id);
@@ -151,13 +158,15 @@ void Forwarder::on_answer(QueryHandle handle, const dns::Response& response, Sou
   counters_.add(Counter::upstream_errors);
   // The error of an upstream that is being tried, because it errs or failed before, is nobody's second opinion.
   if (!from.trial) {
-    const bool second = query.error != nullptr;
+    // The same upstream may have been asked on two connections.
+    const bool second = query.error && query.error->from.upstream != from.index.upstream;
     query.error = std::make_unique<ErrorAnswer>(ErrorAnswer{response.rcode(), from.index, {}});
     if (response.question) query.error->message.assign(message.begin(), message.end());
     if (second) return finish_with_error(handle);
   }
   // An attempt under way at another upstream is the second opinion.
-  if (std::ranges::all_of(query.attempts, &Attempt::trial)) route(handle, now);
+  const auto hopeless = [](const Attempt& attempt) { return attempt.trial || attempt.suspect; };
+  if (std::ranges::all_of(query.attempts, hopeless)) route(handle, now);
 }
 
 /// Takes a connection out and gives back the queries that it leaves unanswered; they may have attempts elsewhere.
@@ -180,6 +189,7 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
   const bool owed = pooled.pending.live() > 0;
   const bool answered = pooled.answered;
   const Health::Epoch epoch = pooled.epoch;
+  const bool was_suspect = pooled.suspicion.active();
   const bool closed_by_peer = reason.kind == CloseKind::closed_by_peer;
   CloseReason told = reason;
   if (was_ready && closed_by_peer) told.text = "connection closed before the answer";
@@ -191,6 +201,7 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
   // Servers close idle connections, and some close after so many queries: that is no failure. One that closes on its
   // first queries without a single answer is.
   const bool is_failure = reason.kind != CloseKind::dropped && (!was_ready || !closed_by_peer || (owed && !answered));
+  if (was_suspect) end_suspicion(handle, now);
   const std::vector<QueryHandle> unanswered = take_down(handle);
   if (is_failure && !was_ready && upstreams_.has_ready(index, now)) {
     // The server does not want another connection beside those it serves: the address is well.
@@ -204,13 +215,13 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
   for (const QueryHandle query : unanswered) {
     if (Query* const left = queries_.find(query)) {
       if (!answered) ++left->fruitless_sendings;
-      retry_elsewhere(query, index.upstream, reason.kind, now);
+      was_suspect ? route_without(query, now) : retry_elsewhere(query, index.upstream, reason.kind, now);
     }
   }
   if (!was_ready) reroute_room_in_time(now);
 }
 
-/// The connection that the query was sent on has ended without an answer.
+/// The connection that the query was sent on has ended without an answer, or is suspected to have.
 void Forwarder::retry_elsewhere(QueryHandle handle, std::size_t upstream, CloseKind kind, TimePoint now) {
   Query& query = queries_.get(handle);
   // A connection that had gone stale says nothing about the upstream, and other pooled ones may be as stale: the second
@@ -220,10 +231,17 @@ void Forwarder::retry_elsewhere(QueryHandle handle, std::size_t upstream, CloseK
   query.asked = (query.stale & bit) != 0 || heard ? query.asked | bit : query.asked & ~bit;
   query.stale |= bit;
   query.fresh_since = now;
-  const auto promising = [](const Attempt& attempt) { return !attempt.trial && !attempt.late; };
-  if (std::ranges::any_of(query.attempts, promising)) return;
-  for (const Attempt& attempt : query.attempts) query.asked |= UpstreamMask{1} << attempt.upstream;
-  if (query.attempts.empty()) checks_.remove(handle);
+  route_without(handle, now);
+}
+
+/// Asks elsewhere, unless the query has an attempt left that is worth waiting for.
+void Forwarder::route_without(QueryHandle handle, TimePoint now) {
+  Query& query = queries_.get(handle);
+  if (std::ranges::any_of(query.attempts, &Attempt::promising)) return;
+  for (const Attempt& attempt : query.attempts) {
+    if (!attempt.suspect) query.asked |= UpstreamMask{1} << attempt.upstream;
+  }
+  if (std::ranges::all_of(query.attempts, &Attempt::suspect)) checks_.remove(handle);
   route(handle, now);
 }
 

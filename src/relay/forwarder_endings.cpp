@@ -116,7 +116,8 @@ std::string Forwarder::cause(const Query& query) {
   text.reserve(200);  // of two upstreams or so
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     Upstream& upstream = upstreams_[i];
-    const auto attempt = std::ranges::find(query.attempts, i, &Attempt::upstream);
+    const auto attempt =
+        std::ranges::find_if(query.attempts, [i](const Attempt& sent) { return sent.upstream == i && !sent.suspect; });
     const auto failing =
         std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.health.in_trouble(); });
     const auto dialled =

@@ -12,7 +12,7 @@ void Forwarder::note_trouble(AddressIndex target, Trouble trouble, const std::st
   if (!address.health.on_trouble(trouble, cause, epoch, now, random_)) return;
   const std::string label = "upstream " + upstreams_.label(target) + ": ";
   if (address.health.trouble() == Trouble::silent_path) {
-    log_.info(label + "its connection went silent, another is made");
+    log_.debug(label + "its connection may have gone silent, another is made");
   } else if (trouble == Trouble::authentication) {
     log_.error(label + cause + "; no query is sent to it until this is mended");
   } else {

@@ -82,7 +82,8 @@ void Forwarder::schedule_check(QueryHandle handle, TimePoint now) {
   query.asked_at = now;
   // Later than `slow` is late by configuration; and by then another query may have shown that the upstream is slow.
   const Duration usual = std::min(upstreams_[query.attempts.back().upstream].usual_time.get(), config_.relay.slow);
-  const bool first = std::ranges::count(query.attempts, false, &Attempt::trial) == 1;
+  const auto counts = [](const Attempt& attempt) { return !attempt.trial && !attempt.suspect; };
+  const bool first = std::ranges::count_if(query.attempts, counts) == 1;
   query.hedge_next = first && usual < patience_ && hedge_budget_.enabled() && upstreams_.size() > 1;
   checks_.remove(handle);
   checks_.add(handle, now + (query.hedge_next ? usual : patience_), now);
@@ -192,26 +193,6 @@ void Forwarder::check_connections(TimePoint now) {
     if (pooled != nullptr && pooled->pending.live() == 0) on_idle(handle, now);
   }
   if (look_again || now >= reroute_due_) reroute_room_in_time(now);
-}
-
-void Forwarder::look_at_path(ConnectionHandle handle, TimePoint now) {
-  PooledConnection& pooled = upstreams_.connections().get(handle);
-  const PathState path = pooled.connection->path(now);
-  if (!path.silent) {
-    constexpr Duration kLeast = std::chrono::milliseconds(2);
-    pooled.look_at = path.look_again == Duration{} ? kNever : now + std::max<Duration>(path.look_again, kLeast);
-    return;
-  }
-  counters_.add(Counter::upstream_silent);
-  // What else is open to this address and owes nothing would only be found out by the next query.
-  const AddressIndex index = pooled.index();
-  for (const ConnectionHandle other : std::vector(upstreams_[index.upstream].connections)) {
-    const PooledConnection& idle = upstreams_.connections().get(other);
-    if (other != handle && idle.ready && idle.address == index.address && idle.pending.live() == 0) {
-      close(other, {CloseKind::dropped, "another connection went silent"}, now);
-    }
-  }
-  close(handle, {CloseKind::silent, "connection timed out"}, now);
 }
 
 /// The connection has been idle for as long as the server usually grants. When the next query is to be expected soon,

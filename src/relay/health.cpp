@@ -118,6 +118,7 @@ Trouble trouble_of(CloseKind kind) {
 
 void copy_health(const SharedHealth& from, SharedHealth& to) {
   to.idle_close_ms.store(from.idle_close_ms.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  to.acknowledgement_delay.store(from.acknowledgement_delay.load(std::memory_order_relaxed), std::memory_order_relaxed);
   const Verdict verdict = load(from);
   if (verdict.trouble == Trouble::authentication) return;
   store_text(to, load_text(from));
@@ -184,6 +185,19 @@ bool Health::on_proof(Epoch epoch, TimePoint now) {
   if (!before) return false;
   if (before->trouble != Trouble::none) store_until(shared_, now + kSettlingTime);
   return before->told;
+}
+
+bool Health::withdraw(Epoch epoch, TimePoint now) {
+  const std::optional<Verdict> before = update(shared_, [&](Verdict& verdict) {
+    if (verdict.epoch != epoch || verdict.trouble != Trouble::silent_path) return false;
+    verdict.trouble = Trouble::none;
+    if (verdict.step > 0) --verdict.step;
+    return true;
+  });
+  if (!before) return false;
+  // A step says that the address had not settled when the suspicion came.
+  store_until(shared_, before->step > 0 ? now + kSettlingTime : now);
+  return true;
 }
 
 bool Health::trial_due(TimePoint now) const { return in_trouble() && ahead(shared_, now) == Duration{}; }

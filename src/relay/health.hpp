@@ -77,6 +77,10 @@ class Health {
   /// over now. Connections from before the trouble say nothing about new ones.
   bool on_proof(Epoch epoch, TimePoint now);
 
+  /// The path that went silent in `epoch` lives after all: back to what was before. False when something else has been
+  /// learned since.
+  [[gnu::cold]] bool withdraw(Epoch epoch, TimePoint now);
+
   /// Whether the next trial is due, in all workers together.
   [[nodiscard]] bool trial_due(TimePoint now) const;
   [[nodiscard]] TimePoint next_trial(TimePoint now) const;

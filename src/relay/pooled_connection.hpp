@@ -8,6 +8,7 @@
 #include "relay/health.hpp"
 #include "relay/idle_close.hpp"
 #include "relay/pending_queries.hpp"
+#include "relay/suspicion.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -35,6 +36,7 @@ struct PooledConnection {
 
   [[nodiscard]] AddressIndex index() const { return {upstream, address}; }
 
+  /// It is to get no queries: it brings no answers, or it is suspected of a dead path.
   [[nodiscard]] bool mute(TimePoint now) const { return now >= mute_at; }
 
   /// When it has been idle for too long. `limit`: what the server grants. Its replacement may be longer in coming.
@@ -57,6 +59,8 @@ struct PooledConnection {
   TimePoint look_at = kNever;     ///< when to look whether the path is alive
   TimePoint mute_at = kNever;     ///< when it counts as mute: it owes answers, and has brought none since the first
   TimePoint useless_at = kNever;  ///< when it is given up for that: nobody waits any more for what might still come
+  bool doubted = false;           ///< idle and mute because another connection to the address is suspected
+  Suspicion suspicion;            ///< while it is active the connection is mute, too
   PendingQueries pending;
 };
 

@@ -59,8 +59,12 @@ struct Attempt {
   ConnectionHandle connection;
   std::uint16_t id = 0;
   std::uint8_t upstream = 0;
-  bool late = false;   ///< its upstream's usual time has passed, or patience
-  bool trial = false;  ///< a copy for an upstream in trouble: no client is to wait for it
+  bool late = false;     ///< its upstream's usual time has passed, or patience
+  bool trial = false;    ///< a copy for an upstream in trouble: no client is to wait for it
+  bool suspect = false;  ///< its connection is suspected of a dead path: the query is asked elsewhere meanwhile
+
+  /// Worth waiting for before it is asked elsewhere.
+  [[nodiscard]] bool promising() const { return !trial && !late && !suspect; }
   TimePoint sent_at{};
 };
 

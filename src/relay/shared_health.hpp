@@ -13,6 +13,7 @@ struct SharedHealth {
   SharedWord verdict;                ///< kind of trouble, back-off step, count of troubles; 0: well
   SharedWord until_ms;               ///< the next trial, or the end of settling: clock's low 32 bits
   SharedWord idle_close_ms;          ///< after which the server closes idle connections; 0: not seen
+  SharedWord acknowledgement_delay;  ///< see AcknowledgementDelay; 0: not seen
   std::array<SharedWord, 32> cause;  ///< the trouble in words, NUL-padded; a torn text is only a text
 };
 

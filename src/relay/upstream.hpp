@@ -4,6 +4,7 @@
 #include "base/address.hpp"
 #include "base/clock.hpp"
 #include "config/config.hpp"
+#include "relay/acknowledgement_delay.hpp"
 #include "relay/health.hpp"
 #include "relay/idle_close.hpp"
 #include "relay/pooled_connection.hpp"
@@ -18,7 +19,10 @@ namespace dotrelay {
 
 struct UpstreamAddress {
   UpstreamAddress(const std::string& upstream, const Endpoint& endpoint, SharedHealth& shared)
-      : label(upstream + " (" + endpoint.to_text() + ")"), health(shared), idle_close(shared) {}
+      : label(upstream + " (" + endpoint.to_text() + ")"),
+        health(shared),
+        idle_close(shared),
+        acknowledgement_delay(shared) {}
 
   /// A dial that takes longer makes queries look at the next upstream: well above what the server usually takes, and
   /// before anybody has seen it, above two round trips across a continent.
@@ -34,6 +38,7 @@ struct UpstreamAddress {
   std::string label;  ///< for log lines and EDE texts: "cloudflare (1.1.1.1:853)"
   Health health;
   IdleClose idle_close;
+  AcknowledgementDelay acknowledgement_delay;
   RecentOutcomes late;    ///< answers that came too late, where another upstream had one
   RecentOutcomes errors;  ///< errors, where another upstream had an answer
   bool ever_ready = false;

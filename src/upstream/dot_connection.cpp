@@ -70,11 +70,11 @@ std::optional<Bytes> DotConnection::next_message() {
   return message;
 }
 
-PathState DotConnection::path(TimePoint now) {
+PathState DotConnection::path(TimePoint now, Duration delay) {
   const std::optional<TcpFacts> facts = tcp_connected_ ? ask_tcp(stream_->fd()) : std::nullopt;
   if (!facts) return {};
-  const UnacknowledgedWrites::Verdict verdict = writes_.judge(*facts, now);
-  return {verdict.silent, verdict.look_again};
+  const UnacknowledgedWrites::Verdict verdict = writes_.judge(*facts, now, delay);
+  return {verdict.silent, verdict.look_again, verdict.late};
 }
 
 bool DotConnection::route_has_changed() const {

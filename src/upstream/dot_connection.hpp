@@ -38,7 +38,7 @@ class DotConnection final : public Connection, private PollListener, private Flu
   bool send(Bytes message) override;
   std::optional<Bytes> next_message() override;
   [[nodiscard]] const CloseReason& close_reason() const override { return close_reason_; }
-  [[nodiscard]] PathState path(TimePoint now) override;
+  [[nodiscard]] PathState path(TimePoint now, Duration delay) override;
   [[nodiscard]] bool route_has_changed() const override;
   [[nodiscard]] std::string description() const override { return session_.description(); }
 

@@ -117,3 +117,23 @@ def test_slow_is_not_dead(certificates, tmp_path):
         used = {query.connection for query in upstream.queries}
         assert len(used) == 1 and len(upstream.seen("delay-900.example")) == 1
     scenario(certificates, tmp_path, body, relay={"deadline": "4s"})
+
+
+def hold_acknowledgements(upstream):
+    """The upstream's host acknowledges with its next data and not before (RFC 1122 4.2.3.2): segments without any are lost."""
+    firewall("-A", "INPUT", "-p", "tcp", "--sport", str(upstream.port), "--tcp-flags", "SYN,FIN,RST,ACK,PSH", "ACK",
+             "-m", "length", "--length", "40:80", "-j", "DROP")
+
+
+def test_delayed_acknowledgements_are_learned(certificates, tmp_path):
+    """Answers after 150 ms, acknowledgements with them: the first is suspected, and what it took is granted from then on."""
+    def body(relay, upstream):
+        assert_right(relay.ask("before.example"), "before.example")
+        hold_acknowledgements(upstream)
+        for number in range(8):
+            assert_right(relay.ask(f"delay-150.n{number}.example"), f"delay-150.n{number}.example")
+        assert len({query.connection for query in upstream.queries}) <= 2
+        assert len([query for query in upstream.queries if query.name.startswith("delay-150")]) <= 9, "one query was asked twice"
+        assert relay.has_logged("acknowledges late, it is given 1[0-9]{2} ms more")
+        assert not relay.has_logged("passed over") and not relay.has_logged("went silent")
+    scenario(certificates, tmp_path, body)

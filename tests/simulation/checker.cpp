@@ -21,6 +21,20 @@ void forget_before(std::vector<TimePoint>& times, TimePoint from) {
   std::erase_if(times, [&](TimePoint at) { return at < from; });
 }
 
+/// Something may befall connections that keeps their octets from being acknowledged, or delays them by more than TCP
+/// may.
+bool may_go_silent(const Plan& plan) {
+  if (!plan.network_changes.empty() || !plan.suspends.empty() || !plan.sleeps.empty()) return true;
+  const auto silences = [](const Phase& phase) {
+    return phase.fault == Fault::blackhole || phase.fault == Fault::connections_die || phase.fault == Fault::lossy ||
+           phase.fault == Fault::bloat;
+  };
+  return std::ranges::any_of(plan.hosts, [&](const std::vector<HostPlan>& upstream) {
+    return std::ranges::any_of(
+        upstream, [&](const HostPlan& host) { return host.loss > 0 || std::ranges::any_of(host.phases, silences); });
+  });
+}
+
 }  // namespace
 
 Checker::Checker(const Plan& plan, Promise promise) : plan_(plan), promise_(promise), workers_(plan.workers) {
@@ -194,6 +208,10 @@ void Checker::ends(std::size_t worker, const Counters& counters, bool idle, Time
   if (!idle) fail("nothing left", "the forwarder is not idle", now);
   if (connections_ > 0) fail("nothing left", std::to_string(connections_) + " connections are still open", now);
   if (next_timeout != kNever) fail("nothing left", "the forwarder still wants its timer", now);
+  if (counters.get(Counter::upstream_silent) > 0 && !may_go_silent(plan_)) {
+    fail("dead is not slow",
+         std::to_string(counters.get(Counter::upstream_silent)) + " connections given up, all of which lived", now);
+  }
   if (counters.get(Counter::answers) != state.owed) {
     fail("counters",
          std::to_string(counters.get(Counter::answers)) + " answers counted, " + std::to_string(state.owed) + " owed",

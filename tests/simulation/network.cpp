@@ -13,6 +13,9 @@ constexpr Duration kSyns[] = {seconds(0), seconds(1), seconds(3), seconds(7)};
 /// See UnacknowledgedWrites.
 constexpr Duration kSlack = milliseconds(60);
 constexpr Duration kGrain = milliseconds(4);
+constexpr Duration kOverdueLook = milliseconds(16);
+/// How long a queue that is full keeps a packet.
+constexpr Duration kBloat = milliseconds(500);
 
 Duration share(Duration of, Random& random) { return of * random.below(1024) / 1024; }
 
@@ -30,7 +33,7 @@ class LineConnection final : public Connection {
     return Bytes(current_);
   }
   [[nodiscard]] const CloseReason& close_reason() const override { return line_.reason; }
-  [[nodiscard]] PathState path(TimePoint now) override { return network_.path(line_, now); }
+  [[nodiscard]] PathState path(TimePoint now, Duration delay) override { return network_.path(line_, now, delay); }
   [[nodiscard]] bool route_has_changed() const override { return line_.route_changed; }
   [[nodiscard]] std::string description() const override { return "line " + std::to_string(line_.number); }
 
@@ -116,6 +119,7 @@ void Network::finish_handshake(Line& line) {
 /// When what is sent to or from the host at `sent` arrives, if it ever does.
 TimePoint Network::arrival(const HostPlan& host, TimePoint sent) {
   TimePoint at = sent + host.round_trip / 2 + share(host.jitter, random_);
+  if (host.has(Fault::bloat, sent)) at += kBloat;
   const double loss = host.has(Fault::lossy, sent) ? 0.2 : host.loss;
   for (Duration timeout = milliseconds(200); loss > 0 && random_.below(1000) < loss * 1000; timeout *= 2) at += timeout;
   if (host.has(Fault::blackhole, at)) {
@@ -151,13 +155,13 @@ bool Network::send(Line& line, Bytes message) {
     line.unread = 0;
   }
   if (dead(line)) {
-    line.unacknowledged.push_back({now, kNever});
+    line.unacknowledged.push_back({now, kNever, kNever});
     return true;
   }
   const TimePoint arrives = line.last_out = std::max(arrival(host, now), line.last_out);
-  const TimePoint acknowledged =
-      arrival(host, arrives + (random_.below(4) == 0 ? share(milliseconds(40), random_) : Duration{}));
-  line.unacknowledged.push_back({now, acknowledged});
+  const TimePoint acknowledged = arrival(host, arrives + acknowledgement_delay(host, arrives));
+  const bool lost = host.loss > 0 || host.has(Fault::lossy, now) || host.has(Fault::blackhole, now);
+  line.unacknowledged.push_back({now, arrives, acknowledged, lost});
   timeline_.at(std::max(arrives, host.end_of(Fault::stop_reading, arrives)),
                [this, &line, index = line.queries.size() - 1] {
                  if (dead(line) || line.closed) return;
@@ -167,9 +171,18 @@ bool Network::send(Line& line, Bytes message) {
   return true;
 }
 
+/// What a server's TCP waits for something to send with the acknowledgement (RFC 1122 4.2.3.2).
+Duration Network::acknowledgement_delay(const HostPlan& host, TimePoint at) {
+  if (host.has(Fault::late_acknowledgements, at)) return milliseconds(60) + share(milliseconds(440), random_);
+  return random_.below(4) == 0 ? share(milliseconds(40), random_) : Duration{};
+}
+
 void Network::deliver(Line& line, Octets frame) {
   if (dead(line)) return;
   line.last_in = std::max(arrival(*line.host, timeline_.now()), line.last_in);
+  for (Line::Unacknowledged& sent : line.unacknowledged) {
+    if (sent.arrives <= timeline_.now()) sent.acknowledged_at = std::min(sent.acknowledged_at, line.last_in);
+  }
   timeline_.at(line.last_in, [this, &line, frame = std::move(frame)]() mutable {
     if (line.gone || dead(line) || line.state != Connection::State::ready) return;
     line.inbox.push_back(std::move(frame));
@@ -215,18 +228,23 @@ std::optional<Octets> Network::read(Line& line) {
   return frame;
 }
 
-PathState Network::path(Line& line, TimePoint now) {
+PathState Network::path(Line& line, TimePoint now, Duration delay) {
+  const Duration round_trip = line.host->round_trip;
+  PathState path;
   while (!line.unacknowledged.empty()) {
-    const TimePoint acknowledged = line.unacknowledged.front().acknowledged_at;
-    if (acknowledged > now || acknowledged > line.dead_since) break;
-    line.last_acknowledgement = std::max(line.last_acknowledgement, acknowledged);
+    const Line::Unacknowledged& sent = line.unacknowledged.front();
+    if (sent.acknowledged_at > now || sent.acknowledged_at > line.dead_since) break;
+    line.last_acknowledgement = std::max(line.last_acknowledgement, sent.acknowledged_at);
+    if (std::exchange(line.overdue, false) && !sent.lost)
+      path.late = std::max<Duration>(line.last_acknowledgement - sent.sent_at - round_trip, kGrain);
     line.unacknowledged.pop_front();
   }
-  PathState path;
   if (!line.unacknowledged.empty()) {
-    const Duration limit = line.host->round_trip + kSlack;
+    const Duration limit = round_trip + kSlack;
     const Duration silence = std::min(now - line.unacknowledged.front().sent_at, now - line.last_acknowledgement);
-    path = {silence > limit, silence > limit ? limit : std::max(limit - silence, kGrain)};
+    line.overdue = silence > limit;
+    path.silent = silence > limit + delay;
+    path.look_again = line.overdue ? kOverdueLook : std::max(limit - silence, kGrain);
   }
   transcript_.add(now, Happening::looks, line.worker, line.number, path.silent ? 1 : 0);
   return path;

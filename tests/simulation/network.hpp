@@ -43,10 +43,13 @@ struct Line {
   TimePoint last_in;
   struct Unacknowledged {
     TimePoint sent_at;
+    TimePoint arrives;
     TimePoint acknowledged_at;
+    bool lost = false;  ///< at least once on its way
   };
   std::deque<Unacknowledged> unacknowledged;
   TimePoint last_acknowledgement;
+  bool overdue = false;  ///< the oldest of them was, at the latest look
 
   // The server's end.
   std::vector<Octets> queries;
@@ -89,11 +92,12 @@ class Network {
   // The relay's end of a line.
   bool send(Line& line, Bytes message);
   std::optional<Octets> read(Line& line);
-  PathState path(Line& line, TimePoint now);
+  PathState path(Line& line, TimePoint now, Duration delay);
   void destroy(Line& line);
 
  private:
   [[nodiscard]] TimePoint arrival(const HostPlan& host, TimePoint sent);
+  [[nodiscard]] Duration acknowledgement_delay(const HostPlan& host, TimePoint at);
   [[nodiscard]] bool dead(const Line& line) const { return line.dead_since <= timeline_.now(); }
   void begin_handshake(Line& line, TimePoint at);
   void finish_handshake(Line& line);

@@ -73,7 +73,9 @@ Config Planner::config() {
 
 HostPlan Planner::host() {
   HostPlan host;
-  host.round_trip = chance(80) ? time(milliseconds(1), milliseconds(60)) : time(milliseconds(60), milliseconds(300));
+  host.round_trip = chance(80)   ? time(milliseconds(1), milliseconds(60))
+                    : chance(75) ? time(milliseconds(60), milliseconds(300))
+                                 : time(milliseconds(300), milliseconds(2200));
   host.jitter = chance(70) ? time(microseconds(10), milliseconds(3)) : time(milliseconds(3), milliseconds(40));
   host.handshake_work = time(microseconds(500), milliseconds(15));
   if (chance(60)) host.idle_close = chance(20) ? time(milliseconds(300), seconds(1)) : time(seconds(1), seconds(20));

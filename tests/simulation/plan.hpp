@@ -36,6 +36,8 @@ namespace dotrelay::simulation {
   FAULT(close_on_query, "FIN on query") \
   FAULT(stop_reading, "not reading") \
   FAULT(lossy, "lossy") \
+  FAULT(late_acknowledgements, "delayed acknowledgements") \
+  FAULT(bloat, "round trips of a second") \
   FAULT(connections_die, "connections die silently") \
   FAULT(restart, "restart without FIN") \
   FAULT(reset_all, "reset of all connections") \

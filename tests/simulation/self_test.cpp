@@ -25,6 +25,8 @@ Plan plain_plan() {
   plan.config.relay.hedge = 0.1;
   plan.hosts = {{HostPlan{.round_trip = milliseconds(10), .phases = {}}}};
   plan.sleeps.clear();
+  plan.suspends.clear();
+  plan.network_changes.clear();
   return plan;
 }
 
@@ -123,6 +125,12 @@ constexpr Case kCases[] = {
     {"nothing left", kAddress, [](Stage& stage) { (stage.tell(0), stage.end(kNow + seconds(1))); }},
     {"nothing left", kAddress, [](Stage& stage) { (stage.tell(0), stage.end(kNever, false)); }},
     {"nothing left", kAddress, [](Stage& stage) { (stage.tell(0), stage.checker.dials(0, 0, 0, kNow), stage.end()); }},
+    {"dead is not slow", kAddress,
+     [](Stage& stage) {
+       stage.tell(0);
+       stage.counters.add(Counter::upstream_silent);
+       stage.end();
+     }},
     {"counters", kAddress, [](Stage& stage) { (stage.tell(0), stage.end()); }},
 };
 

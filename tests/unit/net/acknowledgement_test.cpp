@@ -114,6 +114,48 @@ TEST_CASE("a path whose delay varies gets more time, up to a ceiling; delayed ac
   }
 }
 
+TEST_CASE("an acknowledgement that comes late: how late, and that much is granted when it is known") {
+  Path path;
+  path.write(0);
+  CHECK_FALSE(path.look(62).silent);
+  CHECK(path.look(81).silent);
+  CHECK(path.look(81).look_again == UnacknowledgedWrites::kOverdueLook);
+  CHECK(path.look(97).late == Duration{});
+  path.acknowledge(100, 210);
+  CHECK(path.look(225).late == milliseconds(190));
+  CHECK(path.look(226).late == Duration{});
+  path.write(1000);
+  const auto look = [&](int ms) {
+    path.facts.since_acknowledgement = milliseconds(ms - path.heard_ms);
+    return path.writes.judge(path.facts, at(ms), milliseconds(190));
+  };
+  CHECK_FALSE(look(1270).silent);
+  CHECK(look(1271).silent);
+}
+
+TEST_CASE("what was lost and sent again is no delay of acknowledgements; what the peer had got before is") {
+  for (const bool lost : {true, false}) {
+    Path path;
+    path.write(0);
+    CHECK(path.look(90).silent);
+    path.facts.losses += lost ? 1 : 0;
+    path.acknowledge(100, 300);
+    CHECK((path.look(310).late > Duration{}) != lost);
+    // The next one is judged by itself.
+    path.write(1000);
+    CHECK(path.look(1100).silent);
+    path.acknowledge(200, 1150);
+    CHECK(path.look(1160).late == milliseconds(130));
+  }
+}
+
+TEST_CASE("an answer that carries the acknowledgement in time is not late, whenever somebody looks") {
+  Path path;
+  path.write(0);
+  path.acknowledge(100, 70);
+  CHECK(path.look(400).late == Duration{});
+}
+
 TEST_CASE("without counts of octets, nothing in flight and nothing unsent is all acknowledged") {
   Path path;
   path.write(0);
@@ -174,6 +216,10 @@ TEST_CASE("what kernels of different age know") {
   CHECK(read_tcp_info(KNOWN_UP_TO(info, tcpi_notsent_bytes))->octets_unsent == 100);
   CHECK_FALSE(read_tcp_info(KNOWN_UP_TO(info, tcpi_notsent_bytes))->window_open);
   CHECK(read_tcp_info(KNOWN_UP_TO(info, tcpi_snd_wnd))->window_open);
+  info.tcpi_total_retrans = 5;
+  info.tcpi_dsack_dups = 3;
+  CHECK(read_tcp_info(KNOWN_UP_TO(info, tcpi_snd_wnd))->losses == 2);
+  CHECK(read_tcp_info(KNOWN_UP_TO(info, tcpi_segs_in))->losses == 5);
 
   info.tcpi_rtt = 0;  // nothing has been measured
   CHECK(read_tcp_info(KNOWN_UP_TO(info, tcpi_segs_in))->round_trip == milliseconds(250));

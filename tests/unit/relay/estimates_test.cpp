@@ -1,4 +1,6 @@
-// The small estimates that decisions rest on: usual answer times, the hedging budget, recent outcomes, idle times.
+// The small estimates that decisions rest on: usual answer times, the hedging budget, recent outcomes, idle times,
+// delays of acknowledgements.
+#include "relay/acknowledgement_delay.hpp"
 #include "relay/hedge_budget.hpp"
 #include "relay/idle_close.hpp"
 #include "relay/recent_outcomes.hpp"
@@ -98,6 +100,23 @@ TEST_CASE("closing before the server again and again tries a little longer each 
   CHECK(idle.limit() > before);
   for (int i = 0; i < 1000; ++i) idle.on_own_close();
   CHECK(idle.limit() <= IdleClose::kMost);
+}
+
+TEST_CASE("a delay of acknowledgements: the longest that was seen, for all workers, forgotten after ten minutes") {
+  SharedHealth shared{};
+  AcknowledgementDelay delay(shared);
+  // Also where the clock's seconds wrap in the word, and where it begins.
+  for (const std::int64_t begin : {std::int64_t{0}, std::int64_t{100'000}, (std::int64_t{1} << 22) - 5}) {
+    const TimePoint now{seconds(begin)};
+    CHECK(delay.get(now) == Duration{});
+    CHECK(delay.learn(milliseconds(200), now));
+    CHECK_FALSE(delay.learn(milliseconds(90), now + seconds(300)));
+    CHECK(AcknowledgementDelay(shared).get(now + seconds(899)) == milliseconds(200));
+    CHECK(delay.get(now + seconds(900)) == Duration{});
+    CHECK(delay.learn(seconds(3), now + seconds(901)));
+    CHECK(delay.get(now + seconds(901)) == AcknowledgementDelay::kMost);
+    shared.acknowledgement_delay = 0;
+  }
 }
 
 }  // namespace

@@ -54,6 +54,8 @@ struct Line {
   std::deque<Octets> inbox;                  ///< messages that the forwarder has not read yet
   std::vector<SentQuery> sent;               ///< what the forwarder has sent
   bool silent = false;                       ///< TCP has octets that nobody acknowledges
+  Duration late{};                           ///< so late TCP has acknowledged since the latest look
+  Duration granted{};                        ///< for delayed acknowledgements, at the latest look
   bool route_changed = false;                ///< the kernel would take another way now
   bool takes_queries = true;                 ///< false: too many octets wait already
   bool gone = false;                         ///< the forwarder has destroyed the connection
@@ -85,8 +87,10 @@ class FakeConnection final : public Connection {
     assert(line_.state == State::closed);
     return line_.reason;
   }
-  [[nodiscard]] PathState path(TimePoint) override {
-    return {line_.silent, line_.silent ? std::chrono::milliseconds(60) : Duration{}};
+  /// Silence counts for as long as it is longer than the delay that is granted.
+  [[nodiscard]] PathState path(TimePoint, Duration delay) override {
+    line_.granted = delay;
+    return {line_.silent, line_.silent ? std::chrono::milliseconds(16) : Duration{}, std::exchange(line_.late, {})};
   }
   [[nodiscard]] bool route_has_changed() const override { return line_.route_changed; }
   [[nodiscard]] std::string description() const override { return "fake"; }

@@ -163,6 +163,35 @@ TEST_CASE("a change of the network makes the next trial due") {
   CHECK(address.health.trial_due(kStart));
 }
 
+TEST_CASE("a suspicion that is withdrawn: back to what was before, unless something else was learned") {
+  Watched address;
+  Health& health = address.health;
+  const auto suspect = [&](TimePoint now) {
+    health.on_trouble(Trouble::silent_path, "connection timed out", health.epoch(), now, address.random);
+    return health.epoch();
+  };
+  SUBCASE("it had settled") {
+    const Health::Epoch epoch = suspect(kStart);
+    CHECK_FALSE(health.withdraw(epoch - 1, kStart));
+    CHECK(health.withdraw(epoch, kStart + milliseconds(100)));
+    CHECK(health.settled(kStart + milliseconds(100)));
+    CHECK_FALSE(health.withdraw(epoch, kStart + milliseconds(100)));
+  }
+  SUBCASE("it had not: neither is it trusted sooner, nor is the next back-off longer") {
+    health.on_trouble(Trouble::unreachable, "connection refused", health.epoch(), kStart, address.random);
+    health.on_proof(health.epoch(), kStart);
+    CHECK(health.withdraw(suspect(kStart + seconds(1)), kStart + seconds(2)));
+    CHECK_FALSE(health.settled(kStart + seconds(2)));
+    CHECK(health.settled(kStart + seconds(7)));
+  }
+  SUBCASE("the fresh connection was refused meanwhile") {
+    const Health::Epoch epoch = suspect(kStart);
+    health.on_trouble(Trouble::unreachable, "connection refused", epoch, kStart, address.random);
+    CHECK_FALSE(health.withdraw(epoch, kStart));
+    CHECK(health.in_trouble());
+  }
+}
+
 TEST_CASE("a cause longer than its place is cut, and still the same cause") {
   Watched address;
   const std::string cause(300, 'x');
