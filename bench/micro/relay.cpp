@@ -202,7 +202,9 @@ class Relay {
   Random random_{1};
   InstantUpstream upstream_;
   Clients clients_;
-  Forwarder forwarder_{config_, health_, upstream_, counters_, log_, random_};
+  std::vector<SharedWord> memory_words_ = std::vector<SharedWord>(1);
+  MemoryBudget memory_{memory_words_, 0, 4096};
+  Forwarder forwarder_{config_, health_, upstream_, counters_, memory_, log_, random_};
   const std::span<const Sample> samples_ = samples();
   IpAddress client_{.is_v6 = false, .octets = {10, 0, 0, 0}};
   std::size_t asked_ = 0;

@@ -10,6 +10,7 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -79,6 +80,27 @@ class Slab {
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
 
+  /// Objects for which there is memory.
+  [[nodiscard]] std::size_t capacity() const { return chunks_.size() * kChunk; }
+
+  /// Gives back the memory behind the last living object, but never the first chunk: a flood that has passed leaves
+  /// nothing behind. Objects that come next take the places in front, so that the end becomes free. It walks over all
+  /// places: not for the usual course of things.
+  void shrink() {
+    std::size_t chunks = chunks_.size();
+    while (chunks > 1 && std::ranges::none_of(slots_of_chunk(chunks - 1), &Slot::lives)) {
+      for (const Slot& slot : slots_of_chunk(--chunks))
+        first_generation_ = std::max(first_generation_, slot.generation);
+      slots_ = static_cast<std::uint32_t>(chunks * kChunk);
+      chunks_.pop_back();
+    }
+    free_.clear();
+    for (std::uint32_t index = slots_; index-- > 0;) {
+      if (!at(index).lives()) free_.push_back(index);
+    }
+    free_.shrink_to_fit();
+  }
+
   /// Calls visit(handle, object) for each living object. visit may erase the object it is given, not others.
   template <class Visit>
   void for_each(Visit&& visit) {
@@ -105,15 +127,21 @@ class Slab {
 
   Slot& at(std::uint32_t index) { return chunks_.data()[index / kChunk].get()[index % kChunk]; }
 
+  /// The slots of a chunk that have been in use.
+  std::span<Slot> slots_of_chunk(std::size_t chunk) {
+    return {chunks_[chunk].get(), std::min(kChunk, slots_ - chunk * kChunk)};
+  }
+
   void add_slot() {
     if (slots_ % kChunk == 0) chunks_.push_back(std::make_unique_for_overwrite<Slot[]>(kChunk));
-    at(slots_).generation = 0;
+    at(slots_).generation = first_generation_;
     free_.push_back(slots_++);
   }
 
   std::vector<std::unique_ptr<Slot[]>> chunks_;
   std::vector<std::uint32_t> free_;
-  std::uint32_t slots_ = 0;  ///< that have been in use; those behind them are not initialised
+  std::uint32_t slots_ = 0;             ///< that have been in use; those behind them are not initialised
+  std::uint32_t first_generation_ = 0;  ///< of a new slot: above that of any slot given back, so no old handle fits
   std::size_t size_ = 0;
 };
 

@@ -55,6 +55,7 @@ struct RelayConfig {
 struct LimitsConfig {
   std::uint32_t tcp_clients = 0;  ///< of the whole relay
   Duration tcp_idle{};
+  std::uint64_t memory = 0;  ///< octets for the whole relay; 0: as the machine allows
 };
 
 struct Config {

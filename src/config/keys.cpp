@@ -12,6 +12,9 @@ using namespace std::chrono_literals;
 
 constexpr std::uint16_t kDotPort = 853;  // RFC 7858 3.1
 constexpr std::uint32_t kMaxTcpClients = 1'000'000;
+/// A supervisor and one worker with the system's CA bundle take about 4 MiB when idle.
+constexpr std::uint64_t kMinMemory = std::uint64_t{6} << 20;
+constexpr std::uint64_t kMaxMemory = std::uint64_t{64} << 30;
 
 KeyProblem take_endpoint(std::vector<Endpoint>& endpoints, std::string_view text, std::uint16_t default_port) {
   const Result<Endpoint> endpoint = parse_endpoint(text, default_port);
@@ -73,6 +76,29 @@ KeyProblem take_share(double& share, std::string_view text) {
   }
   if (percent > 100) return "\"" + std::string(text) + "\" is out of range";
   share = percent / 100.0;
+  return std::nullopt;
+}
+
+/// "8MiB". Nothing for what is no size.
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  std::uint32_t count = 0;
+  const auto [unit_begin, failure] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (failure != std::errc{}) return std::nullopt;
+  const std::string_view unit(unit_begin, static_cast<std::size_t>(text.data() + text.size() - unit_begin));
+  if (unit == "KiB") return std::uint64_t{count} << 10;
+  if (unit == "MiB") return std::uint64_t{count} << 20;
+  if (unit == "GiB") return std::uint64_t{count} << 30;
+  return std::nullopt;
+}
+
+KeyProblem take_memory(const KeyTarget& target, std::string_view text) {
+  std::uint64_t& memory = target.config.limits.memory;
+  memory = 0;
+  if (text == "auto") return std::nullopt;
+  const std::optional<std::uint64_t> size = parse_size(text);
+  if (!size) return "\"" + std::string(text) + "\" is not a size (\"512KiB\", \"8MiB\", \"1GiB\")";
+  if (*size < kMinMemory || *size > kMaxMemory) return "\"" + std::string(text) + "\" is out of range";
+  memory = *size;
   return std::nullopt;
 }
 
@@ -318,6 +344,18 @@ const KeyRow kKeys[] = {
         .allowed = "a duration from 100ms to 1h",
         .help = "How long a client connection that is owed no answer stays open, and how long a half-sent query or an "
                 "answer that the client does not read may take.",
+    },
+    {
+        .table = "limits",
+        .name = "memory",
+        .set = SetText{take_memory},
+        .default_value = R"("auto")",
+        .allowed = "\"auto\" or a size from 6MiB to 64GiB",
+        .help =
+            "What all processes of the relay together may take, the kernel's buffers for TCP clients included. When it "
+            "is used up, the client that owes most is closed, and queries get SERVFAIL. \"auto\": an eighth of the "
+            "machine's memory or half of what the cgroup allows, at most 64 MiB for each worker. When workers = 0, no "
+            "more workers start than the memory suffices for.",
     },
     {
         .table = "log",

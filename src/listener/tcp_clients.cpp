@@ -9,12 +9,12 @@
 namespace dotrelay {
 namespace {
 
-/// How many of the least recently used clients are looked at for one that is owed nothing.
-constexpr int kMaxCandidates = 64;
-
 /// Memory for output that nobody has now: for those who are answered in one turn.
 constexpr std::size_t kMaxSpare = 512;
 constexpr std::size_t kMaxSpareBytes = 1024 * 1024;
+
+/// What shed() frees at least, if there is so much.
+constexpr std::size_t kShedBytes = std::size_t{256} * 1024;
 
 /// Time limits are checked by a sweep over all clients, not by a timer each: 10,000 clients take 0.1 ms.
 Duration sweep_interval(Duration idle) {
@@ -28,18 +28,26 @@ std::uint16_t keepalive_units(Duration idle) {
 
 }  // namespace
 
-TcpClients::TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, std::size_t limit, Duration idle)
+TcpClients::TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, MemoryBudget& memory, std::size_t limit,
+                       Duration idle)
     : loop_(loop),
       forwarder_(forwarder),
       counters_(counters),
+      memory_(memory),
       limit_(limit),
       idle_(idle),
       transport_{.tcp = true, .keepalive = keepalive_units(idle)},
-      by_activity_(sessions_),
+      idle_sessions_(sessions_),
       check_(loop, [this] { close_expired(); }),
       room_to_read_(std::make_unique_for_overwrite<std::uint8_t[]>(kRoomToRead)) {
   spare_.reserve(kMaxSpare);
   loop.before_flushes([this] { take_arrivals(); });
+  memory_.set_holder(this);
+}
+
+TcpClients::~TcpClients() {
+  memory_.set_holder(nullptr);
+  memory_.give_back(spare_bytes_);
 }
 
 void TcpClients::add(UniqueFd fd, const IpAddress& source, Bytes already_read) {
@@ -48,21 +56,18 @@ void TcpClients::add(UniqueFd fd, const IpAddress& source, Bytes already_read) {
     return;
   }
   const Handle<TcpSession> handle = sessions_.emplace(*this, std::move(fd), source);
-  by_activity_.push_back(handle);
+  idle_sessions_.push_back(handle);
   sessions_.get(handle).start(handle, already_read);
   schedule_check();
 }
 
 bool TcpClients::make_room() {
   take_arrivals();
-  Handle<TcpSession> candidate = by_activity_.front();
-  for (int i = 0; i < kMaxCandidates && candidate; ++i, candidate = by_activity_.next(candidate)) {
-    if (!sessions_.get(candidate).owes_nothing()) continue;
-    counters_.add(Counter::tcp_shed);
-    remove(candidate);
-    return true;
-  }
-  return false;
+  const Handle<TcpSession> longest_idle = idle_sessions_.front();
+  if (!longest_idle) return false;
+  counters_.add(Counter::tcp_shed);
+  remove(longest_idle);
+  return true;
 }
 
 void TcpClients::deliver(ClientKey client, Bytes answer) noexcept {
@@ -93,6 +98,8 @@ void TcpClients::drain() {
   take_arrivals();
   stage_ = Stage::draining;
   sessions_.for_each([](Handle<TcpSession>, TcpSession& session) { session.drain(); });
+  check_scheduled_ = false;
+  schedule_check();  // sooner than when it was scheduled while serving
 }
 
 void TcpClients::hand_over(ClientHandover& successor) {
@@ -119,54 +126,48 @@ Accepted TcpClients::accept(Bytes message, const IpAddress& source, Handle<TcpSe
                            now);
 }
 
-void TcpClients::touch(Handle<TcpSession> session) {
-  by_activity_.remove(session);
-  by_activity_.push_back(session);
-}
-
 void TcpClients::remove(Handle<TcpSession> session) {
-  by_activity_.remove(session);
+  idle_sessions_.remove(session);
   sessions_.erase(session);
   for (FlushTarget* const target : waiting_) loop_.flush_at_turn_end(*target);
   waiting_.clear();
 }
 
-bool TcpClients::add_unread(const TcpSession& session, std::size_t octets) {
-  while (unread_ + octets > kMaxUnreadOfAll) {
-    TcpSession* const worst = worst_reader();
-    if (worst == nullptr || worst->unread() <= session.unread() + octets) return false;
-    counters_.add(Counter::tcp_shed);
-    worst->give_up();
-  }
-  unread_ += octets;
-  return true;
-}
-
 void TcpClients::lend(ByteQueue& queue) {
   if (spare_.empty() || queue.memory_bytes() > 0) return;
   spare_bytes_ -= spare_.back().memory_bytes();
+  memory_.give_back(spare_.back().memory_bytes());
   queue.swap(spare_.back());
   spare_.pop_back();
 }
 
 void TcpClients::take_back(ByteQueue& queue) {
   const std::size_t bytes = queue.memory_bytes();
-  if (bytes > 0 && spare_.size() < kMaxSpare && spare_bytes_ + bytes <= kMaxSpareBytes) {
+  if (bytes > 0 && spare_.size() < kMaxSpare && spare_bytes_ + bytes <= kMaxSpareBytes && memory_.take(bytes)) {
     spare_bytes_ += bytes;
     spare_.push_back(std::move(queue));
   }
   queue.shrink(0);
 }
 
-/// Who has left most of its answers unread, or enough; nullptr when nobody has left any.
-TcpSession* TcpClients::worst_reader() {
-  TcpSession* worst = nullptr;
-  for (Handle<TcpSession> next = by_activity_.front(); next; next = by_activity_.next(next)) {
-    TcpSession& session = sessions_.get(next);
-    if (session.unread() > (worst == nullptr ? 0 : worst->unread())) worst = &session;
-    if (worst != nullptr && worst->unread() > TcpSession::kMaxUnread / 2) break;
+// It lets go of octets only: the session itself goes at the end of the turn, for it may be the one that asks.
+bool TcpClients::shed(std::size_t octets) noexcept {
+  if (spare_bytes_ > 0) {
+    memory_.give_back(std::exchange(spare_bytes_, 0));
+    spare_.clear();
+    return true;
   }
-  return worst;
+  std::size_t most = 0;
+  sessions_.for_each([&](Handle<TcpSession>, TcpSession& session) { most = std::max(most, session.debt()); });
+  if (most <= octets) return false;
+  // Those that owe nearly as much go with it, so that a walk over all sessions frees more than a little.
+  std::size_t freed = 0;
+  sessions_.for_each([&](Handle<TcpSession>, TcpSession& session) {
+    if (freed >= kShedBytes || session.debt() < std::max(octets, most / 2)) return;
+    freed += session.debt();
+    session.give_up();
+  });
+  return true;
 }
 
 void TcpClients::close_expired() {
@@ -174,6 +175,7 @@ void TcpClients::close_expired() {
   take_arrivals();
   const TimePoint now = loop_.now();
   sessions_.for_each([&](Handle<TcpSession> handle, TcpSession& session) {
+    session.look_at_kernel();
     if (session.expiry(idle_) > now) return;
     counters_.add(Counter::tcp_timed_out);
     remove(handle);
@@ -184,7 +186,8 @@ void TcpClients::close_expired() {
 void TcpClients::schedule_check() {
   if (check_scheduled_ || sessions_.empty()) return;
   check_scheduled_ = true;
-  check_.set(Clock::now() + sweep_interval(idle_));
+  const Duration interval = stage_ == Stage::draining ? TcpSession::kFirstQueryPatience / 4 : sweep_interval(idle_);
+  check_.set(Clock::now() + interval);
 }
 
 }  // namespace dotrelay

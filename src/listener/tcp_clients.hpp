@@ -1,5 +1,5 @@
-// All TCP clients of one worker: their number is bounded, the least recently used idle one makes room for a new one,
-// and those that take too long are closed.
+// All TCP clients of one worker: their number and their memory are bounded, the one that has been idle longest makes
+// room for a new one, the one that owes most memory for others, and those that take too long are closed.
 #pragma once
 
 #include "base/slab.hpp"
@@ -17,14 +17,12 @@ namespace dotrelay {
 
 class ClientHandover;
 
-class TcpClients final : public ReplyChannel {
+class TcpClients final : public ReplyChannel, private MemoryHolder {
  public:
-  /// Octets of answers that all clients together have not taken. Beyond it the client that has left most is reset:
-  /// answers that are owed already cannot be held back by not reading.
-  static constexpr std::size_t kMaxUnreadOfAll = 32 * 1024 * 1024;
-
   /// At most `limit` clients, which may be idle for `idle`. The references outlive this object.
-  TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, std::size_t limit, Duration idle);
+  TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, MemoryBudget& memory, std::size_t limit,
+             Duration idle);
+  ~TcpClients() override;
 
   /// Takes a connection on, of which `already_read` has been read.
   void add(UniqueFd fd, const IpAddress& source, Bytes already_read = {});
@@ -40,6 +38,9 @@ class TcpClients final : public ReplyChannel {
   void forget(const ClientHandover& successor);
 
   [[nodiscard]] bool empty() const { return sessions_.empty(); }
+
+  /// Gives back memory that a flood of clients took.
+  void shrink() { sessions_.shrink(); }
 
   /// What was read in a turn is taken at its end, for all clients in one go: the way of a query through the relay then
   /// stays in the processor's caches, from which each system call would drive it.
@@ -68,12 +69,12 @@ class TcpClients final : public ReplyChannel {
   /// `octets` at the beginning of that room are for session.take().
   void arrived(Handle<TcpSession> session, std::size_t octets);
   Accepted accept(Bytes message, const IpAddress& source, Handle<TcpSession> session, TimePoint now);
-  void touch(Handle<TcpSession> session);
+  /// The session is owed nothing since now; or it is owed something.
+  void now_idle(Handle<TcpSession> session) { idle_sessions_.push_back(session); }
+  void now_busy(Handle<TcpSession> session) { idle_sessions_.remove(session); }
   void remove(Handle<TcpSession> session);
-  /// Counts octets that wait for `session`. False when there are too many and nobody has left more than it; then
-  /// nothing is counted.
-  bool add_unread(const TcpSession& session, std::size_t octets);
-  void subtract_unread(std::size_t octets) { unread_ -= octets; }
+  MemoryBudget& memory() { return memory_; }
+  void count_shed() { counters_.add(Counter::tcp_shed); }
   /// Gives the queue, which is empty, memory that other sessions have used, if there is some.
   void lend(ByteQueue& queue);
   /// Takes the memory of the queue, which is empty.
@@ -81,21 +82,21 @@ class TcpClients final : public ReplyChannel {
 
  private:
   [[gnu::cold]] bool make_room();
-  [[gnu::cold]] TcpSession* worst_reader();
+  bool shed(std::size_t octets) noexcept override;
   [[gnu::cold]] void close_expired();
   void schedule_check();
 
   Loop& loop_;
   Forwarder& forwarder_;
   Counters& counters_;
+  MemoryBudget& memory_;
   std::size_t limit_;
   Duration idle_;
   dns::Transport transport_;
-  std::size_t unread_ = 0;
   std::vector<ByteQueue> spare_;  ///< empty ones with memory, for output
   std::size_t spare_bytes_ = 0;
   Slab<TcpSession> sessions_;
-  LinkedList<TcpSession, &TcpSession::by_activity> by_activity_;
+  LinkedList<TcpSession, &TcpSession::idle_hook> idle_sessions_;  ///< the one that has been idle longest in front
   Timer check_;
   bool check_scheduled_ = false;
   Stage stage_ = Stage::serving;

@@ -3,6 +3,7 @@
 
 #include "dns/framing.hpp"
 #include "listener/tcp_clients.hpp"
+#include "net/sockets.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -18,6 +19,9 @@ constexpr std::size_t kShortInput = 4096;
 /// What an idle client may keep for the next query that comes in pieces: most queries fit.
 constexpr std::size_t kKeptInput = 128;
 
+/// After a write of so much it is worth a system call to know what the kernel keeps of it.
+constexpr std::size_t kLargeWrite = 16384;
+
 }  // namespace
 
 TcpSession::TcpSession(TcpClients& clients, UniqueFd fd, const IpAddress& source)
@@ -26,7 +30,7 @@ TcpSession::TcpSession(TcpClients& clients, UniqueFd fd, const IpAddress& source
       source_(source),
       last_activity_(clients.loop().now()) {}
 
-TcpSession::~TcpSession() { clients_.subtract_unread(output_.size()); }
+TcpSession::~TcpSession() { clients_.memory().give_back(counted_); }
 
 void TcpSession::start(Handle<TcpSession> handle, Bytes already_read) {
   handle_ = handle;
@@ -87,12 +91,14 @@ void TcpSession::take(Bytes octets, TimePoint now) {
     input_.shrink(std::max(kKeptInput, rest.size()));
     input_.append(rest);
   }
+  settle();
   watch();
 }
 
 /// Takes the whole queries from the front of `octets`, as many as may be owed. Returns how many octets they were.
 std::size_t TcpSession::take_queries(Bytes octets, TimePoint now) {
   std::size_t taken = 0;
+  bool asked = false;
   while (may_take_queries()) {
     const std::optional<Bytes> message = dns::first_frame(octets.subspan(taken));
     if (!message) break;
@@ -101,16 +107,20 @@ std::size_t TcpSession::take_queries(Bytes octets, TimePoint now) {
     taken += dns::kFramePrefix + message->size();
     if (accepted.kind != Accepted::Kind::waiting) --owed_;
     if (accepted.kind == Accepted::Kind::answered) append(accepted.answer);
+    asked = asked || accepted.kind != Accepted::Kind::ignored;
   }
-  if (taken > 0) {
+  if (asked) {  // messages that are no queries buy no time
+    has_asked_ = true;
     last_activity_ = message_began_ = now;
-    clients_.touch(handle_);
+    clients_.now_busy(handle_);
   }
   return taken;
 }
 
 void TcpSession::take_waiting_queries(TimePoint now) {
+  input_in_use_ = true;
   input_.consume(take_queries(input_.bytes(), now));
+  input_in_use_ = false;
   if (input_.empty()) input_.shrink(kKeptInput);
 }
 
@@ -123,19 +133,52 @@ void TcpSession::append(Bytes message) {
   clients_.loop().flush_at_turn_end(*this);
   if (overflowed_) return;
   const std::size_t size = dns::kFramePrefix + message.size();
-  if (!clients_.add_unread(*this, size)) return give_up();
+  expected_answer_ =
+      std::max({kLeastAnswer, static_cast<std::uint32_t>(size), expected_answer_ - expected_answer_ / 8});
   if (output_.empty()) clients_.lend(output_);
   const MutableBytes room = output_.extend(size);
   store_u16(room.data(), static_cast<std::uint16_t>(message.size()));
   std::memcpy(room.data() + dns::kFramePrefix, message.data(), message.size());
+  settle();
+}
+
+/// Tells the memory budget what the client takes now: what waits for it to act, and what it has asked for. When that is
+/// too much and no other client owes more, this one has to go.
+void TcpSession::settle() {
+  const std::size_t now = debt() + owed_ * expected_answer_;
+  if (now <= counted_) {
+    clients_.memory().give_back(counted_ - now);
+    counted_ = now;
+    return;
+  }
+  const std::size_t more = now - counted_;
+  const bool was_of_use = !overflowed_;
+  const bool taken = clients_.memory().take(more);
+  if (overflowed_ && was_of_use) {  // it was the one that owes most: give_up() has settled
+    if (taken) clients_.memory().give_back(more);
+  } else if (taken) {
+    counted_ = now;
+  } else if (was_of_use && debt() > 0) {
+    give_up();
+  }
 }
 
 void TcpSession::give_up() {
   overflowed_ = true;
-  clients_.subtract_unread(output_.size());
-  output_.clear();
-  clients_.take_back(output_);
+  clients_.count_shed();
+  for (ByteQueue* const queue : {&output_, &input_}) {
+    if (queue == &input_ && input_in_use_) continue;
+    queue->clear();
+    queue->shrink(0);
+  }
+  settle();
   clients_.loop().flush_at_turn_end(*this);
+}
+
+void TcpSession::look_at_kernel() {
+  if (in_kernel_ == 0) return;
+  in_kernel_ = kernel_memory(stream_.fd());
+  settle();
 }
 
 void TcpSession::flush() noexcept {
@@ -147,7 +190,10 @@ void TcpSession::flush() noexcept {
     if (!input_.empty() && !arrived_) take_waiting_queries(now);  // that waited because too much was owed
   }
   if (owes_nothing()) {
-    if (input_ended_ || clients_.stage() == TcpClients::Stage::draining) return clients_.remove(handle_);
+    if (!idle_hook.linked) clients_.now_idle(handle_);
+    if (input_ended_ || (clients_.stage() == TcpClients::Stage::draining && !may_still_ask())) {
+      return clients_.remove(handle_);
+    }
     if (clients_.stage() == TcpClients::Stage::handing_over && !std::exchange(passed_on_, true)) {
       clients_.pass_on(handle_);
     }
@@ -162,15 +208,21 @@ bool TcpSession::write(TimePoint now) {
   const bool broken = stream_.write(output_) != 0;
   // The time to take answers runs from when there is something to take.
   if (!blocked_ || output_.size() < before) last_activity_ = now;
-  clients_.subtract_unread(before - output_.size());
   blocked_ = !output_.empty();
+  if (blocked_ || in_kernel_ > 0 || before >= kLargeWrite) in_kernel_ = kernel_memory(stream_.fd());
   if (!blocked_) clients_.take_back(output_);
+  settle();
   return !broken;
 }
 
+bool TcpSession::may_still_ask() const {
+  return !has_asked_ && !input_ended_ && clients_.loop().now() - last_activity_ < kFirstQueryPatience;
+}
+
 void TcpSession::watch() {
-  const bool reads = clients_.stage() == TcpClients::Stage::serving && !input_ended_;
-  stream_.watch(reads && may_take_queries(), blocked_);
+  const bool reads = clients_.stage() == TcpClients::Stage::serving ||
+                     (clients_.stage() == TcpClients::Stage::draining && may_still_ask());
+  stream_.watch(reads && !input_ended_ && may_take_queries(), blocked_);
 }
 
 void TcpSession::drain() {
@@ -182,7 +234,9 @@ void TcpSession::drain() {
 TimePoint TcpSession::expiry(Duration idle) const {
   if (blocked_) return last_activity_ + idle;
   if (!owes_nothing()) return kNever;
-  return (input_.empty() ? last_activity_ : message_began_) + idle;
+  if (clients_.stage() == TcpClients::Stage::draining) return last_activity_ + kFirstQueryPatience;
+  // A half-sent query has its own time, but not after half-sent queries without end that no whole one followed.
+  return input_.empty() ? last_activity_ + idle : std::min(message_began_ + idle, last_activity_ + 2 * idle);
 }
 
 }  // namespace dotrelay

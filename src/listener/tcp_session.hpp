@@ -16,8 +16,13 @@ class TcpSession final : private PollListener, private FlushTarget {
   /// Queries of one client in flight; beyond it the client waits in its own socket (RFC 7766 6.2.1: no limit is named;
   /// Knot Resolver 100, Unbound 32).
   static constexpr std::size_t kMaxInFlight = 256;
-  /// Octets of answers that a client has not taken before no more of its queries are read.
+  /// Octets of answers that a client has not taken, and of those that it is to be expected to get for what it has
+  /// asked, before no more of its queries are read.
   static constexpr std::size_t kMaxUnread = 256 * 1024;
+  /// What an answer is expected to take at least; else what the client's latest ones took.
+  static constexpr std::uint32_t kLeastAnswer = 256;
+  /// A client that has just connected and not asked yet may have its first query on its way: so long a drain waits.
+  static constexpr Duration kFirstQueryPatience = std::chrono::milliseconds(200);
 
   TcpSession(TcpClients& clients, UniqueFd fd, const IpAddress& source);
   ~TcpSession() override;
@@ -44,11 +49,17 @@ class TcpSession final : private PollListener, private FlushTarget {
 
   [[nodiscard]] bool owes_nothing() const { return owed_ == 0 && output_.empty() && !arrived_; }
 
-  /// Octets of answers that the client has not taken.
-  [[nodiscard]] std::size_t unread() const { return output_.size(); }
+  /// Octets of memory that wait for the client to act: answers that it has not taken, here and in the kernel, and what
+  /// it has sent of a query.
+  [[nodiscard]] std::size_t debt() const {
+    return overflowed_ ? 0 : output_.memory_bytes() + input_.memory_bytes() + in_kernel_;
+  }
 
-  /// Drops them, and the client with them at the end of the turn.
+  /// Drops what it holds for the client, and the client with it at the end of the turn.
   void give_up();
+
+  /// Looks again what the kernel keeps for the client, if that was much.
+  void look_at_kernel();
 
   /// When the session is to be closed if nothing happens: idle, a query half-sent, an answer not taken. Never while an
   /// answer is owed that can be sent.
@@ -57,7 +68,7 @@ class TcpSession final : private PollListener, private FlushTarget {
   /// Lets the client see a reset instead of an orderly end.
   void reset() { stream_.reset_on_close(); }
 
-  ListHook<TcpSession> by_activity;  ///< of TcpClients: least recently used first
+  ListHook<TcpSession> idle_hook;  ///< of TcpClients, while nothing is owed
 
  private:
   void on_poll(bool readable, bool writable) noexcept override;
@@ -68,7 +79,12 @@ class TcpSession final : private PollListener, private FlushTarget {
   void take_waiting_queries(TimePoint now);
   bool write(TimePoint now);
   void append(Bytes message);
-  [[nodiscard]] bool may_take_queries() const { return owed_ < kMaxInFlight && output_.size() < kMaxUnread; }
+  [[nodiscard]] bool may_take_queries() const {
+    return !overflowed_ && owed_ < kMaxInFlight && output_.size() + owed_ * expected_answer_ < kMaxUnread;
+  }
+  /// While clients are drained: whether its first query may still come.
+  [[nodiscard]] bool may_still_ask() const;
+  void settle();
   void watch();
 
   TcpClients& clients_;
@@ -81,10 +97,15 @@ class TcpSession final : private PollListener, private FlushTarget {
   bool arrived_ = false;  ///< something was read that take() will get
   bool blocked_ = false;  ///< the kernel takes no more
   bool input_ended_ = false;
-  bool passed_on_ = false;     ///< waits in the ClientHandover
-  bool overflowed_ = false;    ///< answers were dropped: the connection is of no use any more
-  TimePoint last_activity_;    ///< the latest whole query, or progress in sending
-  TimePoint message_began_{};  ///< when the first octet of the query that is now half there came
+  bool passed_on_ = false;   ///< waits in the ClientHandover
+  bool overflowed_ = false;  ///< answers were dropped: the connection is of no use any more
+  bool has_asked_ = false;
+  bool input_in_use_ = false;                     ///< queries are being taken from it
+  std::uint32_t expected_answer_ = kLeastAnswer;  ///< octets
+  std::size_t in_kernel_ = 0;                     ///< octets, when it was looked at last
+  std::size_t counted_ = 0;                       ///< octets that the memory budget was told of
+  TimePoint last_activity_;                       ///< the latest whole query, or progress in sending
+  TimePoint message_began_{};                     ///< when the first octet of the query that is now half there came
 };
 
 }  // namespace dotrelay

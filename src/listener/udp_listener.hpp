@@ -27,6 +27,9 @@ class UdpListener final : public ReplyChannel, private PollListener, private Flu
   /// drain(), with the port left to others for good, in every process that holds the socket.
   void leave();
 
+  /// Gives back memory that a flood of queries took.
+  void shrink() { waiting_.shrink(); }
+
   /// No answer waits to be sent.
   [[nodiscard]] bool flushed() const { return sender_.empty(); }
 

@@ -1,9 +1,11 @@
 // See sockets.hpp.
 #include "net/sockets.hpp"
 
+#include <array>
 #include <cctype>
 #include <cerrno>
 #include <cstring>
+#include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 
@@ -162,6 +164,13 @@ void leave_port(int fd, Protocol protocol) {
 void reset_on_close(int fd) {
   const linger now{1, 0};
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+std::size_t kernel_memory(int fd) {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> facts{};
+  socklen_t size = sizeof facts;
+  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, facts.data(), &size) != 0) return 0;
+  return std::size_t{facts[SK_MEMINFO_WMEM_QUEUED]} + facts[SK_MEMINFO_RMEM_ALLOC];
 }
 
 int take_socket_error(int fd) {

@@ -54,6 +54,10 @@ void leave_port(int fd, Protocol protocol);
 /// Lets closing the TCP socket send RST instead of FIN: the peer sees a refusal.
 void reset_on_close(int fd);
 
+/// Octets of memory that the kernel keeps for the socket: what was not sent or not acknowledged yet, what was not read,
+/// with its own overhead. 0 where it does not tell (before Linux 4.12).
+std::size_t kernel_memory(int fd);
+
 /// The pending error of a socket, which is cleared by asking.
 int take_socket_error(int fd);
 

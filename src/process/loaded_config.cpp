@@ -1,6 +1,7 @@
 // See loaded_config.hpp.
 #include "process/loaded_config.hpp"
 
+#include "base/heap.hpp"
 #include "config/parser.hpp"
 #include "net/unique_fd.hpp"
 #include "upstream/authorities.hpp"
@@ -8,9 +9,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 namespace dotrelay {
 namespace {
@@ -41,9 +39,7 @@ Result<LoadedConfig> load_config(const std::string& config_file) {
   if (const Result<Authorities> authorities = Authorities::load(*config, config_file); !authorities) {
     return authorities.error();
   }
-#ifdef __GLIBC__
-  malloc_trim(0);  // the parsed bundle was only a test: the supervisor runs on without it
-#endif
+  give_back_heap();  // the parsed bundle was only a test: the supervisor runs on without it
   return LoadedConfig{std::move(*text), std::move(*config)};
 }
 

@@ -35,16 +35,18 @@ Header header_for(std::uint32_t workers, std::uint32_t upstream_addresses) {
 /// Parts begin at cache lines.
 constexpr std::size_t aligned(std::size_t offset) { return (offset + 63) / 64 * 64; }
 
-/// Where the parts begin: header, worker slots, health and tickets of each address.
+/// Where the parts begin: header, worker slots, memory words of the workers, health and tickets of each address.
 struct Parts {
   std::size_t slots;
+  std::size_t memory;
   std::size_t health;
   std::size_t tickets;
   std::size_t end;
 
   Parts(std::size_t workers, std::size_t upstream_addresses)
       : slots(aligned(sizeof(Header))),
-        health(aligned(slots + workers * sizeof(WorkerSlot))),
+        memory(aligned(slots + workers * sizeof(WorkerSlot))),
+        health(aligned(memory + workers * sizeof(SharedWord))),
         tickets(aligned(health + upstream_addresses * sizeof(SharedHealth))),
         end(tickets + upstream_addresses * sizeof(TicketPool)) {}
 };
@@ -112,7 +114,12 @@ std::span<TicketPool> SharedState::tickets() {
   return {at<TicketPool>(Parts(layout_.workers, layout_.upstream_addresses).tickets), layout_.upstream_addresses};
 }
 
+std::span<SharedWord> SharedState::memory() {
+  return {at<SharedWord>(Parts(layout_.workers, layout_.upstream_addresses).memory), layout_.workers};
+}
+
 void SharedState::worker_ended(std::uint32_t number) {
+  memory()[number - 1].store(0);
   for (TicketPool& pool : tickets()) pool.release_slots_of(number);
 }
 

@@ -41,6 +41,8 @@ class SharedState {
   /// By Config::address_number().
   [[nodiscard]] std::span<SharedHealth> health() const;
   std::span<TicketPool> tickets();
+  /// What each worker holds of the relay's memory (MemoryBudget), by its number less one.
+  [[nodiscard]] std::span<SharedWord> memory();
 
   /// Gives back what a worker held when it died. `number` from 1; before another worker of that number starts.
   void worker_ended(std::uint32_t number);

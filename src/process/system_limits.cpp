@@ -1,11 +1,15 @@
 // See system_limits.hpp.
 #include "process/system_limits.hpp"
 
+#include "process/cgroup.hpp"
+
 #include <algorithm>
-#include <fstream>
+#include <charconv>
+#include <optional>
 #include <sched.h>
 #include <string>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 
 namespace dotrelay {
 namespace {
@@ -16,30 +20,53 @@ std::uint32_t affinity_cpus() {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<std::uint32_t>(CPU_COUNT(&set)) : 1;
 }
 
-std::uint32_t whole_cpus(double quota, double period) {
-  if (quota <= 0 || period <= 0) return UINT32_MAX;
-  // Rounded up: 1.5 CPUs are served by two workers.
-  return static_cast<std::uint32_t>(quota / period + 0.999);
+std::optional<std::uint64_t> number_in(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return failure == std::errc{} ? std::optional(number) : std::nullopt;
 }
 
-/// The quota that the container sees at the root of its cgroup file system, as Kubernetes and Docker set it.
+/// Rounded up: 1.5 CPUs are served by two workers.
+std::uint32_t whole_cpus(std::optional<std::uint64_t> quota, std::optional<std::uint64_t> period) {
+  if (!quota || !period || *quota == 0 || *period == 0) return UINT32_MAX;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(UINT32_MAX, (*quota + *period - 1) / *period));
+}
+
+/// The smallest quota of the cgroups that this process is in. "max" and -1 are none.
 std::uint32_t quota_cpus() {
-  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2) {
-    std::string quota;
-    double period = 0;
-    if (v2 >> quota >> period && quota != "max") return whole_cpus(std::stod(quota), period);
-    return UINT32_MAX;
+  std::uint32_t cpus = UINT32_MAX;
+  for (const std::string& text : cgroup_values("cpu", "cpu.max")) {  // "quota period"
+    const std::size_t space = std::min(text.find(' '), text.size() - 1);
+    cpus = std::min(cpus, whole_cpus(number_in(text), number_in(std::string_view(text).substr(space + 1))));
   }
-  std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-  std::ifstream period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  double quota = 0;
-  double period = 0;
-  return quota_file >> quota && period_file >> period ? whole_cpus(quota, period) : UINT32_MAX;
+  const std::vector<std::string> quotas = cgroup_values("cpu", "cpu.cfs_quota_us");
+  const std::vector<std::string> periods = cgroup_values("cpu", "cpu.cfs_period_us");
+  for (std::size_t i = 0; i < std::min(quotas.size(), periods.size()); ++i) {
+    cpus = std::min(cpus, whole_cpus(number_in(quotas[i]), number_in(periods[i])));
+  }
+  return cpus;
+}
+
+/// The smallest limit of the cgroups that this process is in. "max" is none.
+std::uint64_t cgroup_memory() {
+  std::uint64_t least = UINT64_MAX;
+  for (const auto* const file : {"memory.max", "memory.high", "memory.limit_in_bytes"}) {
+    for (const std::string& text : cgroup_values("memory", file))
+      least = std::min(least, number_in(text).value_or(least));
+  }
+  return least;
+}
+
+std::uint64_t machine_memory() {
+  struct sysinfo info {};
+  return sysinfo(&info) == 0 ? std::uint64_t{info.totalram} * info.mem_unit : UINT64_MAX;
 }
 
 }  // namespace
 
 std::uint32_t usable_cpus() { return std::max(1U, std::min(affinity_cpus(), quota_cpus())); }
+
+std::uint64_t memory_for_relay() { return std::min(machine_memory() / 8, cgroup_memory() / 2); }
 
 std::uint64_t raise_descriptor_limit() {
   rlimit limit{};

@@ -1,6 +1,7 @@
 // See worker.hpp.
 #include "process/worker.hpp"
 
+#include "base/heap.hpp"
 #include "config/parser.hpp"
 #include "listener/client_handover.hpp"
 #include "listener/tcp_clients.hpp"
@@ -11,6 +12,7 @@
 #include "net/route_watch.hpp"
 #include "process/control_message.hpp"
 #include "process/heartbeat.hpp"
+#include "process/memory_plan.hpp"
 #include "process/memory_text.hpp"
 #include "process/shared_state.hpp"
 #include "process/system_limits.hpp"
@@ -37,6 +39,10 @@ constexpr std::uint64_t kReservedDescriptors = 64;
 /// After the deadline of the youngest query, what is left at a drain is clients that do not read.
 constexpr Duration kDrainSlack = std::chrono::seconds(1);
 
+std::uint32_t memory_chunks(const Config& config, std::uint32_t workers) {
+  return budget_chunks(memory_limit(config.limits.memory, memory_for_relay(), workers), workers);
+}
+
 std::uint32_t share_of(std::uint32_t limit, std::uint32_t workers) { return (limit + workers - 1) / workers; }
 
 class Worker final : private PollListener {
@@ -48,8 +54,10 @@ class Worker final : private PollListener {
         log_(log),
         slot_(shared.slot(inheritance.worker - 1)),
         dialer_(config, authorities, loop_, slot_.counters, shared.tickets(), inheritance.worker),
-        forwarder_(config, shared.health(), dialer_, slot_.counters, log, random_),
-        tcp_clients_(loop_, forwarder_, slot_.counters, client_limit(config, shared.workers()), config.limits.tcp_idle),
+        memory_(shared.memory(), inheritance.worker - 1, memory_chunks(config, shared.workers())),
+        forwarder_(config, shared.health(), dialer_, slot_.counters, memory_, log, random_),
+        tcp_clients_(loop_, forwarder_, slot_.counters, memory_, client_limit(config, shared.workers()),
+                     config.limits.tcp_idle),
         forwarder_timer_(loop_, [this] { forwarder_.on_timer(loop_.now()); }),
         heartbeat_timer_(loop_, [this] { beat(); }),
         route_watch_(loop_, [this] { forwarder_.on_network_change(loop_.now()); }),
@@ -88,10 +96,18 @@ class Worker final : private PollListener {
 
   void beat() {
     slot_.heartbeat.fetch_add(1, std::memory_order_relaxed);
+    if (memory_.flood_is_over()) shrink();
     // The clock stands still while the machine is suspended, so the forwarder cannot notice by itself.
     if (const Duration asleep = time_asleep(); asleep - std::exchange(asleep_, asleep) > std::chrono::seconds(1)) {
       forwarder_.on_sleep(loop_.now());
     }
+  }
+
+  void shrink() {
+    forwarder_.shrink();
+    tcp_clients_.shrink();
+    for (UdpListener& listener : udp_listeners_) listener.shrink();
+    give_back_heap();
   }
 
   void end_turn() {
@@ -190,6 +206,7 @@ class Worker final : private PollListener {
   Random random_;
   Loop loop_;
   DotDialer dialer_;
+  MemoryBudget memory_;
   Forwarder forwarder_;
   TcpClients tcp_clients_;
   std::list<UdpListener> udp_listeners_;
@@ -212,6 +229,7 @@ class Worker final : private PollListener {
 }  // namespace
 
 int run_worker(const Inheritance& inheritance, const std::string& config_file) {
+  begin_heap();
   for (const int fd : inheritance.descriptors()) {
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
       std::fputs("dotrelay: --worker is for the supervisor only\n", stderr);

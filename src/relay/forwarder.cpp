@@ -10,11 +10,14 @@
 
 namespace dotrelay {
 
-Forwarder::Forwarder(const Config& config, std::span<SharedHealth> health, Dialer& dialer, Counters& counters, Log& log,
-                     Random& random)
+static_assert(sizeof(Query) <= 3 * Forwarder::kQueryBytes / 4 && sizeof(Waiter) <= 2 * Forwarder::kWaiterBytes / 3);
+
+Forwarder::Forwarder(const Config& config, std::span<SharedHealth> health, Dialer& dialer, Counters& counters,
+                     MemoryBudget& memory, Log& log, Random& random)
     : config_(config),
       dialer_(dialer),
       counters_(counters),
+      memory_(memory),
       log_(log),
       random_(random),
       hash_key_{random.u64(), random.u64()},
@@ -57,13 +60,18 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
   }
 
   if (waiters_.size() >= kMaxWaiters) return answer_with_overload(incoming, query, "too many queries");
+  if (!memory_.take_for_query(kWaiterBytes)) return answer_with_overload(incoming, query, "out of memory");
   const std::optional<std::uint32_t> quota = quota_.take(incoming.source);
-  if (!quota) return answer_with_overload(incoming, query, "too many queries from this address");
+  if (!quota) {
+    memory_.give_back(kWaiterBytes);
+    return answer_with_overload(incoming, query, "too many queries from this address");
+  }
   const QueryKey key{*query.question, static_cast<std::uint16_t>(query.header.flags & dns::kQueryFlags),
                      query.opt && query.opt->dnssec_ok, *options};
   const QueryHandle handle = join_or_begin(key, now);
   if (!handle) {
     quota_.give_back(*quota);
+    memory_.give_back(kWaiterBytes);
     return answer_with_overload(incoming, query, "too many queries");
   }
   add_waiter(handle, incoming, query, *quota, now);
@@ -99,7 +107,7 @@ QueryHandle Forwarder::join_or_begin(const QueryKey& key, TimePoint now) {
     }
     in_flight_.unlist(shared);
   }
-  if (queries_.size() >= kMaxQueries) return {};
+  if (queries_.size() >= kMaxQueries || !memory_.take_for_query(kQueryBytes)) return {};
   const QueryHandle handle = queries_.emplace(key, question_hash, key_hash, now, waiters_);
   in_flight_.list(handle);
   return handle;
@@ -121,6 +129,7 @@ void Forwarder::add_waiter(QueryHandle handle, const Incoming& incoming, const d
 void Forwarder::route(QueryHandle handle, TimePoint now) {
   for (bool refused = false;;) {
     Query& query = queries_.get(handle);
+    if (query.over) return;
     room_.remove(handle);
     const UpstreamSet::Choice choice = query.may_be_sent()
                                            ? upstreams_.choose(query.asked, query.stale, query.fresh_since, now)

@@ -12,6 +12,7 @@
 #include "relay/connection.hpp"
 #include "relay/hedge_budget.hpp"
 #include "relay/in_flight.hpp"
+#include "relay/memory_budget.hpp"
 #include "relay/query.hpp"
 #include "relay/reply_channel.hpp"
 #include "relay/upstream_set.hpp"
@@ -53,6 +54,10 @@ class Forwarder final : public ConnectionEvents {
   static constexpr std::size_t kMaxQueries = 32768;
   /// Clients that share one upstream query.
   static constexpr std::size_t kMaxWaitersPerQuery = 10000;
+  /// What a query and a waiter take of the memory budget: themselves, and their entries in the tables of the forwarder,
+  /// an upstream connection and a listener.
+  static constexpr std::size_t kQueryBytes = 832;
+  static constexpr std::size_t kWaiterBytes = 320;
   /// Frames from an upstream that match no query before its connection is closed.
   static constexpr int kMaxBadFrames = 8;
 
@@ -75,10 +80,19 @@ class Forwarder final : public ConnectionEvents {
   static constexpr std::size_t kSmallRoom = 512;
   static constexpr Duration kPausePerQuery = std::chrono::microseconds(10);
 
+  /// Octets of an error that are kept while the next upstream is asked. A longer one is told by its RCODE alone.
+  static constexpr std::size_t kMaxKeptError = 1232;
+
+  /// Octets of answers that are delivered in one turn of the loop: when thousands of clients wait for one long answer,
+  /// the rest of them get it in portions of this size, one in kPortionInterval, and others are served in between.
+  /// Copying and sending a portion takes about as long.
+  static constexpr std::size_t kMaxDeliveredPerTurn = std::size_t{256} * 1024;
+  static constexpr Duration kPortionInterval = std::chrono::milliseconds(1);
+
   /// `health` has an entry for each upstream address in the order of the configuration. The references outlive the
   /// forwarder.
-  Forwarder(const Config& config, std::span<SharedHealth> health, Dialer& dialer, Counters& counters, Log& log,
-            Random& random);
+  Forwarder(const Config& config, std::span<SharedHealth> health, Dialer& dialer, Counters& counters,
+            MemoryBudget& memory, Log& log, Random& random);
   ~Forwarder() override;
 
   Accepted accept(const Incoming& incoming, TimePoint now);
@@ -97,6 +111,9 @@ class Forwarder final : public ConnectionEvents {
 
   /// No client waits.
   [[nodiscard]] bool idle() const { return waiters_.empty(); }
+
+  /// Gives back memory that a flood of queries took.
+  void shrink();
 
  private:
   // A query's way in.
@@ -169,20 +186,34 @@ class Forwarder final : public ConnectionEvents {
   void expect_answer(ConnectionHandle connection, std::uint16_t id, TimePoint sent_at, bool trial);
 
   // Its end.
+  /// What all clients of a query are told.
+  struct Outcome {
+    enum class Kind : std::uint8_t { answer, error, failure };
+    Kind kind;
+    Bytes octets;                             ///< the answer; of a failure its cause; an error is kept in the query
+    const dns::Response* response = nullptr;  ///< the parsed answer
+  };
   dns::Question question_for(const Waiter& waiter, const Query& query);
   void finish(QueryHandle handle, const dns::Response& response, Bytes message);
   [[gnu::cold]] void finish_with_error(QueryHandle handle);
+  void tell_clients(QueryHandle handle, const Outcome& outcome);
+  bool tell_some_clients(Query& query, const Outcome& outcome);
+  [[gnu::cold]] void postpone(QueryHandle handle, const Outcome& outcome);
+  [[gnu::cold]] void tell_postponed(TimePoint now);
+  Bytes write_outcome(const Query& query, const Waiter& waiter, const Outcome& outcome);
   [[gnu::cold]] Bytes write_kept_error(const Query& query, const Waiter& waiter);
   [[gnu::cold]] void fail(QueryHandle handle, TimePoint now);
   [[gnu::cold]] void fail_waiter(WaiterHandle handle, TimePoint now);
   void deliver(WaiterHandle handle, Bytes answer);
   void drop(QueryHandle handle);
-  [[gnu::cold]] Bytes write_failure(const Query& query, const Waiter& waiter, TimePoint now);
+  void retire(QueryHandle handle);
+  [[gnu::cold]] void note_outage(std::string_view cause, TimePoint now);
   [[gnu::cold]] std::string cause(const Query& query);
 
   const Config& config_;
   Dialer& dialer_;
   Counters& counters_;
+  MemoryBudget& memory_;
   Log& log_;
   Random& random_;
   const HashKey hash_key_;
@@ -206,6 +237,16 @@ class Forwarder final : public ConnectionEvents {
   };
   static constexpr std::size_t kMaxExpected = 256;
   std::deque<Expected> expected_;  ///< in the order of their time, all judged after config.relay.slow
+
+  /// A query that is over, with clients that have not been told yet.
+  struct Postponed {
+    QueryHandle query;
+    Outcome::Kind kind;
+    std::vector<std::uint8_t> octets;
+  };
+  std::deque<Postponed> postponed_;
+  TimePoint portion_due_ = kNever;
+  std::ptrdiff_t may_deliver_ = 0;  ///< octets that are left of kMaxDeliveredPerTurn
 
   HedgeBudget hedge_budget_;
   TimePoint last_seen_{};

@@ -161,7 +161,9 @@ void Forwarder::on_answer(QueryHandle handle, const dns::Response& response, Sou
     // The same upstream may have been asked on two connections.
     const bool second = query.error && query.error->from.upstream != from.index.upstream;
     query.error = std::make_unique<ErrorAnswer>(ErrorAnswer{response.rcode(), from.index, {}});
-    if (response.question) query.error->message.assign(message.begin(), message.end());
+    if (response.question && message.size() <= kMaxKeptError) {
+      query.error->message.assign(message.begin(), message.end());
+    }
     if (second) return finish_with_error(handle);
   }
   // An attempt under way at another upstream is the second opinion.

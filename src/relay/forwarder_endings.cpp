@@ -5,6 +5,12 @@
 #include <cassert>
 
 namespace dotrelay {
+namespace {
+
+Bytes octets_of(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+std::string_view text_of(Bytes octets) { return {reinterpret_cast<const char*>(octets.data()), octets.size()}; }
+
+}  // namespace
 
 /// The question as the client spelled it. Valid until the next call.
 dns::Question Forwarder::question_for(const Waiter& waiter, const Query& query) {
@@ -18,24 +24,76 @@ dns::Question Forwarder::question_for(const Waiter& waiter, const Query& query) 
 }
 
 void Forwarder::finish(QueryHandle handle, const dns::Response& response, Bytes message) {
-  Query& query = queries_.get(handle);
-  while (!query.waiters.empty()) {
-    const WaiterHandle waiter = query.waiters.front();
-    const Waiter& client = waiters_.get(waiter);
-    const Bytes name = question_for(client, query).name;
-    deliver(waiter, dns::write_relayed_answer(answer_buffer_, message, response, client.asker, name));
-  }
-  drop(handle);
+  tell_clients(handle, {Outcome::Kind::answer, message, &response});
 }
 
 /// The answer is the error that an upstream gave.
-void Forwarder::finish_with_error(QueryHandle handle) {
-  Query& query = queries_.get(handle);
-  while (!query.waiters.empty()) {
+void Forwarder::finish_with_error(QueryHandle handle) { tell_clients(handle, {Outcome::Kind::error, {}}); }
+
+void Forwarder::fail(QueryHandle handle, TimePoint now) {
+  const std::string text = cause(queries_.get(handle));
+  note_outage(text, now);
+  tell_clients(handle, {Outcome::Kind::failure, octets_of(text)});
+}
+
+void Forwarder::tell_clients(QueryHandle handle, const Outcome& outcome) {
+  tell_some_clients(queries_.get(handle), outcome) ? drop(handle) : postpone(handle, outcome);
+}
+
+/// False when some are left for the next turn. One is always told: a query that one client asked does not wait behind
+/// those that thousands did.
+bool Forwarder::tell_some_clients(Query& query, const Outcome& outcome) {
+  for (bool told = false; !query.waiters.empty(); told = true) {
+    if (told && may_deliver_ <= 0) return false;
     const WaiterHandle waiter = query.waiters.front();
-    deliver(waiter, write_kept_error(query, waiters_.get(waiter)));
+    const Bytes answer = write_outcome(query, waiters_.get(waiter), outcome);
+    may_deliver_ -= static_cast<std::ptrdiff_t>(answer.size());
+    deliver(waiter, answer);
   }
-  drop(handle);
+  return true;
+}
+
+/// The query is over, and no deadline counts any more: its clients are told in the next turns.
+void Forwarder::postpone(QueryHandle handle, const Outcome& outcome) {
+  retire(handle);
+  Query& query = queries_.get(handle);
+  query.over = true;
+  query.attempts.erase_if([](const Attempt&) { return true; });
+  const auto& waiters = query.waiters;
+  for (WaiterHandle waiter = waiters.front(); waiter; waiter = waiters.next(waiter)) deadlines_.remove(waiter);
+  portion_due_ = std::min(portion_due_, last_seen_ + kPortionInterval);
+  postponed_.push_back({handle, outcome.kind, {outcome.octets.begin(), outcome.octets.end()}});
+}
+
+/// One portion: those that are not done with it go to the end.
+void Forwarder::tell_postponed(TimePoint now) {
+  while (!postponed_.empty() && may_deliver_ > 0) {
+    Postponed next = std::move(postponed_.front());
+    postponed_.pop_front();
+    const auto response = next.kind == Outcome::Kind::answer ? dns::parse_response(next.octets) : std::nullopt;
+    const Outcome outcome{next.kind, next.octets, response ? &*response : nullptr};
+    if (tell_some_clients(queries_.get(next.query), outcome)) {
+      drop(next.query);
+    } else {
+      postponed_.push_back(std::move(next));
+    }
+  }
+  portion_due_ = postponed_.empty() ? kNever : now + kPortionInterval;
+}
+
+Bytes Forwarder::write_outcome(const Query& query, const Waiter& waiter, const Outcome& outcome) {
+  switch (outcome.kind) {
+    case Outcome::Kind::answer:
+      return dns::write_relayed_answer(answer_buffer_, outcome.octets, *outcome.response, waiter.asker,
+                                       question_for(waiter, query).name);
+    case Outcome::Kind::error:
+      return write_kept_error(query, waiter);
+    case Outcome::Kind::failure:
+      break;
+  }
+  counters_.add(Counter::failed);
+  return dns::write_error_answer(answer_buffer_, waiter.asker, question_for(waiter, query), dns::Rcode::servfail,
+                                 dns::Explanation{dns::ExtendedError::no_reachable_authority, text_of(outcome.octets)});
 }
 
 /// As it came, or built anew when it had no question section.
@@ -48,16 +106,6 @@ Bytes Forwarder::write_kept_error(const Query& query, const Waiter& waiter) {
   return dns::write_error_answer(answer_buffer_, waiter.asker, question, error.rcode, std::nullopt);
 }
 
-void Forwarder::fail(QueryHandle handle, TimePoint now) {
-  Query& query = queries_.get(handle);
-  while (!query.waiters.empty()) {
-    counters_.add(Counter::failed);
-    const WaiterHandle waiter = query.waiters.front();
-    deliver(waiter, write_failure(query, waiters_.get(waiter), now));
-  }
-  drop(handle);
-}
-
 /// The client's deadline has passed.
 void Forwarder::fail_waiter(WaiterHandle handle, TimePoint now) {
   const QueryHandle query_handle = waiters_.get(handle).query;
@@ -66,8 +114,9 @@ void Forwarder::fail_waiter(WaiterHandle handle, TimePoint now) {
     // The others may still get a better one from the next upstream.
     deliver(handle, write_kept_error(query, waiters_.get(handle)));
   } else {
-    counters_.add(Counter::failed);
-    deliver(handle, write_failure(query, waiters_.get(handle), now));
+    const std::string text = cause(query);
+    note_outage(text, now);
+    deliver(handle, write_outcome(query, waiters_.get(handle), {Outcome::Kind::failure, octets_of(text)}));
   }
   if (query.waiters.empty()) drop(query_handle);
 }
@@ -78,6 +127,7 @@ void Forwarder::deliver(WaiterHandle handle, Bytes answer) {
   deadlines_.remove(handle);
   queries_.get(waiter.query).waiters.remove(handle);
   quota_.give_back(waiter.quota);
+  memory_.give_back(kWaiterBytes);
   counters_.add(Counter::answers);
   ReplyChannel* const channel = waiter.channel;
   const ClientKey client = waiter.client;
@@ -85,10 +135,17 @@ void Forwarder::deliver(WaiterHandle handle, Bytes answer) {
   channel->deliver(client, answer);
 }
 
-/// Ends a query that nobody waits for; IDs whose answers may still come stay reserved on their connections.
+/// Ends a query that nobody waits for.
 void Forwarder::drop(QueryHandle handle) {
+  assert(queries_.get(handle).waiters.empty());
+  retire(handle);
+  queries_.erase(handle);
+  memory_.give_back(kQueryBytes);
+}
+
+/// Takes the query out of all tables; IDs whose answers may still come stay reserved on their connections.
+void Forwarder::retire(QueryHandle handle) {
   Query& query = queries_.get(handle);
-  assert(query.waiters.empty());
   for (const Attempt& attempt : query.attempts) {
     PooledConnection* const pooled = upstreams_.connections().find(attempt.connection);
     assert(pooled != nullptr);
@@ -97,17 +154,18 @@ void Forwarder::drop(QueryHandle handle) {
   in_flight_.unlist(handle);
   room_.remove(handle);
   checks_.remove(handle);
-  queries_.erase(handle);
 }
 
-Bytes Forwarder::write_failure(const Query& query, const Waiter& waiter, TimePoint now) {
-  const std::string text = cause(query);
-  if (!outage_since_ && !upstreams_.any_ready(now)) {
-    outage_since_ = now;
-    log_.error("no upstream is usable, clients get SERVFAIL: " + text);
-  }
-  return dns::write_error_answer(answer_buffer_, waiter.asker, question_for(waiter, query), dns::Rcode::servfail,
-                                 dns::Explanation{dns::ExtendedError::no_reachable_authority, text});
+void Forwarder::shrink() {
+  waiters_.shrink();
+  queries_.shrink();
+  in_flight_.shrink();
+}
+
+void Forwarder::note_outage(std::string_view cause, TimePoint now) {
+  if (outage_since_ || upstreams_.any_ready(now)) return;
+  outage_since_ = now;
+  log_.error("no upstream is usable, clients get SERVFAIL: " + std::string(cause));
 }
 
 /// Why the query got no answer: one clause for each upstream that had a part in it, in failover order.

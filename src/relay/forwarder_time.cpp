@@ -8,6 +8,7 @@ namespace dotrelay {
 
 void Forwarder::on_timer(TimePoint now) {
   notice_time(now);
+  if (now >= portion_due_) tell_postponed(now);
   expire(now);
   while (const QueryHandle due = checks_.due(now)) on_check(due, now);
   check_connections(now);
@@ -18,7 +19,7 @@ void Forwarder::on_timer(TimePoint now) {
 TimePoint Forwarder::next_timeout(TimePoint now) {
   TimePoint next = upstreams_.next_event(!room_.empty() && urgent_, now);
   if (!deadlines_.empty()) next = std::min(next, waiters_.get(deadlines_.front()).deadline);
-  next = std::min({next, checks_.next(), reroute_due_});
+  next = std::min({next, checks_.next(), reroute_due_, portion_due_});
   if (!expected_.empty()) next = std::min(next, expected_.front().sent_at + config_.relay.slow);
   if (!upstreams_.connections().empty()) next = std::min(next, last_seen_ + kTick);
   return next;
@@ -31,6 +32,7 @@ void Forwarder::expire(TimePoint now) {
 /// Called before anything else happens, so that no query is sent where nobody listens any more.
 void Forwarder::notice_time(TimePoint now) {
   const TimePoint before = std::exchange(last_seen_, now);
+  if (now != before) may_deliver_ = kMaxDeliveredPerTurn;  // callbacks of one turn have one time
   if (now - before >= kClockGap && !upstreams_.connections().empty()) on_sleep(now);
 }
 

@@ -1,6 +1,8 @@
 // See in_flight.hpp.
 #include "relay/in_flight.hpp"
 
+#include <algorithm>
+#include <bit>
 #include <cassert>
 #include <utility>
 
@@ -38,13 +40,19 @@ QueryHandle InFlight::find(const QueryKey& key, std::uint64_t key_hash) const {
 void InFlight::list(QueryHandle handle) {
   Query& query = queries_.get(handle);
   assert(!query.listed);
-  if (size_++ == buckets_.size()) grow();
+  if (size_++ == buckets_.size()) rehash(2 * buckets_.size());
   query.next_in_bucket = std::exchange(buckets_[bucket_of(query.key_hash)], handle);
   query.listed = true;
 }
 
-void InFlight::grow() {
-  const std::vector<QueryHandle> old = std::exchange(buckets_, std::vector<QueryHandle>(2 * buckets_.size()));
+void InFlight::shrink() {
+  if (const std::size_t fitting = std::max(kFirstBuckets, std::bit_ceil(size_)); fitting < buckets_.size()) {
+    rehash(fitting);
+  }
+}
+
+void InFlight::rehash(std::size_t count) {
+  const std::vector<QueryHandle> old = std::exchange(buckets_, std::vector<QueryHandle>(count));
   for (QueryHandle at : old) {
     while (at) {
       Query& query = queries_.get(at);

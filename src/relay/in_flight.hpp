@@ -28,12 +28,15 @@ class InFlight {
   /// Does nothing for a query that is not listed.
   void unlist(QueryHandle query);
 
+  /// Makes the table as small as what it holds allows.
+  void shrink();
+
  private:
   /// A small table stays in the processor's fastest cache; it doubles when there are as many questions as buckets.
   static constexpr std::size_t kFirstBuckets = 512;
 
   [[nodiscard]] std::size_t bucket_of(std::uint64_t key_hash) const { return key_hash & (buckets_.size() - 1); }
-  void grow();
+  void rehash(std::size_t count);
 
   Slab<Query>& queries_;
   HashKey hash_key_;

@@ -12,6 +12,9 @@ constexpr Duration kAfterlife = seconds(240);
 /// Streams of chance of one life that do not disturb each other.
 std::uint32_t stream(std::uint32_t seed, std::uint32_t number) { return seed * 2654435761U + number * 40503U; }
 
+/// For each worker: more than its clients ever need.
+constexpr std::uint32_t kMemoryChunks = 2048;
+
 }  // namespace
 
 void Figures::add(const Figures& other) {
@@ -30,7 +33,8 @@ World::Worker::Worker(World& world, std::size_t number, std::uint32_t seed, bool
       log(trace ? LogLevel::debug : LogLevel::error, "worker " + std::to_string(number), trace ? 1 : -1),
       random(stream(seed, 10 + static_cast<std::uint32_t>(number))),
       dialer(world.network_, number),
-      forwarder(world.plan_.config, world.health_, dialer, counters, log, random) {}
+      memory(world.memory_words_, number, kMemoryChunks * static_cast<std::uint32_t>(world.plan_.workers)),
+      forwarder(world.plan_.config, world.health_, dialer, counters, memory, log, random) {}
 
 World::World(std::uint32_t seed, Promise promise, std::FILE* trace)
     : plan_(stream(seed, 0)),
@@ -39,7 +43,8 @@ World::World(std::uint32_t seed, Promise promise, std::FILE* trace)
       random_(stream(seed, 1)),
       network_(plan_, timeline_, transcript_, checker_, random_, [this](Line& line) { notify(line); }),
       servers_(plan_, timeline_, transcript_, checker_, random_, network_),
-      health_(plan_.config.address_count()) {
+      health_(plan_.config.address_count()),
+      memory_words_(plan_.workers) {
   for (std::size_t i = 0; i < plan_.workers; ++i) workers_.emplace_back(*this, i, seed, trace != nullptr);
   for (const Traffic& traffic : plan_.traffic) {
     timeline_.at(traffic.from, [this, &traffic] { ask_for_a_while(traffic); });

@@ -64,6 +64,7 @@ class World final : private ReplyChannel {
     Log log;
     Random random;
     WorkerDialer dialer;
+    MemoryBudget memory;
     Forwarder forwarder;
     TimePoint timer = kNever;
     TimePoint awake_at{};  ///< until then the process sleeps
@@ -92,6 +93,7 @@ class World final : private ReplyChannel {
   Network network_;
   Servers servers_;
   std::vector<SharedHealth> health_;
+  std::vector<SharedWord> memory_words_;
   std::deque<Client> clients_;
   std::deque<Worker> workers_;
 };

@@ -122,5 +122,52 @@ TEST_CASE("any order of calls agrees with a map") {
   CHECK(revived == 0);
 }
 
+TEST_CASE("a flood that has passed leaves no memory behind, and none of its handles finds what comes later") {
+  Slab<std::uint64_t> slab;
+  std::vector<Handle<std::uint64_t>> flood;
+  for (std::uint64_t i = 0; i < 100'000; ++i) flood.push_back(slab.emplace(i));
+  const std::size_t much = slab.capacity();
+  const Handle<std::uint64_t> survivor = flood[3];
+  for (const auto handle : flood) {
+    if (handle != survivor) slab.erase(handle);
+  }
+  slab.shrink();
+  CHECK(slab.capacity() < much / 50);
+  CHECK(slab.get(survivor) == 3);
+  for (std::uint64_t i = 0; i < 100'000; ++i) slab.emplace(i);
+  std::size_t revived = 0;
+  for (const auto handle : flood) revived += handle != survivor && slab.find(handle) != nullptr ? 1U : 0U;
+  CHECK(revived == 0);
+}
+
+TEST_CASE("what lives at the end keeps its place; those that come after a shrink take the places in front") {
+  Slab<std::uint64_t> slab;
+  std::vector<Handle<std::uint64_t>> all;
+  for (std::uint64_t i = 0; i < 100'000; ++i) all.push_back(slab.emplace(i));
+  const Handle<std::uint64_t> last = all.back();
+  all.pop_back();
+  for (const auto handle : all) slab.erase(handle);
+  slab.shrink();
+  CHECK(slab.get(last) == 99'999);
+  const Handle<std::uint64_t> next = slab.emplace(std::uint64_t{7});
+  CHECK(next.index == 0);
+  slab.erase(last);
+  slab.shrink();
+  CHECK(slab.get(next) == 7);
+  CHECK(slab.capacity() < 10'000);
+}
+
+TEST_CASE("shrinking while there is nothing to give back changes nothing") {
+  Slab<int> slab;
+  slab.shrink();
+  const auto one = slab.emplace(1);
+  const auto two = slab.emplace(2);
+  slab.erase(one);
+  slab.shrink();
+  CHECK(slab.get(two) == 2);
+  CHECK(slab.find(one) == nullptr);
+  CHECK(slab.get(slab.emplace(3)) == 3);
+}
+
 }  // namespace
 }  // namespace dotrelay

@@ -78,6 +78,7 @@ TEST_CASE("one upstream is enough; the rest are defaults") {
   CHECK(config.relay.deadline == 4s);
   CHECK(config.limits.tcp_clients == 10'000);
   CHECK(config.limits.tcp_idle == 30s);
+  CHECK(config.limits.memory == 0);
   CHECK(config.log_level == LogLevel::info);
   REQUIRE(config.upstreams.size() == 1);
   const UpstreamConfig& upstream = config.upstreams[0];
@@ -237,6 +238,13 @@ TEST_CASE("durations") {
   CHECK(parse(deadline("100ms")).relay.deadline == 100ms);
   CHECK(parse(deadline("60s")).relay.deadline == 60s);
   CHECK(parse(deadline("1m")).relay.deadline == 60s);
+  CHECK(parse("[limits]\nmemory = \"8MiB\"\n" + kUpstream).limits.memory == 8 << 20);
+  CHECK(parse("[limits]\nmemory = \"64GiB\"\n" + kUpstream).limits.memory == std::uint64_t{64} << 30);
+  CHECK(parse("[limits]\nmemory = \"auto\"\n" + kUpstream).limits.memory == 0);
+  CHECK(error_in("[limits]\nmemory = \"512KiB\"")
+            .starts_with("2:10: limits.memory: \"512KiB\" is out of range; allowed"));
+  CHECK(error_in("[limits]\nmemory = \"8MB\"").starts_with("2:10: limits.memory: \"8MB\" is not a size"));
+  CHECK(error_in("[limits]\nmemory = 8").starts_with("2:10: limits.memory"));
   CHECK(parse("[limits]\ntcp_idle = \"1h\"\n" + kUpstream).limits.tcp_idle == 3600s);
   for (const std::string text : {"99ms", "0s", "61s", "60001ms", "2m", "1h", "4294967295h"}) {
     CAPTURE(text);

@@ -140,7 +140,7 @@ TEST_CASE("without a successor at the other end clients are answered and drained
   Handover handover;
   handover.receiver.reset();
   const UniqueFd asking = handover.before.connect();
-  const UniqueFd idle = handover.before.connect();
+  const UniqueFd idle = handover.before.connect_heard();
   handover.begin();
   send_all(asking, framed_query(1));
   handover.turn();
@@ -196,6 +196,8 @@ TEST_CASE("a successor that itself drains answers those who have asked") {
   handover.after.clients.drain();
   handover.receiver->receive_all();
   handover.turn();
+  CHECK_FALSE(ended(idle));  // its first query might be on its way
+  handover.after.turn(TcpSession::kFirstQueryPatience + milliseconds(20));
   CHECK(ended(idle));
   handover.after.upstream_ready();
   handover.after.upstream_answers(0);
@@ -216,7 +218,7 @@ TEST_CASE("a client that arrives when the way to the next worker has gone alread
   first.before.turn();
   second.reset();
   first.receiver->receive_all();
-  first.turn();
+  first.after.turn(TcpSession::kFirstQueryPatience + milliseconds(20));
   CHECK(ended(idle));
   first.after.upstream_ready();
   first.after.upstream_answers(0);

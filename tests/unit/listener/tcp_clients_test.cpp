@@ -298,9 +298,14 @@ TEST_CASE("when unread answers fill their place, those who do not read have to g
   REQUIRE(server.relay.line(0).sent.size() == 1);
   const Octets record = u16(0xc00c) + u16(16) + u16(1) + u16(0) + u16(60) + u16(60'000) + Octets(60'000, 0);
   server.relay.receive(0, answer_to(server.relay.line(0).sent[0], 0, 1, record));
-  server.turn(milliseconds(50));
-  CHECK(ids(receive(reader)) == std::vector<unsigned>{99});
+  Octets received;
+  for (int i = 0; i < 200 && received.size() < 60'000; ++i) {  // in portions, the reader last
+    server.turn(milliseconds(20));
+    received = received + receive(reader);
+  }
+  CHECK(ids(received) == std::vector<unsigned>{99});
   CHECK_FALSE(ended(reader));
+  CHECK(server.memory.used() <= 1024 * MemoryBudget::kChunkBytes);
   CHECK(server.relay.count(Counter::tcp_shed) > 0);
   CHECK(server.relay.count(Counter::tcp_shed) < 300);
 }
@@ -308,7 +313,7 @@ TEST_CASE("when unread answers fill their place, those who do not read have to g
 TEST_CASE("drain: what has arrived is answered, then everyone leaves") {
   Server server;
   const UniqueFd asking = server.connect();
-  const UniqueFd idle = server.connect();
+  const UniqueFd idle = server.connect_heard();
   send_all(asking, framed_query(1));
   server.clients.drain();
   server.turn();
@@ -325,7 +330,8 @@ TEST_CASE("drain in the turn in which clients were read: who has asked is answer
   Server server;
   const Octets second = framed_query(2, "two.example");
   const UniqueFd asking = server.connect(framed_query(1) + Octets(second.begin(), second.begin() + 5));
-  const UniqueFd half = server.connect(u8(0));
+  const UniqueFd half = server.connect_heard();
+  send_all(half, u8(0));
   send_all(asking, Octets(second.begin() + 5, second.end()));
   server.clients.drain();
   server.turn();
@@ -336,6 +342,94 @@ TEST_CASE("drain in the turn in which clients were read: who has asked is answer
   server.turn();
   CHECK(ids(receive(asking)) == std::vector<unsigned>{1, 2});
   CHECK(server.clients.empty());
+}
+
+TEST_CASE("drain: a client that has just connected may have its first query on its way, and gets its answer") {
+  Server server;
+  const UniqueFd fresh = server.connect();
+  const UniqueFd silent = server.connect();
+  server.clients.drain();
+  server.turn();
+  send_all(fresh, framed_query(1, "localhost"));
+  server.turn();
+  CHECK(ids(receive(fresh)) == std::vector<unsigned>{1});
+  CHECK(ended(fresh));
+  CHECK_FALSE(ended(silent));
+  server.turn(TcpSession::kFirstQueryPatience + milliseconds(20));
+  CHECK(ended(silent));
+  CHECK(server.clients.empty());
+}
+
+TEST_CASE("many busy clients: the one that has been idle longest makes room, however many wait for answers") {
+  Server server(200);
+  std::vector<UniqueFd> busy;
+  std::vector<UniqueFd> idle;
+  std::vector<UniqueFd> fresh;
+  for (unsigned i = 0; i < 100; ++i) busy.push_back(server.connect());
+  for (unsigned i = 0; i < 100; ++i) idle.push_back(server.connect());
+  for (unsigned i = 0; i < 100; ++i) send_all(busy[i], framed_query(i, "n" + std::to_string(i) + ".example"));
+  server.turn(milliseconds(20));
+  for (unsigned i = 0; i < 20; ++i) {
+    fresh.push_back(server.connect(framed_query(7, "localhost")));
+    server.turn();
+    CHECK(ids(receive(fresh.back())) == std::vector<unsigned>{7});
+    CHECK(ended(idle[i]));
+  }
+  for (const UniqueFd& client : busy) CHECK_FALSE(ended(client));
+}
+
+TEST_CASE("messages that are no queries buy no time") {
+  Server server(100, milliseconds(100));
+  const UniqueFd empty = server.connect();
+  const UniqueFd response = server.connect();
+  const UniqueFd halves = server.connect();
+  const Octets no_query = frame(MessageBuilder(1, 0x8000).question("www.example"));
+  for (int i = 0; i < 12; ++i) {
+    send(empty.get(), "\0\0", 2, MSG_NOSIGNAL);
+    send(response.get(), no_query.data(), no_query.size(), MSG_NOSIGNAL);
+    send(halves.get(), "\0\0\0", 3, MSG_NOSIGNAL);
+    server.turn(milliseconds(15));
+    send(halves.get(), "\0", 1, MSG_NOSIGNAL);
+    server.turn(milliseconds(10));
+  }
+  CHECK(ended(empty));
+  CHECK(ended(response));
+  CHECK(ended(halves));
+  CHECK(server.relay.count(Counter::tcp_timed_out) == 3);
+}
+
+TEST_CASE("half-sent queries count as memory: those that owe most of it go, and the others are served") {
+  Server server(200, seconds(30), 8);  // 256 KiB
+  std::vector<UniqueFd> half;
+  for (unsigned i = 0; i < 20; ++i) half.push_back(server.connect(u16(60'000) + Octets(30'000, 0)));
+  server.turn(milliseconds(20));
+  CHECK(server.memory.used() <= 8 * MemoryBudget::kChunkBytes);
+  const auto gone = std::ranges::count_if(half, [](const UniqueFd& client) { return ended(client); });
+  CHECK(gone > 5);
+  CHECK(gone < 20);
+  CHECK(server.relay.count(Counter::tcp_shed) == static_cast<std::uint64_t>(gone));
+  const UniqueFd asking = server.connect(framed_query(3, "localhost"));
+  server.turn();
+  CHECK(ids(receive(asking)) == std::vector<unsigned>{3});
+  half.clear();
+  server.turn();
+  CHECK(server.memory.used() < MemoryBudget::kChunkBytes);
+}
+
+TEST_CASE("a client whose answers are long is read no further than what they may take") {
+  Server server;
+  const UniqueFd client = server.connect(framed_query(1, "big.example"));
+  server.turn();
+  server.upstream_ready();
+  const Octets record = u16(0xc00c) + u16(16) + u16(1) + u16(0) + u16(60) + u16(60'000) + Octets(60'000, 0);
+  server.relay.receive(0, answer_to(server.relay.line(0).sent[0], 0, 1, record));
+  server.turn();
+  REQUIRE(ids(receive(client)) == std::vector<unsigned>{1});
+  Octets all;
+  for (unsigned i = 0; i < 100; ++i) all = all + framed_query(i, "n" + std::to_string(i) + ".example");
+  send_all(client, all);
+  server.turn();
+  CHECK(server.relay.count(Counter::queries_tcp) == 1 + TcpSession::kMaxUnread / 60'014 + 1);
 }
 
 }  // namespace

@@ -11,14 +11,23 @@
 
 namespace dotrelay::test {
 
+inline Octets frame(const Octets& message) { return u16(static_cast<unsigned>(message.size())) + message; }
+
 /// The server's side: a loop that the test turns, and the clients of one worker.
 class Server {
  public:
-  explicit Server(std::size_t limit = 100, Duration idle = seconds(30))
-      : clients(loop, relay.forwarder, relay.counters, limit, idle), stop_(loop, [this] { loop.stop(); }) {}
+  explicit Server(std::size_t limit = 100, Duration idle = seconds(30), std::uint32_t memory_chunks = 1024)
+      : memory(memory_words, 0, memory_chunks),
+        clients(loop, relay.forwarder, relay.counters, memory, limit, idle),
+        stop_(loop, [this] { loop.stop(); }),
+        wake_(loop, [this] { relay.forwarder.on_timer(relay.now = loop.now()); }) {
+    loop.on_turn_end([this] { wake_.set(relay.forwarder.next_timeout(loop.now())); });
+  }
 
   RelayFixture relay;
   Loop loop;
+  std::vector<SharedWord> memory_words = std::vector<SharedWord>(1);
+  MemoryBudget memory;  ///< of the clients; that of the queries is the relay's
   TcpClients clients;
 
   /// Connects a client, which has sent `sent` by the time it is accepted; returns its end.
@@ -38,6 +47,15 @@ class Server {
     loop.run();
   }
 
+  /// Connects a client that has asked and been answered before.
+  UniqueFd connect_heard() {
+    UniqueFd client = connect(frame(MessageBuilder(0).question("localhost")));
+    turn();
+    std::uint8_t answer[512];
+    REQUIRE(recv(client.get(), answer, sizeof answer, MSG_DONTWAIT) > 0);
+    return client;
+  }
+
   /// Connects the one upstream, once somebody has asked.
   void upstream_ready() {
     relay.now = Clock::now();
@@ -50,9 +68,8 @@ class Server {
 
  private:
   Timer stop_;
+  Timer wake_;
 };
-
-inline Octets frame(const Octets& message) { return u16(static_cast<unsigned>(message.size())) + message; }
 
 inline Octets framed_query(unsigned id, std::string_view qname = "www.example") {
   return frame(MessageBuilder(id).question(qname));

@@ -29,7 +29,68 @@ TEST_CASE("10,000 clients may share one question") {
   CHECK(relay.client(other).waiting);
   relay.ready(0);
   relay.answer(0, 0);
+  relay.advance(milliseconds(20));
   CHECK(relay.count(Counter::answers) == 10'001);
+}
+
+TEST_CASE("a long answer for many clients is delivered in portions, and others are served in between") {
+  RelayFixture relay;
+  std::vector<std::uint32_t> clients;
+  for (std::size_t i = 0; i < 1000; ++i) clients.push_back(relay.ask("big.example", {.tcp = true}));
+  relay.ready(0);
+  const Octets record = u16(0xc00c) + u16(16) + u16(1) + u16(0) + u16(60) + u16(60'000) + Octets(60'000, 0);
+  relay.receive(0, answer_to(relay.line(0).sent[0], 0, 1, record));
+  const std::uint64_t first = relay.count(Counter::answers);
+  CHECK(first * 60'000 >= Forwarder::kMaxDeliveredPerTurn);
+  CHECK(first * 60'000 < 2 * Forwarder::kMaxDeliveredPerTurn);
+  const auto other = relay.ask("other.example");
+  relay.advance(milliseconds(1));
+  relay.answer(0, 1);
+  CHECK(relay.answered(other));
+  CHECK(relay.count(Counter::answers) < 4 * first);
+  relay.advance(milliseconds(300));
+  for (const std::uint32_t client : clients) CHECK(relay.client(client).answers.size() == 1);
+  CHECK(relay.forwarder.idle());
+}
+
+TEST_CASE("an answer that is delivered in portions is for those who asked before; the connection may end meanwhile") {
+  RelayFixture relay({1, 1});
+  for (std::size_t i = 0; i < 100; ++i) relay.ask("big.example", {.tcp = true});
+  relay.ready(0);
+  const Octets record = u16(0xc00c) + u16(16) + u16(1) + u16(0) + u16(60) + u16(60'000) + Octets(60'000, 0);
+  relay.receive(0, answer_to(relay.line(0).sent[0], 0, 1, record));
+  const auto late = relay.ask("big.example", {.tcp = true});
+  CHECK(relay.count(Counter::upstream_queries) == 2);
+  relay.end(0);
+  relay.advance(seconds(5));
+  CHECK(relay.count(Counter::answers) == 101);
+  CHECK(relay.client(late).answers.size() == 1);
+  CHECK(relay.forwarder.idle());
+}
+
+TEST_CASE("a failure that many clients share is told in portions, too") {
+  RelayFixture relay;
+  for (std::size_t i = 0; i < Forwarder::kMaxWaitersPerQuery; ++i)
+    relay.ask("www.example", {.source = static_cast<unsigned>(1 + i % 2)});
+  relay.end(0, CloseKind::authentication, "certificate expired");
+  CHECK(relay.count(Counter::answers) < Forwarder::kMaxWaitersPerQuery);
+  relay.advance(milliseconds(20));
+  CHECK(relay.count(Counter::answers) == Forwarder::kMaxWaitersPerQuery);
+  CHECK(relay.count(Counter::failed) == Forwarder::kMaxWaitersPerQuery);
+}
+
+TEST_CASE("queries are refused when the memory is used up, and served when it is free again") {
+  RelayFixture relay;
+  std::size_t waiting = 0;
+  while (relay.client(relay.ask(numbered(waiting), {.source = 1 + static_cast<unsigned>(waiting % 200)})).waiting)
+    ++waiting;
+  const std::size_t taken = waiting * (Forwarder::kQueryBytes + Forwarder::kWaiterBytes);
+  CHECK(taken == relay.memory.used());
+  CHECK(relay.count(Counter::overloaded) == 1);
+  relay.advance(seconds(5));
+  CHECK(relay.memory.used() == 0);
+  relay.forwarder.shrink();
+  CHECK(relay.client(relay.ask("www.example")).waiting);
 }
 
 TEST_CASE("32,768 different questions at once, 65,536 clients, and all of it is given back") {

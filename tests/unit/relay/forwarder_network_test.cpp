@@ -187,7 +187,9 @@ TEST_CASE("two workers: what one finds out, the other knows without a dial of it
   RelayFixture relay({1, 1});
   FakeUpstreams others;
   Random chance(2);
-  Forwarder other(relay.config, relay.health, others, relay.counters, relay.log, chance);
+  std::vector<SharedWord> memory_words(1);
+  MemoryBudget memory(memory_words, 0, 64);
+  Forwarder other(relay.config, relay.health, others, relay.counters, memory, relay.log, chance);
   relay.ask("www.example");
   relay.refuse(0);
   MessageBuilder query(1, 0x0100);

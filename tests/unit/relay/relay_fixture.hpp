@@ -85,7 +85,9 @@ class RelayFixture {
   FakeUpstreams upstreams;
   RecordingChannel channel{now};
   std::vector<SharedHealth> health = std::vector<SharedHealth>(16);
-  Forwarder forwarder{config, health, upstreams, counters, log, random};
+  std::vector<SharedWord> memory_words = std::vector<SharedWord>(1);
+  MemoryBudget memory{memory_words, 0, 4096};
+  Forwarder forwarder{config, health, upstreams, counters, memory, log, random};
 
   /// A client asks. Returns its number for got().
   std::uint32_t ask(std::string_view qname, const Ask& details = {}) {
