@@ -4,6 +4,7 @@
 #include "net/poll_handles.hpp"
 
 #include <cassert>
+#include <cstdio>
 #include <cstdlib>
 #include <uv.h>
 
@@ -23,7 +24,10 @@ FlushTarget::~FlushTarget() {
 }
 
 Loop::Loop() : loop_(std::make_unique<uv_loop_t>()), prepare_(new Prepare), scratch_(kScratchBytes) {
-  if (uv_loop_init(loop_.get()) != 0) std::abort();  // no epoll: nothing can run
+  if (const int error = uv_loop_init(loop_.get()); error != 0) {  // nothing can run
+    std::fprintf(stderr, "dotrelay: cannot make an event loop: %s\n", uv_strerror(error));
+    std::_Exit(EXIT_FAILURE);
+  }
   poll_handles_ = std::make_unique<PollHandles>(loop_.get());
   uv_prepare_init(loop_.get(), &prepare_->handle);
   prepare_->handle.data = this;

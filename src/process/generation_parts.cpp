@@ -2,6 +2,7 @@
 #include "process/generation_parts.hpp"
 
 #include "config/parser.hpp"
+#include "process/descriptor_plan.hpp"
 #include "process/memory_plan.hpp"
 #include "process/memory_text.hpp"
 #include "process/system_limits.hpp"
@@ -36,18 +37,21 @@ Handover::Workers leaving_workers(const Generation& generation) {
   return workers;
 }
 
-/// As many workers as the CPUs and the memory allow.
-std::uint32_t suitable_workers(const Config& config) {
+}  // namespace
+
+std::uint32_t wanted_workers(const Config& config) {
+  if (config.listen.workers != 0) return config.listen.workers;
   const std::uint64_t memory = config.limits.memory != 0 ? config.limits.memory : memory_for_relay();
   return workers_for_memory(memory, std::min(usable_cpus(), kMaxWorkers));
 }
 
-}  // namespace
-
 Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& config_file, ListenSockets& sockets,
                                    Log& log) {
   const ListenConfig& listen = loaded.config.listen;
-  const std::uint32_t workers = listen.workers != 0 ? listen.workers : suitable_workers(loaded.config);
+  const std::uint32_t workers = wanted_workers(loaded.config);
+  if (Status enough = check_descriptors(loaded.config, workers, raise_descriptor_limit()); !enough) {
+    return enough.error();
+  }
   GenerationParts parts;
   Result<std::vector<WorkerSockets>> leased = sockets.lease(listen, workers, log);
   if (!leased) return leased.error();

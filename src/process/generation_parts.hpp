@@ -12,6 +12,9 @@
 
 namespace dotrelay {
 
+/// `listen.workers`, or as many as CPUs and memory allow.
+std::uint32_t wanted_workers(const Config& config);
+
 /// Leases the sockets, without joining the new ones.
 Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& config_file, ListenSockets& sockets,
                                    Log& log);

@@ -3,6 +3,7 @@
 
 #include "net/handles.hpp"
 #include "net/loop.hpp"
+#include "process/descriptor_plan.hpp"
 #include "process/file_watch.hpp"
 #include "process/generation.hpp"
 #include "process/generation_log.hpp"
@@ -335,6 +336,11 @@ int run_supervisor(const SupervisorOptions& options) {
   if (!loaded) {
     std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
     return 1;
+  }
+  // Before anything is opened: a loop that gets no descriptor cannot say why.
+  const std::uint32_t workers = wanted_workers(loaded->config);
+  if (const Status enough = check_descriptors(loaded->config, workers, raise_descriptor_limit()); !enough) {
+    return refuse(enough.error());
   }
   Supervisor supervisor(options, std::move(watch));
   if (const Status begun = supervisor.begin(std::move(*loaded)); !begun) return refuse(begun.error());

@@ -11,6 +11,7 @@
 #include "net/loop.hpp"
 #include "net/route_watch.hpp"
 #include "process/control_message.hpp"
+#include "process/descriptor_plan.hpp"
 #include "process/heartbeat.hpp"
 #include "process/memory_plan.hpp"
 #include "process/memory_text.hpp"
@@ -33,9 +34,6 @@
 namespace dotrelay {
 namespace {
 
-/// Descriptors that TCP clients may not use up: upstream connections, listeners, the loop's own.
-constexpr std::uint64_t kReservedDescriptors = 64;
-
 /// After the deadline of the youngest query, what is left at a drain is clients that do not read.
 constexpr Duration kDrainSlack = std::chrono::seconds(1);
 
@@ -56,8 +54,8 @@ class Worker final : private PollListener {
         dialer_(config, authorities, loop_, slot_.counters, shared.tickets(), inheritance.worker),
         memory_(shared.memory(), inheritance.worker - 1, memory_chunks(config, shared.workers())),
         forwarder_(config, shared.health(), dialer_, slot_.counters, memory_, log, random_),
-        tcp_clients_(loop_, forwarder_, slot_.counters, memory_, client_limit(config, shared.workers()),
-                     config.limits.tcp_idle),
+        tcp_clients_(loop_, forwarder_, slot_.counters, memory_,
+                     client_limit(config, shared.workers(), inheritance.descriptors().size()), config.limits.tcp_idle),
         forwarder_timer_(loop_, [this] { forwarder_.on_timer(loop_.now()); }),
         heartbeat_timer_(loop_, [this] { beat(); }),
         route_watch_(loop_, [this] { forwarder_.on_network_change(loop_.now()); }),
@@ -82,11 +80,10 @@ class Worker final : private PollListener {
   }
 
  private:
-  std::size_t client_limit(const Config& config, std::uint32_t workers) {
+  std::size_t client_limit(const Config& config, std::uint32_t workers, std::size_t inherited) {
     const std::uint32_t wanted = share_of(config.limits.tcp_clients, workers);
     const std::uint64_t descriptors = raise_descriptor_limit();
-    const std::uint64_t reserved =
-        kReservedDescriptors + config.upstreams.size() * (UpstreamSet::kMaxConnections + UpstreamSet::kMaxDials);
+    const std::uint64_t reserved = worker_descriptors(inherited, config.upstreams.size());
     const std::uint64_t possible = descriptors > reserved ? descriptors - reserved : 1;
     if (possible >= wanted) return wanted;
     log_.warning("serving at most " + std::to_string(possible) + " TCP clients instead of " + std::to_string(wanted) +
