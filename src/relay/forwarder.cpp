@@ -204,6 +204,18 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
     return true;
   }
   urgent_ = true;
+  outage_.on_wait(now);
+  if (suspects_only || !outage_.lasts(now) || fail_in_outage(handle, now)) return true;
+  checks_.remove(handle);
+  checks_.add(handle, query.began_at + Outage::kShortWait, now);
+  return true;
+}
+
+/// Nothing has been usable for long: a query that has waited for a while is failed.
+bool Forwarder::fail_in_outage(QueryHandle handle, TimePoint now) {
+  const Query& query = queries_.get(handle);
+  if (!outage_.lasts(now) || now < query.began_at + Outage::kShortWait) return false;
+  query.error ? finish_with_error(handle) : fail(handle, now);
   return true;
 }
 

@@ -13,6 +13,7 @@
 #include "relay/hedge_budget.hpp"
 #include "relay/in_flight.hpp"
 #include "relay/memory_budget.hpp"
+#include "relay/outage.hpp"
 #include "relay/query.hpp"
 #include "relay/reply_channel.hpp"
 #include "relay/upstream_set.hpp"
@@ -132,6 +133,8 @@ class Forwarder final : public ConnectionEvents {
   [[gnu::cold]] bool wait_in_room(QueryHandle handle, TimePoint now);
   [[gnu::cold]] bool wait_for_trial(QueryHandle handle, TimePoint now);
   [[gnu::cold]] UpstreamMask mute_upstreams(const Query& query, TimePoint now);
+  [[gnu::cold]] bool fail_in_outage(QueryHandle handle, TimePoint now);
+  [[gnu::cold]] void on_usable(TimePoint now);
   [[gnu::cold]] void reroute_room(TimePoint now);
   [[gnu::cold]] void reroute_room_in_time(TimePoint now);
   [[gnu::cold]] ConnectionHandle dial(AddressIndex target, TimePoint now);
@@ -250,11 +253,11 @@ class Forwarder final : public ConnectionEvents {
 
   HedgeBudget hedge_budget_;
   TimePoint last_seen_{};
-  TimePoint latest_proof_{};               ///< when the latest query left that has been answered
-  TimePoint rerouted_at_{};                ///< the latest walk through the room
-  TimePoint reroute_due_ = kNever;         ///< a walk through a full room that was put off
-  bool urgent_ = false;                    ///< queries wait and nothing is usable
-  std::optional<TimePoint> outage_since_;  ///< clients have been failed for want of any connection
+  TimePoint latest_proof_{};        ///< when the latest query left that has been answered
+  TimePoint rerouted_at_{};         ///< the latest walk through the room
+  TimePoint reroute_due_ = kNever;  ///< a walk through a full room that was put off
+  bool urgent_ = false;             ///< queries wait and nothing is usable
+  Outage outage_;
   std::vector<std::uint8_t> answer_buffer_;
   std::array<std::uint8_t, dns::kMaxName> spelled_name_;  ///< where question_for() spells a name anew
 };

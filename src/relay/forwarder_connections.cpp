@@ -52,6 +52,7 @@ void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
   } else if (pooled->pending.abandoned() >= PendingQueries::kMaxAbandoned && pooled->pending.live() == 0) {
     close(handle, {CloseKind::closed_by_peer, "too many unanswered queries"}, now);
   } else if (was_mute && !pooled->mute(now)) {
+    on_usable(now);
     reroute_room(now);
   }
 }
@@ -67,17 +68,21 @@ void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
     log_.debug("upstream " + upstreams_.label(index) + ": connected, " + pooled.connection->description());
   }
   address.ever_ready = true;
-  if (outage_since_) {
-    log_.info("queries are answered again; no upstream was usable for " + to_text(now - *outage_since_));
-    outage_since_.reset();
-  }
-  urgent_ = false;
+  on_usable(now);
   close_surplus_dials(index.upstream, now);
   close_renewed(handle, now);
   if (const ConnectionHandle surplus = upstreams_.surplus_connection(handle, now)) {
     close(surplus, {CloseKind::dropped, "there are enough"}, now);
   }
   reroute_room(now);
+}
+
+/// There is a connection that queries may be sent on.
+void Forwarder::on_usable(TimePoint now) {
+  if (const auto lasted = outage_.end(now)) {
+    log_.info("queries are answered again; no upstream was usable for " + to_text(*lasted));
+  }
+  urgent_ = false;
 }
 
 void Forwarder::close_surplus_dials(std::size_t upstream, TimePoint now) {

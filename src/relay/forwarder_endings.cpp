@@ -1,6 +1,8 @@
 // See forwarder.hpp. The end of a query: what its clients are told, once each.
 #include "relay/forwarder.hpp"
 
+#include "relay/blocked_network.hpp"
+
 #include <algorithm>
 #include <cassert>
 
@@ -9,6 +11,27 @@ namespace {
 
 Bytes octets_of(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 std::string_view text_of(Bytes octets) { return {reinterpret_cast<const char*>(octets.data()), octets.size()}; }
+
+/// What keeps the relay from all its upstreams, for the front of a cause; empty when it is not the network.
+std::string words_of_network(UpstreamSet& upstreams) {
+  std::vector<AddressTrouble> troubles;
+  std::deque<std::string> causes;
+  const std::uint16_t port = upstreams[0].config->addresses.front().port;
+  bool same_port = true;
+  for (std::size_t i = 0; i < upstreams.size(); ++i) {
+    const std::size_t before = troubles.size();
+    for (const UpstreamAddress& address : upstreams[i].addresses) {
+      if (!address.health.in_trouble()) continue;
+      troubles.push_back({provider_of(upstreams[i].config->tls_name), address.health.trouble(),
+                          causes.emplace_back(address.health.cause())});
+    }
+    if (troubles.size() == before) return {};
+    for (const Endpoint& endpoint : upstreams[i].config->addresses) same_port = same_port && endpoint.port == port;
+  }
+  if (!network_blocks(troubles)) return {};
+  return "this network blocks or intercepts DNS over TLS" + (same_port ? " (port " + std::to_string(port) + ")" : "") +
+         ": ";
+}
 
 }  // namespace
 
@@ -163,9 +186,8 @@ void Forwarder::shrink() {
 }
 
 void Forwarder::note_outage(std::string_view cause, TimePoint now) {
-  if (outage_since_ || upstreams_.any_ready(now)) return;
-  outage_since_ = now;
-  log_.error("no upstream is usable, clients get SERVFAIL: " + std::string(cause));
+  if (!upstreams_.any_ready(now) && outage_.tell(now))
+    log_.error("no upstream is usable, clients get SERVFAIL: " + std::string(cause));
 }
 
 /// Why the query got no answer: one clause for each upstream that had a part in it, in failover order.
@@ -194,7 +216,8 @@ std::string Forwarder::cause(const Query& query) {
       add({}, upstream.last_problem);
     }
   }
-  return text.empty() ? "no upstream was usable in time" : text;
+  if (text.empty()) return "no upstream was usable in time";
+  return upstreams_.size() > 1 ? words_of_network(upstreams_) + text : text;
 }
 
 }  // namespace dotrelay

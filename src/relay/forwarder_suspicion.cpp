@@ -93,6 +93,7 @@ void Forwarder::withdraw_suspicion(ConnectionHandle handle, TimePoint now) {
     room_.remove(query);
     if (!checks_.contains(query)) schedule_check(query, now);
   }
+  on_usable(now);
   reroute_room(now);
   if (!room_.empty()) return;
   // The fresh connection is not needed.

@@ -38,6 +38,7 @@ void Forwarder::notice_time(TimePoint now) {
 
 void Forwarder::on_sleep(TimePoint now) {
   expire(now);
+  outage_.restart(now);
   forget_connections(true, "the relay was asleep", now);
 }
 
@@ -97,7 +98,8 @@ void Forwarder::on_check(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
   if (query.attempts.empty()) {
     // It waits for a connection. When that is its last hope, it does not for ever.
-    if (query.last_hope != TimePoint{}) route(handle, now);
+    if (query.last_hope != TimePoint{}) return route(handle, now);
+    fail_in_outage(handle, now);
     return;
   }
   mark_late(query, now);
