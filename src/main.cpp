@@ -1,4 +1,5 @@
 // dotrelay: plain DNS in, DNS over TLS out. Everything is elsewhere; ARCHITECTURE.md says where.
+#include "base/standard_descriptors.hpp"
 #include "cli/command_line.hpp"
 #include "cli/commands.hpp"
 #include "config/parser.hpp"
@@ -24,10 +25,13 @@ int print(std::string_view text) {
 
 int main(int count, char** arguments) {
   using namespace dotrelay;
-  std::signal(SIGPIPE, SIG_IGN);
+  if (!fill_standard_descriptors()) return 1;
+  // Neither a closed pipe nor a terminal that stops background output may stop the relay.
+  for (const int number : {SIGPIPE, SIGTTOU}) std::signal(number, SIG_IGN);
   const Result<CommandLine> line =
       parse_command_line({arguments + 1, static_cast<std::size_t>(count > 0 ? count - 1 : 0)});
   if (!line) return usage_error(line.error().message);
+  if (line->action == CommandLine::Action::relay || line->action == CommandLine::Action::worker) own_standard_error();
   switch (line->action) {
     case CommandLine::Action::help:
       return print(help_text());

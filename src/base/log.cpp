@@ -5,12 +5,15 @@
 #include <array>
 #include <cstdio>
 #include <ctime>
-#include <unistd.h>
+#include <utility>
 
 namespace dotrelay {
 namespace {
 
 constexpr std::array<std::string_view, 4> kLevelText = {"debug  ", "info   ", "warning", "error  "};
+
+/// Ends a line that is longer than LineOutput takes.
+constexpr std::string_view kCutOff = "...";
 
 std::string timestamp() {
   timespec now{};
@@ -26,36 +29,51 @@ std::string timestamp() {
 }  // namespace
 
 Log::Log(LogLevel threshold, std::string who, int descriptor)
-    : threshold_(threshold), who_(std::move(who)), descriptor_(descriptor) {}
+    : threshold_(threshold), who_(std::move(who)), output_(descriptor) {}
 
 void Log::write(LogLevel level, std::string_view text) {
   if (!enabled(level) || !admit(Clock::now())) return;
-  emit(level, text);
+  write_or_lose(level, text);
 }
 
 bool Log::admit(TimePoint now) {
   if (now - second_began_ >= std::chrono::seconds(1)) {
     second_began_ = now;
     lines_this_second_ = 0;
-    if (suppressed_ > 0) emit(LogLevel::warning, std::to_string(suppressed_) + " log lines suppressed");
-    suppressed_ = 0;
+    if (const std::uint64_t count = suppressed_ - std::exchange(suppressed_told_, suppressed_); count > 0) {
+      write_or_lose(LogLevel::warning, std::to_string(count) + " log lines suppressed");
+    }
   }
   if (++lines_this_second_ <= kLinesPerSecond) return true;
   ++suppressed_;
   return false;
 }
 
+void Log::write_or_lose(LogLevel level, std::string_view text) {
+  tell_of_losses();
+  if (lost_told_ != lost_ || !emit(level, text)) ++lost_;
+}
+
+void Log::tell_of_losses() {
+  if (lost_told_ == lost_) return;
+  const std::string count = std::to_string(lost_ - lost_told_);
+  if (emit(LogLevel::warning, count + " log lines lost: standard error was not read, or full")) lost_told_ = lost_;
+}
+
 // One write() a line, so that lines of several processes do not mix.
-void Log::emit(LogLevel level, std::string_view text) const {
+bool Log::emit(LogLevel level, std::string_view text) {
   std::string line = timestamp();
   line.append(" ").append(kLevelText[static_cast<std::size_t>(level)]).append(" ");
   line.append(who_).append(": ").append(text);
+  if (line.size() >= LineOutput::kMaxLineBytes) {
+    line.resize(LineOutput::kMaxLineBytes - 1 - kCutOff.size());
+    line.append(kCutOff);
+  }
   // A text may quote what others chose; no octet of it may start a line or steer a terminal.
   std::ranges::replace_if(
       line, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
   line += '\n';
-  // A full or closed standard error must not stop the relay.
-  [[maybe_unused]] const ssize_t written = ::write(descriptor_, line.data(), line.size());
+  return output_.write(line);
 }
 
 }  // namespace dotrelay

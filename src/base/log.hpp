@@ -1,8 +1,10 @@
 // The text log: one line per event on standard error, bounded in lines a second so that a failing network cannot fill
-// a disk. Passed by reference to whoever logs; nothing is global.
+// a disk. It never waits: a line for which there is no room is lost and counted. Passed by reference to whoever logs;
+// nothing is global.
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/line_output.hpp"
 
 #include <cstdint>
 #include <string>
@@ -30,16 +32,28 @@ class Log {
   void warning(std::string_view text) { write(LogLevel::warning, text); }
   void error(std::string_view text) { write(LogLevel::error, text); }
 
+  /// Tells of lost lines as soon as there is room again. To be called now and then; otherwise the next line tells it.
+  void tell_of_losses();
+
+  /// Lines that standard error did not take, of this object's whole life.
+  [[nodiscard]] std::uint64_t lost() const { return lost_; }
+  /// Lines above kLinesPerSecond, likewise.
+  [[nodiscard]] std::uint64_t suppressed() const { return suppressed_; }
+
  private:
   bool admit(TimePoint now);
-  void emit(LogLevel level, std::string_view text) const;
+  bool emit(LogLevel level, std::string_view text);
+  void write_or_lose(LogLevel level, std::string_view text);
 
   LogLevel threshold_;
   std::string who_;
-  int descriptor_;
+  LineOutput output_;
   TimePoint second_began_{};
   std::uint32_t lines_this_second_ = 0;
-  std::uint32_t suppressed_ = 0;
+  std::uint64_t suppressed_ = 0;
+  std::uint64_t suppressed_told_ = 0;
+  std::uint64_t lost_ = 0;
+  std::uint64_t lost_told_ = 0;
 };
 
 }  // namespace dotrelay

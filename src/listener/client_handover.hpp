@@ -2,11 +2,11 @@
 // source address and the octets of a half-read query. What the client sends meanwhile waits in the kernel.
 #pragma once
 
+#include "base/unique_fd.hpp"
 #include "config/config.hpp"
 #include "listener/tcp_clients.hpp"
 #include "metrics/counters.hpp"
 #include "net/handles.hpp"
-#include "net/unique_fd.hpp"
 
 #include <deque>
 #include <optional>

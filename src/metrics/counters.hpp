@@ -40,7 +40,9 @@ namespace dotrelay {
   COUNT(tcp_shed, "Client connections closed to stay within a limit") \
   COUNT(tcp_timed_out, "Client connections closed for idleness or a half-sent query") \
   COUNT(accept_pauses, "Times accepting paused for want of descriptors") \
-  COUNT(udp_unsent, "Answers over UDP that the kernel did not take")
+  COUNT(udp_unsent, "Answers over UDP that the kernel did not take") \
+  COUNT(log_lines_suppressed, "Log lines left out because there were too many in a second") \
+  COUNT(log_lines_lost, "Log lines lost because standard error was not read, or full")
 // clang-format on
 
 enum class Counter : std::uint8_t {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/bytes.hpp"
-#include "net/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 #include <cstdint>
 #include <optional>

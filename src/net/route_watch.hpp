@@ -3,9 +3,9 @@
 // own connections.
 #pragma once
 
+#include "base/unique_fd.hpp"
 #include "net/handles.hpp"
 #include "net/loop.hpp"
-#include "net/unique_fd.hpp"
 
 #include <functional>
 #include <optional>

@@ -3,7 +3,7 @@
 
 #include "base/address.hpp"
 #include "base/result.hpp"
-#include "net/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 #include <string>
 #include <sys/socket.h>

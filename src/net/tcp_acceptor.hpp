@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/address.hpp"
-#include "net/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 #include <cstdint>
 

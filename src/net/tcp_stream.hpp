@@ -2,9 +2,9 @@
 #pragma once
 
 #include "base/byte_queue.hpp"
+#include "base/unique_fd.hpp"
 #include "net/handles.hpp"
 #include "net/loop.hpp"
-#include "net/unique_fd.hpp"
 
 namespace dotrelay {
 

@@ -3,7 +3,7 @@
 
 #include "base/address.hpp"
 #include "net/tls_internal.hpp"
-#include "net/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 #include <cstdlib>
 #include <cstring>

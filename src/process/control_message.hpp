@@ -3,7 +3,7 @@
 // what is unknown is skipped.
 #pragma once
 
-#include "net/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 #include <cstddef>
 #include <cstdint>

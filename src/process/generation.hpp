@@ -92,7 +92,7 @@ class Generation {
   [[nodiscard]] const Config& config() const { return parts_.config; }
   [[nodiscard]] const GenerationParts& parts() const { return parts_; }
   [[nodiscard]] std::vector<RunningWorker> running_workers() const;
-  void add_counters(CounterTotals& totals);
+  void add_counters(CounterTotals& totals) const;
 
  private:
   struct Worker {

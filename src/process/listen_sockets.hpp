@@ -5,8 +5,8 @@
 
 #include "base/log.hpp"
 #include "base/result.hpp"
+#include "base/unique_fd.hpp"
 #include "config/config.hpp"
-#include "net/unique_fd.hpp"
 
 #include <list>
 #include <utility>

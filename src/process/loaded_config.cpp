@@ -2,8 +2,8 @@
 #include "process/loaded_config.hpp"
 
 #include "base/heap.hpp"
+#include "base/unique_fd.hpp"
 #include "config/parser.hpp"
-#include "net/unique_fd.hpp"
 #include "upstream/authorities.hpp"
 
 #include <cerrno>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "net/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 #include <string>
 

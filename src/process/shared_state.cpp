@@ -101,7 +101,7 @@ SharedState::~SharedState() {
   if (memory_ != nullptr) munmap(memory_, size_);
 }
 
-WorkerSlot& SharedState::slot(std::uint32_t index) {
+WorkerSlot& SharedState::slot(std::uint32_t index) const {
   assert(index < layout_.workers);
   return at<WorkerSlot>(Parts(layout_.workers, layout_.upstream_addresses).slots)[index];
 }

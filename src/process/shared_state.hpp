@@ -6,8 +6,8 @@
 
 #include "base/result.hpp"
 #include "base/shared_word.hpp"
+#include "base/unique_fd.hpp"
 #include "metrics/counters.hpp"
-#include "net/unique_fd.hpp"
 #include "relay/shared_health.hpp"
 #include "upstream/ticket_pool.hpp"
 
@@ -36,7 +36,7 @@ class SharedState {
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] std::uint32_t workers() const { return layout_.workers; }
-  WorkerSlot& slot(std::uint32_t index);
+  [[nodiscard]] WorkerSlot& slot(std::uint32_t index) const;
 
   /// By Config::address_number().
   [[nodiscard]] std::span<SharedHealth> health() const;

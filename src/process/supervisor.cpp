@@ -54,7 +54,7 @@ class Supervisor final : private Generation::Listener {
         program_(own_program()),
         log_(LogLevel::info, "supervisor"),
         watch_(std::move(watch)),
-        heartbeat_timer_(loop_, [this] { check_heartbeats(); }),
+        heartbeat_timer_(loop_, [this] { beat(); }),
         watch_timer_(loop_, [this] { poll_files(); }),
         check_limit_(loop_, [this] { give_up_check(); }),
         execute_timer_(loop_, [this] { execute(); }),
@@ -105,7 +105,7 @@ class Supervisor final : private Generation::Listener {
     allow_signals();
     reap();  // whoever ended while no handler was there
     loop_.run();
-    log_end();
+    log_totals(log_, all_totals());
     return exit_status_;
   }
 
@@ -114,10 +114,20 @@ class Supervisor final : private Generation::Listener {
     return std::unique_ptr<Generation>(new Generation(loop_, *this, log_, std::move(parts), stage));
   }
 
-  void log_end() {
-    current_->add_counters(totals_);
-    for (const auto& generation : leaving_) generation->add_counters(totals_);
-    log_totals(log_, totals_);
+  /// Of the workers that have ended and of this process.
+  [[nodiscard]] CounterTotals ended_totals() const {
+    CounterTotals totals = totals_;
+    totals[static_cast<std::size_t>(Counter::log_lines_lost)] += log_.lost();
+    totals[static_cast<std::size_t>(Counter::log_lines_suppressed)] += log_.suppressed();
+    return totals;
+  }
+
+  [[nodiscard]] CounterTotals all_totals() const {
+    CounterTotals totals = ended_totals();
+    current_->add_counters(totals);
+    if (next_) next_->add_counters(totals);
+    for (const auto& generation : leaving_) generation->add_counters(totals);
+    return totals;
   }
 
   void on_ready(Generation& generation) override {
@@ -136,7 +146,8 @@ class Supervisor final : private Generation::Listener {
     loop_.stop();
   }
 
-  void check_heartbeats() {
+  void beat() {
+    log_.tell_of_losses();
     current_->check_heartbeats();
     if (next_) next_->check_heartbeats();
   }
@@ -263,7 +274,7 @@ class Supervisor final : private Generation::Listener {
       std::vector<std::string> arguments = {"--config", options_.config_file};
       if (options_.watch) arguments.emplace_back("--watch");
       log_.error("upgrade failed, nothing changed: " +
-                 execute_in_place(make_handover(program_, *current_, leaving_, totals_), arguments).message);
+                 execute_in_place(make_handover(program_, *current_, leaving_, ended_totals()), arguments).message);
     }
     executing_ = false;
     allow_signals();
@@ -320,14 +331,17 @@ int refuse(const Error& error) {
 }  // namespace
 
 int run_supervisor(const SupervisorOptions& options) {
-  std::signal(SIGPIPE, SIG_IGN);
   block_signals();  // until they have handlers: a SIGHUP that comes early must not end the relay
   raise_descriptor_limit();
   FileWatch watch;
   watch.set_files({options.config_file});  // before reading: what changes while it is read is a change
   if (options.resume >= 0) {
     const Result<Handover> handover = take_handover(options.resume);
-    if (!handover) return refuse(handover.error());
+    if (!handover) {
+      Log(LogLevel::info, "supervisor")
+          .error(handover.error().message);  // workers of the old program serve: no waiting
+      return 1;
+    }
     Supervisor supervisor(options, std::move(watch));
     supervisor.resume(*handover);
     return supervisor.run();

@@ -93,6 +93,10 @@ class Worker final : private PollListener {
 
   void beat() {
     slot_.heartbeat.fetch_add(1, std::memory_order_relaxed);
+    log_.tell_of_losses();
+    slot_.counters.add(Counter::log_lines_lost, log_.lost() - std::exchange(lost_lines_, log_.lost()));
+    slot_.counters.add(Counter::log_lines_suppressed,
+                       log_.suppressed() - std::exchange(suppressed_lines_, log_.suppressed()));
     if (memory_.flood_is_over()) shrink();
     // The clock stands still while the machine is suspended, so the forwarder cannot notice by itself.
     if (const Duration asleep = time_asleep(); asleep - std::exchange(asleep_, asleep) > std::chrono::seconds(1)) {
@@ -212,6 +216,8 @@ class Worker final : private PollListener {
   Timer heartbeat_timer_;
   RouteWatch route_watch_;
   Duration asleep_ = time_asleep();
+  std::uint64_t lost_lines_ = 0;  // of the log, as far as they are counted
+  std::uint64_t suppressed_lines_ = 0;
   Timer drain_limit_;
   SignalWatch terminate_;
   SignalWatch interrupt_;

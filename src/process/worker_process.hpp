@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "base/unique_fd.hpp"
 #include "net/handles.hpp"
-#include "net/unique_fd.hpp"
 #include "process/inheritance.hpp"
 
 #include <functional>

@@ -1,8 +1,10 @@
 """Supervisor and workers: replacement of dead and stuck workers, drain on SIGTERM, no orphans, PID 1."""
+import fcntl
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -13,7 +15,7 @@ from support import behaviours, clients
 from support.clients import TcpClient, UdpClient, assert_right, parse, raw_query
 from support.event_loop import wait_until
 from support.namespaces import can_make_namespaces
-from support.relay import Relay, alive, upstream_table
+from support.relay import Relay, alive, binary, toml, upstream_table
 
 
 @pytest.fixture
@@ -217,6 +219,118 @@ def test_worker_ended_by_sigterm_is_replaced(make_upstream, make_relay):
     os.kill(worker, signal.SIGTERM)
     wait_until(lambda: relay.workers() and relay.workers() != [worker], 6, "a new worker")
     assert_right(relay.ask("replaced.example"), "replaced.example")
+
+
+def answers(relay):
+    """Whether it serves: for a relay whose log cannot be read."""
+    try:
+        with UdpClient(relay.port, timeout=0.3) as client:
+            client.send(raw_query("serving.example"))
+            return client.receive() is not None
+    except OSError:
+        return False
+
+
+def start_by_hand(relay, stderr=subprocess.DEVNULL, shell=None, **arguments):
+    relay.config_file.write_text(toml(relay.tables))
+    command = [str(binary()), "--config", str(relay.config_file)]
+    relay.process = subprocess.Popen(["sh", "-c", shell, "sh", *command] if shell else command, stderr=stderr, **arguments)
+    wait_until(lambda: answers(relay), 10, "it serves")
+
+
+def end_by_hand(relay):
+    process, relay.process = relay.process, None
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(5) == 0
+
+
+def stalled_pipe():
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    return reader, writer
+
+
+def stalled_socket():
+    """As the journal's is."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    ends[1].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return tuple(end.detach() for end in ends)
+
+
+def stalled_terminal():
+    if not os.path.exists("/dev/ptmx") or not os.path.ismount("/dev/pts"):
+        pytest.skip("no pseudo terminals here")
+    return os.openpty()
+
+
+def fill(writer):
+    """Until it takes no octet more, without changing what others share of it."""
+    try:
+        with socket.socket(fileno=os.dup(writer)) as end:
+            while True:
+                end.send(b"x" * 64, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return
+    except OSError:
+        pass   # not a socket
+    own = os.open(f"/proc/self/fd/{writer}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        while True:
+            os.write(own, b"x")
+    except BlockingIOError:
+        os.close(own)
+
+
+@pytest.mark.parametrize("make", [stalled_pipe, stalled_socket, stalled_terminal])
+def test_a_standard_error_that_is_not_read(make_upstream, make_relay, make):
+    """Nothing waits for it: not the supervisor, not a worker, not the end. What was lost is told when it is read again."""
+    relay = make_relay(make_upstream(), start=False, listen={"workers": 2})
+    reader, writer = make()
+    flags = fcntl.fcntl(writer, fcntl.F_GETFL)
+    start_by_hand(relay, stderr=writer)
+    fill(writer)
+    for victim in relay.workers():
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: len(relay.workers()) == 2 and victim not in relay.workers(), 5, "a new worker")
+    for number in range(20):
+        assert_right(relay.ask(f"stalled-{number}.example"), f"stalled-{number}.example")
+    text = b""
+    while not re.search(rb"supervisor: \d+ log lines lost: standard error was not read", text):
+        text += os.read(reader, 65536)
+    assert fcntl.fcntl(writer, fcntl.F_GETFL) == flags, "the description that others share is untouched"
+    fill(writer)
+    end_by_hand(relay)
+    for end in (reader, writer):
+        os.close(end)
+
+
+def test_a_standard_error_whose_reader_has_gone(make_upstream, make_relay):
+    relay = make_relay(make_upstream(), start=False)
+    reader, writer = os.pipe()
+    start_by_hand(relay, stderr=writer)
+    for end in (reader, writer):
+        os.close(end)
+    victim = relay.workers()[0]
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: relay.workers() and victim not in relay.workers(), 5, "a new worker")
+    assert_right(relay.ask("gone.example"), "gone.example")
+    end_by_hand(relay)
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "0<&- 2>&-", "0<&- 1>&- 2>&-", "1>&-"])
+def test_closed_standard_descriptors(make_upstream, make_relay, closed):
+    """Each process fills them, so that no log line goes into what would get their numbers."""
+    relay = make_relay(make_upstream(), start=False, listen={"workers": 2})
+    start_by_hand(relay, shell=f'exec "$@" {closed}')
+    numbers = [int(part[0]) for part in closed.split()]
+    for pid in (relay.supervisor, *relay.workers()):
+        for number in numbers:
+            assert os.readlink(f"/proc/{pid}/fd/{number}") == "/dev/null"
+    os.kill(relay.workers()[0], signal.SIGKILL)   # which is logged
+    wait_until(lambda: len(relay.workers()) == 2)
+    for number in range(20):
+        assert_right(relay.ask(f"closed-{number}.example"), f"closed-{number}.example")
+    end_by_hand(relay)
 
 
 @pytest.mark.skipif(not can_make_namespaces() or not shutil.which("nsenter"), reason="needs root and namespaces")

@@ -1,10 +1,14 @@
-// The shape of a log line, the threshold, and the limit of lines a second. The log writes to a pipe here.
+// The shape of a log line, the threshold, the limit of lines a second, and a reader that does not read or goes away.
+// The log writes to pipes and sockets here.
 #include "base/log.hpp"
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sstream>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace dotrelay {
@@ -20,6 +24,20 @@ class Pipe {
   Pipe& operator=(const Pipe&) = delete;
 
   [[nodiscard]] int in() const { return ends_[1]; }
+
+  /// Full, and a write would wait.
+  void fill_and_block() const {
+    while (::write(in(), "x", 1) == 1) {
+    }
+    REQUIRE(fcntl(in(), F_SETFL, O_WRONLY) == 0);
+  }
+
+  void empty() const { CHECK_FALSE(read_all().empty()); }
+
+  void close_reader() {
+    close(ends_[0]);
+    ends_[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  }
 
   [[nodiscard]] std::string read_all() const {
     std::string text;
@@ -108,6 +126,108 @@ TEST_CASE("a text of several lines stays one line: nobody can forge an entry") {
   CHECK(line_count(written) == 1);
   CHECK(written.find('\x1b') == std::string::npos);
   CHECK(written.find("first") != std::string::npos);
+}
+
+/// Ends the test program when what must not wait does.
+struct Patience {
+  Patience() { alarm(10); }
+  Patience(const Patience&) = delete;
+  Patience& operator=(const Patience&) = delete;
+  ~Patience() { alarm(0); }
+};
+
+TEST_CASE("a reader that does not read is not waited for, and hears of the loss once there is room") {
+  const Patience patience;
+  const Pipe pipe;
+  pipe.fill_and_block();
+  Log log(LogLevel::info, "worker 1", pipe.in());
+  log.info("lost");
+  log.info("lost, too");
+  CHECK(log.lost() == 2);
+  pipe.empty();
+  log.tell_of_losses();
+  CHECK(pipe.read_all().find("worker 1: 2 log lines lost: ") != std::string::npos);
+  log.tell_of_losses();
+  log.info("heard");
+  const std::string after = pipe.read_all();
+  CHECK(line_count(after) == 1);
+  CHECK(after.ends_with("worker 1: heard\n"));
+  CHECK(log.lost() == 2);
+}
+
+TEST_CASE("without a call in between the next line tells of the loss first") {
+  const Patience patience;
+  const Pipe pipe;
+  pipe.fill_and_block();
+  Log log(LogLevel::info, "worker 1", pipe.in());
+  log.info("lost");
+  pipe.empty();
+  log.info("heard");
+  const std::string text = pipe.read_all();
+  CHECK(line_count(text) == 2);
+  CHECK(text.find("1 log lines lost") < text.find("heard"));
+}
+
+TEST_CASE("a socket that takes a line in part gets its rest before the next line") {
+  const Patience patience;
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  const int small = 1;  // the kernel's least
+  setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+  Log log(LogLevel::info, "w", ends[0]);
+  const std::string content(3000, 'a');
+  std::string all;
+  std::array<char, 5000> buffer;
+  for (int i = 0; i < 50; ++i) {
+    log.info(content);
+    if (i % 7 != 0) continue;
+    const ssize_t size = recv(ends[1], buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (size > 0) all.append(buffer.data(), static_cast<std::size_t>(size));
+  }
+  for (int i = 0; i < 50; ++i) {
+    for (ssize_t size; (size = recv(ends[1], buffer.data(), buffer.size(), MSG_DONTWAIT)) > 0;) {
+      all.append(buffer.data(), static_cast<std::size_t>(size));
+    }
+    log.tell_of_losses();
+  }
+  for (const int end : ends) close(end);
+  CHECK(log.lost() > 0);
+  CHECK(all.ends_with('\n'));
+  std::istringstream lines(all);
+  std::size_t whole = 0;
+  for (std::string line; std::getline(lines, line);) {
+    CAPTURE(line);
+    const bool loss = line.find(" log lines lost: ") != std::string::npos;
+    whole += loss ? 0U : 1U;
+    CHECK((loss || line.ends_with("w: " + content)));
+  }
+  CHECK(whole + log.lost() == 50);
+}
+
+TEST_CASE("a reader that has gone stops nothing") {
+  std::signal(SIGPIPE, SIG_IGN);
+  Pipe pipe;
+  Log log(LogLevel::info, "worker 1", pipe.in());
+  pipe.close_reader();
+  log.info("nobody hears this");
+  CHECK(log.lost() == 1);
+}
+
+TEST_CASE("a line is never longer than a pipe takes whole") {
+  const Pipe pipe;
+  Log log(LogLevel::info, "worker 1", pipe.in());
+  log.info(std::string(10'000, 'a'));
+  const std::string line = pipe.read_all();
+  CHECK(line.size() == LineOutput::kMaxLineBytes);
+  CHECK(line.ends_with("aaa...\n"));
+}
+
+TEST_CASE("lines above the limit are counted") {
+  const Pipe pipe;
+  Log log(LogLevel::info, "worker 1", pipe.in());
+  for (std::uint32_t i = 0; i < 3 * Log::kLinesPerSecond; ++i) log.info("flood");
+  CHECK(log.suppressed() >= Log::kLinesPerSecond);
+  CHECK(log.lost() == 0);
 }
 
 }  // namespace

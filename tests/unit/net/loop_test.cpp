@@ -1,7 +1,7 @@
 // The loop's turns, timers and pollers, and their owners' right to go at any moment.
 #include "net/loop.hpp"
+#include "base/unique_fd.hpp"
 #include "net/handles.hpp"
-#include "net/unique_fd.hpp"
 
 #include <doctest/doctest.h>
 #include <memory>
