@@ -8,7 +8,8 @@
 namespace dotrelay {
 namespace {
 
-/// Room for one descriptor; the kernel closes what does not fit.
+/// Room for one descriptor. To receive, CMSG_LEN of it is offered: CMSG_SPACE has padding, in which the kernel would
+/// put a second descriptor, and that one nobody would close. The kernel closes what does not fit.
 struct Control {
   alignas(cmsghdr) char octets[CMSG_SPACE(sizeof(int))] = {};
 };
@@ -51,7 +52,7 @@ ReceivedMessage receive_message(int channel, MutableBytes buffer) {
   message.msg_iov = &room;
   message.msg_iovlen = 1;
   message.msg_control = control.octets;
-  message.msg_controllen = sizeof control.octets;
+  message.msg_controllen = CMSG_LEN(sizeof(int));
   ssize_t size = 0;
   do {
     size = recvmsg(channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);

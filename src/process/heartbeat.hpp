@@ -11,7 +11,7 @@ inline constexpr Duration kHeartbeatInterval = std::chrono::milliseconds(250);
 /// longest a loop is busy without turning is a handful of handshakes, 0.1 s on slow hardware.
 inline constexpr int kMaxMissedHeartbeats = 8;
 
-/// The same before the worker is ready: ten seconds to parse its configuration and the CA bundle.
+/// Checks until a worker must have said that it is ready: ten seconds to parse its configuration and the CA bundle.
 inline constexpr int kMaxStartHeartbeats = 40;
 
 }  // namespace dotrelay

@@ -6,8 +6,10 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace dotrelay {
 namespace {
@@ -51,6 +53,14 @@ struct Parts {
         end(tickets + upstream_addresses * sizeof(TicketPool)) {}
 };
 
+/// A process that has mapped memory which another one cuts off dies of SIGBUS (memfd_create(2)).
+constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+bool may_shrink(int fd) {
+  const int seals = fcntl(fd, F_GET_SEALS);
+  return seals < 0 || (seals & F_SEAL_SHRINK) == 0;
+}
+
 Error mapping_error() { return Error{std::string("cannot map shared memory: ") + std::strerror(errno)}; }
 
 }  // namespace
@@ -64,8 +74,8 @@ Result<SharedState> SharedState::create(std::uint32_t workers, std::size_t upstr
   assert(workers <= kMaxWorkers && upstream_addresses <= kMaxUpstreams * kMaxUpstreamAddresses);
   const Header header = header_for(workers, static_cast<std::uint32_t>(upstream_addresses));
   const std::size_t size = Parts(workers, upstream_addresses).end;
-  UniqueFd fd(memfd_create("dotrelay", MFD_CLOEXEC));
-  if (!fd || ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
+  UniqueFd fd(memfd_create("dotrelay", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd || ftruncate(fd.get(), static_cast<off_t>(size)) != 0 || fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) {
     return Error{std::string("cannot make shared memory: ") + std::strerror(errno)};
   }
   void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
@@ -76,19 +86,18 @@ Result<SharedState> SharedState::create(std::uint32_t workers, std::size_t upstr
 
 Result<SharedState> SharedState::map(UniqueFd fd) {
   struct stat status {};
-  if (fstat(fd.get(), &status) != 0 || static_cast<std::size_t>(status.st_size) < sizeof(Header)) {
+  Header header{};
+  if (fstat(fd.get(), &status) != 0 || pread(fd.get(), &header, sizeof header, 0) != sizeof header) {
     return Error{"the shared memory is not there"};
   }
   const auto size = static_cast<std::size_t>(status.st_size);
-  void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  if (memory == MAP_FAILED) return mapping_error();
-  const Header header = *static_cast<const Header*>(memory);
-  SharedState state(std::move(fd), memory, size, {header.workers, header.upstream_addresses});
   const bool ours = header == header_for(header.workers, header.upstream_addresses) && header.workers > 0 &&
                     header.workers <= kMaxWorkers && header.upstream_addresses <= kMaxUpstreams * kMaxUpstreamAddresses;
-  if (!ours || size < Parts(header.workers, header.upstream_addresses).end)
+  if (!ours || may_shrink(fd.get()) || size < Parts(header.workers, header.upstream_addresses).end)
     return Error{"the shared memory belongs to another version of dotrelay"};
-  return state;
+  void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  if (memory == MAP_FAILED) return mapping_error();
+  return SharedState(std::move(fd), memory, size, {header.workers, header.upstream_addresses});
 }
 
 SharedState::SharedState(SharedState&& other) noexcept

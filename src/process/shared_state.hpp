@@ -1,7 +1,8 @@
 // The memory that supervisor and workers share: each worker has a slot that only it writes, and all of them together
-// keep health and tickets of each upstream address. It is a memfd, so nothing stays behind when the processes end, and
-// its header lets a worker refuse memory of another version. It belongs to one configuration: tickets are never
-// carried over to another, health is copied for the addresses that both have (carry_health).
+// keep health and tickets of each upstream address. It is a memfd, so nothing stays behind when the processes end; its
+// size is sealed, so no process can take it away from under another; and its header lets a worker refuse memory of
+// another version. It belongs to one configuration: tickets are never carried over to another, health is copied for the
+// addresses that both have (carry_health).
 #pragma once
 
 #include "base/result.hpp"
@@ -27,7 +28,8 @@ class SharedState {
  public:
   /// Memory for `workers` slots and `upstream_addresses` addresses (Config::address_count()), all zero.
   static Result<SharedState> create(std::uint32_t workers, std::size_t upstream_addresses);
-  /// Maps memory made by create() in another process of the same program.
+  /// Maps memory made by create() in another process of the same program. Anything else is refused before it is
+  /// mapped.
   static Result<SharedState> map(UniqueFd fd);
 
   SharedState(SharedState&& other) noexcept;

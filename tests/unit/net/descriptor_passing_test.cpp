@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <vector>
 
@@ -42,6 +44,33 @@ TEST_CASE("messages keep their boundaries, and the descriptor works at the other
   CHECK(second.size == 1);
   CHECK_FALSE(second.fd);
   CHECK(receive_message(other.get(), buffer).status == Status::nothing_yet);
+}
+
+TEST_CASE("a message with several descriptors leaves none behind but the one that is told of") {
+  auto [one, other] = *make_channel();
+  std::array<int, 8> several;
+  several.fill(one.get());
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof several)> control{};
+  char octet = 'x';
+  iovec part{&octet, 1};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof several);
+  std::memcpy(CMSG_DATA(header), several.data(), sizeof several);
+  REQUIRE(sendmsg(one.get(), &message, 0) == 1);
+
+  Octets buffer(10);
+  ReceivedMessage received = receive_message(other.get(), buffer);
+  CHECK(received.size == 1);
+  REQUIRE(received.fd);
+  const int next = received.fd.get() + 1;
+  CHECK(fcntl(next, F_GETFD) == -1);
 }
 
 TEST_CASE("the largest half-read query fits; a buffer that is too small cuts") {

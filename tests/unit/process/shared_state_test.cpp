@@ -2,6 +2,7 @@
 #include "process/shared_state.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <vector>
@@ -86,6 +87,29 @@ TEST_CASE("a worker that writes over the header leads nobody astray") {
   state->worker_ended(1);
 }
 
+TEST_CASE("no process can take the memory away from another") {
+  auto state = SharedState::create(3, 2);
+  REQUIRE(state);
+  const off_t size = lseek(state->fd(), 0, SEEK_END);
+  CHECK(ftruncate(state->fd(), 0) != 0);
+  CHECK(ftruncate(state->fd(), size * 2) != 0);
+  CHECK(lseek(state->fd(), 0, SEEK_END) == size);
+  state->slot(2).heartbeat = 1;
+  CHECK(state->slot(2).heartbeat == 1);
+}
+
+TEST_CASE("memory that could be cut off, as versions before the seals made it, is of another version") {
+  auto good = SharedState::create(4, 2);
+  REQUIRE(good);
+  std::vector<char> content(static_cast<std::size_t>(lseek(good->fd(), 0, SEEK_END)));
+  REQUIRE(pread(good->fd(), content.data(), content.size(), 0) == static_cast<ssize_t>(content.size()));
+  UniqueFd unsealed(memfd_create("unsealed", MFD_ALLOW_SEALING));
+  REQUIRE(write(unsealed.get(), content.data(), content.size()) == static_cast<ssize_t>(content.size()));
+  CHECK_FALSE(SharedState::map(UniqueFd(dup(unsealed.get()))));
+  REQUIRE(fcntl(unsealed.get(), F_ADD_SEALS, F_SEAL_SHRINK) == 0);
+  CHECK(SharedState::map(std::move(unsealed)));
+}
+
 TEST_CASE("what is not our memory is refused") {
   const auto text = "the shared memory belongs to another version of dotrelay";
   CHECK_FALSE(SharedState::map(UniqueFd()));
@@ -103,9 +127,10 @@ TEST_CASE("what is not our memory is refused") {
     std::uint32_t changed[7];
     std::copy_n(header, 7, changed);
     changed[field] = value;
-    UniqueFd fd(memfd_create("changed", 0));
+    UniqueFd fd(memfd_create("changed", MFD_ALLOW_SEALING));
     REQUIRE(ftruncate(fd.get(), size) == 0);
     REQUIRE(pwrite(fd.get(), changed, sizeof changed, 0) == sizeof changed);
+    REQUIRE(fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK) == 0);
     return SharedState::map(std::move(fd));
   };
   const off_t size = lseek(good->fd(), 0, SEEK_END);
