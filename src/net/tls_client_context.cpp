@@ -2,8 +2,8 @@
 #include "net/tls_client_context.hpp"
 
 #include "base/address.hpp"
+#include "base/read_file.hpp"
 #include "net/tls_internal.hpp"
-#include "base/unique_fd.hpp"
 
 #include <cstdlib>
 #include <cstring>
@@ -20,7 +20,7 @@ namespace dotrelay {
 namespace {
 
 /// Larger than any bundle a system ships (Debian: 220 KB), small enough for any gateway.
-constexpr off_t kMaxBundleBytes = 4 * 1024 * 1024;
+constexpr std::size_t kMaxBundleBytes = 4 * 1024 * 1024;
 
 bool has_aes_instructions() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -65,26 +65,6 @@ int psa_random(void*, unsigned char* output, std::size_t size) {
   return psa_generate_random(output, size) == PSA_SUCCESS ? 0 : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 }
 
-Result<std::string> read_file(const std::string& path) {
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat status {};
-  if (!fd || fstat(fd.get(), &status) != 0)
-    return Error{std::string("cannot read ") + path + ": " + std::strerror(errno)};
-  if (!S_ISREG(status.st_mode)) return Error{"cannot read " + path + ": not a regular file"};
-  if (status.st_size > kMaxBundleBytes) return Error{"cannot read " + path + ": larger than 4 MiB"};
-  std::string content(static_cast<std::size_t>(status.st_size), '\0');
-  std::size_t size = 0;
-  while (size < content.size()) {
-    const ssize_t count = read(fd.get(), content.data() + size, content.size() - size);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Error{"cannot read " + path + ": " + std::strerror(errno)};
-    if (count == 0) break;
-    size += static_cast<std::size_t>(count);
-  }
-  content.resize(size);
-  return content;
-}
-
 Bytes octets_of(const std::string& text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 
 /// Each part is preceded by its size, so that no two settings read alike.
@@ -115,8 +95,8 @@ CaBundle::CaBundle() : state_(std::make_unique<State>()) { mbedtls_x509_crt_init
 CaBundle::~CaBundle() { mbedtls_x509_crt_free(&state_->chain); }
 
 Result<std::unique_ptr<CaBundle>> CaBundle::load(const std::string& path) {
-  const Result<std::string> content = read_file(path);
-  if (!content) return content.error();
+  const Result<std::string> content = read_file(path, kMaxBundleBytes);
+  if (!content) return Error{"cannot read " + path + ": " + content.error().message};
   std::unique_ptr<CaBundle> bundle(new CaBundle);
   // The library wants the terminating NUL counted. A positive result counts certificates it could not read.
   mbedtls_x509_crt_parse(&bundle->state_->chain, reinterpret_cast<const unsigned char*>(content->c_str()),

@@ -2,31 +2,17 @@
 #include "process/loaded_config.hpp"
 
 #include "base/heap.hpp"
-#include "base/unique_fd.hpp"
+#include "base/read_file.hpp"
 #include "config/parser.hpp"
 #include "upstream/authorities.hpp"
-
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
 
 namespace dotrelay {
 namespace {
 
 Result<std::string> read_config_file(const std::string& path) {
-  const auto cannot = [&](const std::string& why) { return Error{path + ": cannot read the configuration: " + why}; };
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return cannot(std::strerror(errno));
-  std::string text;
-  char buffer[16384];
-  for (;;) {
-    const ssize_t size = read(fd.get(), buffer, sizeof buffer);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return cannot(std::strerror(errno));
-    if (size == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(size));
-    if (text.size() > kMaxConfigBytes) return cannot("larger than 1 MiB");
-  }
+  Result<std::string> text = read_file(path, kMaxConfigBytes);
+  if (!text) return Error{path + ": cannot read the configuration: " + text.error().message};
+  return text;
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 """Errors before the start: one clear line with the position, the right exit status, and nothing started."""
+import os
 import re
+import subprocess
 
 import pytest
 
 from support.ports import is_free
-from support.relay import run_binary
+from support.relay import binary, run_binary
 
 PORT = 9876   # never bound: every configuration here is refused
 GOOD = """[listen]
@@ -97,8 +99,38 @@ def test_missing_file(tmp_path):
     assert re.search("[Nn]o such file", refused(path, "--config", path))
 
 
-def test_folder_instead_of_a_file(tmp_path):
-    refused(tmp_path, "--config", tmp_path)
+def make_fifo(path):
+    os.mkfifo(path)
+
+
+def make_folder(path):
+    path.mkdir()
+
+
+def make_device(path):
+    path.symlink_to("/dev/zero")
+
+
+def make_endless(path):
+    """Its size alone is more than the relay reads."""
+    with open(path, "wb") as file:
+        file.truncate(1 << 40)
+
+
+NO_FILES = {"FIFO": (make_fifo, "is a FIFO, not a file"), "folder": (make_folder, "is a directory, not a file"),
+            "device": (make_device, "is a device, not a file"), "endless": (make_endless, r"larger than \d MiB")}
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.parametrize("key", ["config", "ca_file"])
+def test_what_is_no_file_is_named_at_once(tmp_path, kind, key):
+    make, words = NO_FILES[kind]
+    path, ca_file = tmp_path / "dotrelay.toml", tmp_path / "ca.pem"
+    make(path if key == "config" else ca_file)
+    if key == "ca_file":
+        path.write_text(UPSTREAM + f'ca_file = "{ca_file}"\n')
+    message = refused(path, "check", "--config", path)
+    assert message == refused(path, "--config", path) and re.search(words, message)
 
 
 @pytest.mark.parametrize("content", [b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
@@ -156,3 +188,15 @@ def test_version_and_help():
     usage = run_binary("--help")
     assert usage.returncode == 0 and not usage.stderr
     assert all(word in usage.stdout for word in ("--config", "check", "--version", "--print-defaults"))
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["--print-defaults"], ["check", "--config", "good"]])
+def test_output_that_cannot_be_written(tmp_path, certificates, arguments):
+    if "good" in arguments:
+        path = tmp_path / "good.toml"
+        path.write_text(GOOD.format(port=PORT) + f'ca_file = "{certificates.ca_file}"\n')
+        arguments = ["check", "--config", str(path)]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([str(binary()), *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=5)
+    assert result.returncode == 1
+    assert result.stderr == "dotrelay: cannot write to standard output: No space left on device\n"
