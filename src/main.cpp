@@ -16,11 +16,6 @@ int usage_error(const std::string& message) {
   return 2;
 }
 
-int print(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  return 0;
-}
-
 }  // namespace
 
 int main(int count, char** arguments) {

@@ -41,6 +41,10 @@ Result<CommandLine> parse_command_line(std::span<const char* const> arguments) {
       line.watch = true;
     } else if (argument.starts_with("--handover=")) {
       if (!read_number(argument, line.handover)) return unknown(argument);
+    } else if (argument.starts_with("--answer=")) {
+      if (!read_number(argument, line.answer)) return unknown(argument);
+    } else if (argument.starts_with("--token=")) {
+      line.token = argument.substr(argument.find('=') + 1);
     } else if (argument.starts_with("--resume=")) {
       if (!read_number(argument, line.resume)) return unknown(argument);
     } else if (argument.starts_with("--worker=")) {

@@ -4,9 +4,12 @@
 #include "process/handover.hpp"
 #include "process/loaded_config.hpp"
 #include "process/supervisor.hpp"
+#include "process/upgrade.hpp"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <unistd.h>
 
 namespace dotrelay {
 namespace {
@@ -16,16 +19,24 @@ int refuse(const Error& error) {
   return 1;
 }
 
+int answer_takeover(const CommandLine& line) {
+  const std::string answer = takeover_answer(line.token);
+  if (write(line.answer, answer.data(), answer.size()) == static_cast<ssize_t>(answer.size())) return 0;
+  return refuse(Error{"cannot answer on descriptor " + std::to_string(line.answer) + ": " + std::strerror(errno)});
+}
+
 std::string counted(std::size_t count, const char* noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : noun[std::strlen(noun) - 1] == 's' ? "es" : "s");
 }
 
 }  // namespace
 
-int print_version() {
-  std::puts("dotrelay " DOTRELAY_VERSION);
-  return 0;
+int print(std::string_view text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  return written ? 0 : refuse(Error{std::string("dotrelay: cannot write to standard output: ") + std::strerror(errno)});
 }
+
+int print_version() { return print("dotrelay " DOTRELAY_VERSION "\n"); }
 
 int check_configuration(const CommandLine& line) {
   if (line.handover != 0 && line.handover != Handover::kVersion) {
@@ -33,11 +44,9 @@ int check_configuration(const CommandLine& line) {
   }
   const Result<LoadedConfig> loaded = load_config(line.config_file);
   if (!loaded) return refuse(loaded.error());
-  if (line.handover != 0) return 0;  // standard output is a log then
-  std::printf("%s: ok, %s, %s\n", line.config_file.c_str(),
-              counted(loaded->config.listen.addresses.size(), "listen address").c_str(),
-              counted(loaded->config.upstreams.size(), "upstream").c_str());
-  return 0;
+  if (line.handover != 0) return line.answer < 0 ? 0 : answer_takeover(line);  // standard output is a log then
+  return print(line.config_file + ": ok, " + counted(loaded->config.listen.addresses.size(), "listen address") + ", " +
+               counted(loaded->config.upstreams.size(), "upstream") + "\n");
 }
 
 int relay(const CommandLine& line) {

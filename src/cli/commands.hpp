@@ -3,7 +3,12 @@
 
 #include "cli/command_line.hpp"
 
+#include <string_view>
+
 namespace dotrelay {
+
+/// Prints to standard output; an error when that does not take all of it.
+int print(std::string_view text);
 
 int print_version();
 

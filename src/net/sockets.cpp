@@ -39,6 +39,27 @@ UniqueFd open_socket(const Endpoint& endpoint, Protocol protocol) {
   return fd;
 }
 
+int bind_to(int fd, const Endpoint& endpoint) {
+  const SocketAddress address = to_socket_address(endpoint);
+  return bind(fd, address.raw(), address.size) == 0 ? 0 : errno;
+}
+
+/// Binds a socket that does not share its port, beside none but those that have left it. Of TCP they are no hindrance,
+/// because they listen no more. Of UDP they have SO_REUSEADDR, which other programs may have, too; but those do not
+/// share the port with this user as well.
+int bind_alone(int fd, const Endpoint& endpoint, Protocol protocol) {
+  const int error = bind_to(fd, endpoint);
+  if (error != EADDRINUSE || protocol == Protocol::tcp || !is_shared_by_this_user(endpoint, protocol)) return error;
+  set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  const int error_beside_left = bind_to(fd, endpoint);
+  set_option(fd, SOL_SOCKET, SO_REUSEADDR, 0);
+  return error_beside_left;
+}
+
+int listen_on(int fd, Protocol protocol) {
+  return protocol == Protocol::udp || listen(fd, kListenBacklog) == 0 ? 0 : errno;
+}
+
 }  // namespace
 
 SocketAddress to_socket_address(const Endpoint& endpoint) {
@@ -94,11 +115,14 @@ std::string errno_text(int error) {
   return text;
 }
 
+bool is_shared_by_this_user(const Endpoint& endpoint, Protocol protocol) {
+  const UniqueFd fd = open_socket(endpoint, protocol);
+  return fd && set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1) && bind_to(fd.get(), endpoint) == 0;
+}
+
 int probe_bind(const Endpoint& endpoint, Protocol protocol) {
   const UniqueFd fd = open_socket(endpoint, protocol);
-  if (!fd) return errno;
-  const SocketAddress address = to_socket_address(endpoint);
-  return bind(fd.get(), address.raw(), address.size) == 0 ? 0 : errno;
+  return fd ? bind_alone(fd.get(), endpoint, protocol) : errno;
 }
 
 UniqueFd make_listener(const Endpoint& endpoint, Protocol protocol, int& error) {
@@ -121,9 +145,19 @@ UniqueFd make_listener(const Endpoint& endpoint, Protocol protocol, int& error) 
 }
 
 int join_port(int fd, const Endpoint& endpoint, Protocol protocol) {
-  const SocketAddress address = to_socket_address(endpoint);
-  if (bind(fd, address.raw(), address.size) != 0) return errno;
-  return protocol == Protocol::udp || listen(fd, kListenBacklog) == 0 ? 0 : errno;
+  if (const int error = bind_to(fd, endpoint)) return error;
+  return listen_on(fd, protocol);
+}
+
+// The kernel looks at SO_REUSEPORT of the sockets that are there when another one is bound; so the first one of a group
+// may be bound without it, which fails when anybody else is there, and share its port from then on. Two TCP sockets may
+// still both be bound then (SO_REUSEADDR), but only one can listen.
+int claim_port(int fd, const Endpoint& endpoint, Protocol protocol) {
+  set_option(fd, SOL_SOCKET, SO_REUSEPORT, 0);
+  int error = bind_alone(fd, endpoint, protocol);
+  if (error == 0) error = listen_on(fd, protocol);
+  if (error == 0 && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) error = errno;
+  return error;
 }
 
 UniqueFd begin_connect(const Endpoint& endpoint, int& error) {
@@ -159,6 +193,8 @@ void leave_port(int fd, Protocol protocol) {
   }
   const SocketAddress peer = to_socket_address(self);
   connect(fd, peer.raw(), peer.size);
+  // It still has the port, and must not keep it from a relay that starts while answers are sent from here.
+  set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 }
 
 void reset_on_close(int fd) {

@@ -29,8 +29,12 @@ std::string errno_text(int error);
 
 enum class Protocol : std::uint8_t { udp, tcp };
 
-/// Whether anybody listens on the endpoint: binds without SO_REUSEPORT and closes again. 0, or the errno.
+/// Whether another socket has the endpoint: binds without SO_REUSEPORT and closes again. 0, or the errno. One that has
+/// left the port (leave_port) does not count.
 int probe_bind(const Endpoint& endpoint, Protocol protocol);
+
+/// Whether all sockets that have the endpoint are of this user and share it (SO_REUSEPORT).
+bool is_shared_by_this_user(const Endpoint& endpoint, Protocol protocol);
 
 /// A non-blocking, CLOEXEC socket for join_port(), with SO_REUSEPORT and all other options. IPv6 sockets serve IPv6
 /// only. Wildcard UDP sockets report the destination address of each datagram. The errno in `error` when it fails.
@@ -38,6 +42,11 @@ UniqueFd make_listener(const Endpoint& endpoint, Protocol protocol, int& error);
 
 /// Binds the socket (and listens, for TCP): from now on the kernel gives it its share of the clients. 0, or the errno.
 int join_port(int fd, const Endpoint& endpoint, Protocol protocol);
+
+/// As join_port() for the first socket of a group: fails with EADDRINUSE when another socket has the port, except those
+/// that have left it. Of several processes that claim a TCP port at the same time exactly one gets it; for UDP that
+/// holds as long as no socket that has left is there.
+int claim_port(int fd, const Endpoint& endpoint, Protocol protocol);
 
 /// Begins to connect; the socket is non-blocking, without Nagle's delay, and ends by itself when the peer is gone for
 /// some 10 s. The errno in `error` when that fails at once.
@@ -48,7 +57,7 @@ void disable_nagle(int fd);
 
 /// Takes the socket out of the group of those that share its port, while answers can still be sent from it: the kernel
 /// gives what arrives from now on to the others, also when another process holds the same socket. What a listening
-/// socket still has queued is reset.
+/// socket still has queued is reset; datagrams that are queued can still be read. May be repeated.
 void leave_port(int fd, Protocol protocol);
 
 /// Lets closing the TCP socket send RST instead of FIN: the peer sees a refusal.

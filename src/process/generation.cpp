@@ -3,6 +3,7 @@
 
 #include "net/descriptor_passing.hpp"
 #include "net/sockets.hpp"
+#include "process/exec_failure.hpp"
 #include "process/heartbeat.hpp"
 
 #include <algorithm>
@@ -40,9 +41,12 @@ std::string how_it_ended(int status) {
 }
 
 Generation::Generation(Loop& loop, Listener& listener, Log& log, GenerationParts parts, Stage stage)
-    : loop_(loop), listener_(listener), log_(log), parts_(std::move(parts)), stage_(stage), kill_limit_(loop, [this] {
-        kill_all();
-      }) {
+    : loop_(loop),
+      listener_(listener),
+      log_(log),
+      parts_(std::move(parts)),
+      stage_(stage),
+      kill_limit_(loop, [this] { kill_all(); }) {
   for (std::uint32_t i = 0; i < parts_.sockets.size(); ++i) {
     Worker& worker = workers_.emplace_back();
     worker.number = i + 1;
@@ -99,6 +103,7 @@ bool Generation::start(Worker& worker) {
   Result<StartedWorker> started = start_worker(inheritance, parts_.config_file);
   if (!started) return failed(started.error().message);
   worker.pid = started->pid;
+  worker.exec_failure = std::move(started->exec_failure);
   worker.ready = false;
   worker.has_heartbeat = true;
   worker.missed_heartbeats = 0;
@@ -110,6 +115,8 @@ bool Generation::start(Worker& worker) {
 
 void Generation::became_ready(Worker& worker) {
   worker.ready = true;
+  worker.exec_failure.reset();
+  worker.missed_heartbeats = 0;
   worker.ready_since = Clock::now();
   worker.failed_starts = 0;
   if (stage_ == Stage::leaving) return;
@@ -147,7 +154,7 @@ void Generation::hand_over(Generation& successor) {
     }
     worker.restart->set(kNever);
     if (!worker.control) {
-      leave_ports(worker);
+      leave_tcp_ports(worker);
       continue;
     }
     Worker* const heir = successor.running_worker(index++);
@@ -155,15 +162,22 @@ void Generation::hand_over(Generation& successor) {
     if (channel) heir->control->take_clients(std::move(channel->first));
     worker.control->hand_over(left, channel ? std::move(channel->second) : UniqueFd());
   }
+  for (const WorkerSockets& leases : parts_.sockets) leave_ports(leases, Protocol::udp);
 }
 
-/// For a worker that is not there to do it: the kernel is to give its share of the clients to others.
-void Generation::leave_ports(const Worker& worker) {
-  for (const SocketLease& lease : parts_.sockets[worker.number - 1]) {
-    if (!lease.pair().left) continue;
-    leave_port(lease.pair().udp.get(), Protocol::udp);
-    leave_port(lease.pair().tcp.get(), Protocol::tcp);
+/// The supervisor does not rely on the workers for it: the kernel is to give the share of one that hangs or has died to
+/// others. What waits in a UDP socket can still be read, so all leave at once. What waits in a TCP socket is reset: a
+/// worker that is there has the time to accept it.
+void Generation::leave_ports(const WorkerSockets& leases, Protocol protocol) {
+  for (const SocketLease& lease : leases) {
+    const SocketPair& pair = lease.pair();
+    if (pair.left) leave_port(protocol == Protocol::udp ? pair.udp.get() : pair.tcp.get(), protocol);
   }
+}
+
+void Generation::leave_tcp_ports(const Worker& worker) {
+  // Of a generation that an upgrade found leaving, only the workers have the sockets.
+  if (worker.number <= parts_.sockets.size()) leave_ports(parts_.sockets[worker.number - 1], Protocol::tcp);
 }
 
 bool Generation::leases(const SocketPair& pair) const {
@@ -187,6 +201,10 @@ void Generation::dismiss() {
     if (worker.restart) worker.restart->set(kNever);
     if (worker.control) worker.control->dismiss();
   }
+  for (const WorkerSockets& leases : parts_.sockets) {
+    for (const SocketLease& lease : leases) lease.pair().left = true;
+    leave_ports(leases, Protocol::udp);
+  }
 }
 
 void Generation::kill_all() {
@@ -209,8 +227,13 @@ void Generation::ended(Worker& worker, int status) {
   worker.control.reset();
   if (parts_.shared && worker.number <= parts_.shared->workers()) parts_.shared->worker_ended(worker.number);
   const bool was_ready = std::exchange(worker.ready, false);
-  if (stage_ == Stage::leaving) return;
-  const std::string how = how_it_ended(status);
+  if (stage_ == Stage::leaving) return leave_tcp_ports(worker);
+  std::string how = how_it_ended(status);
+  if (const auto failure = exec_failure(std::exchange(worker.exec_failure, {}))) {
+    how = "cannot execute /proc/self/exe: " + *failure;
+    if (stage_ == Stage::serving) log_.error(name_of(worker) + " " + how);
+    return start_failed(worker, how);
+  }
   if (stage_ == Stage::trial) return start_failed(worker, how + (was_ready ? "" : " before it was ready"));
   if (!was_ready) {
     log_.error(name_of(worker) + " " + how + " before it was ready");
@@ -242,11 +265,16 @@ void Generation::check_heartbeats() {
   for (Worker& worker : workers_) {
     if (worker.pid == 0 || !worker.has_heartbeat || !parts_.shared) continue;
     const auto heartbeat = parts_.shared->slot(worker.number - 1).heartbeat.load(std::memory_order_relaxed);
-    worker.missed_heartbeats = heartbeat == worker.last_heartbeat ? worker.missed_heartbeats + 1 : 0;
+    // One that is not ready has its time for all of its start, also when its loop turns.
+    const bool turns = worker.ready && heartbeat != worker.last_heartbeat;
+    worker.missed_heartbeats = turns ? 0 : worker.missed_heartbeats + 1;
     worker.last_heartbeat = heartbeat;
+    if (stage_ == Stage::leaving) {  // its time is limited, but what others wait for is not in its hands
+      if (worker.missed_heartbeats >= kHeartbeatsToLeave) leave_tcp_ports(worker);
+      continue;
+    }
     if (worker.missed_heartbeats < (worker.ready ? kMaxMissedHeartbeats : kMaxStartHeartbeats)) continue;
-    if (stage_ == Stage::leaving) continue;  // its time is limited anyway
-    log_.error(name_of(worker) + " hangs; killing it");
+    log_.error(name_of(worker) + (worker.ready ? " hangs; killing it" : " does not get ready; killing it"));
     worker.missed_heartbeats = 0;
     kill(worker.pid, SIGKILL);
   }

@@ -7,6 +7,7 @@
 #include "config/config.hpp"
 #include "metrics/counters.hpp"
 #include "net/handles.hpp"
+#include "net/sockets.hpp"
 #include "process/listen_sockets.hpp"
 #include "process/shared_state.hpp"
 #include "process/worker_process.hpp"
@@ -100,6 +101,7 @@ class Generation {
     std::unique_ptr<Timer> restart;
     pid_t pid = 0;  ///< 0: not running
     std::unique_ptr<WorkerControl> control;
+    UniqueFd exec_failure;  ///< until it is ready
     bool ready = false;
     bool retired = false;
     bool has_heartbeat = true;  ///< false: it writes to memory of another version
@@ -114,7 +116,8 @@ class Generation {
   void became_ready(Worker& worker);
   void ended(Worker& worker, int status);
   void start_failed(Worker& worker, const std::string& why);
-  void leave_ports(const Worker& worker);
+  static void leave_ports(const WorkerSockets& leases, Protocol protocol);
+  void leave_tcp_ports(const Worker& worker);
   [[nodiscard]] bool leases(const SocketPair& pair) const;
   Worker* running_worker(std::size_t index);
   [[nodiscard]] std::string name_of(const Worker& worker) const { return "worker " + std::to_string(worker.number); }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <thread>
 
 namespace dotrelay {
 namespace {
@@ -20,9 +21,15 @@ Error cannot_listen(const Endpoint& endpoint, Protocol protocol, int error) {
 
 bool host_lacks(int error) { return error == EADDRNOTAVAIL || error == EAFNOSUPPORT; }
 
+constexpr Duration kDepartureStep = std::chrono::milliseconds(20);
+
+/// TCP first: a relay that serves is found there, so that no probe on UDP shares its port even for a moment, and of two
+/// relays that claim the same address only one gets to UDP.
+constexpr Protocol kProtocols[] = {Protocol::tcp, Protocol::udp};
+
 /// 0, or the errno of whichever protocol cannot be bound.
 int probe(const Endpoint& endpoint, Protocol& protocol) {
-  for (const Protocol candidate : {Protocol::udp, Protocol::tcp}) {
+  for (const Protocol candidate : kProtocols) {
     protocol = candidate;
     if (const int error = probe_bind(endpoint, candidate)) return error;
   }
@@ -46,9 +53,7 @@ Result<std::vector<WorkerSockets>> ListenSockets::lease(const ListenConfig& conf
   std::vector<Endpoint> addresses;
   for (const Endpoint& address : config.addresses) {
     Protocol protocol{};
-    const bool ours =
-        std::ranges::any_of(pairs_, [&](const SocketPair& pair) { return overlap(pair.address, address); });
-    const int error = ours ? 0 : probe(address, protocol);
+    const int error = is_ours(address) ? 0 : probe(address, protocol);
     if (host_lacks(error) && config.addresses_are_default) {
       log.warning("not listening on the default address " + address.to_text() + ": " + errno_text(error));
       continue;
@@ -63,7 +68,7 @@ Result<std::vector<WorkerSockets>> ListenSockets::lease(const ListenConfig& conf
   for (std::uint32_t worker = 1; worker <= workers; ++worker) {
     WorkerSockets& leases = sockets.emplace_back();
     for (const Endpoint& address : addresses) {
-      Result<SocketLease> lease = lease_pair(address, worker);
+      Result<SocketLease> lease = lease_pair(address, worker, config.share_port);
       if (!lease) return lease.error();
       leases.push_back(std::move(*lease));
     }
@@ -71,13 +76,30 @@ Result<std::vector<WorkerSockets>> ListenSockets::lease(const ListenConfig& conf
   return sockets;
 }
 
-Result<SocketLease> ListenSockets::lease_pair(const Endpoint& address, std::uint32_t worker) {
+void ListenSockets::await_departure(const ListenConfig& config) {
+  const TimePoint end = Clock::now() + kDepartureLimit;
+  for (const Endpoint& address : config.addresses) {
+    Protocol protocol{};
+    while (!config.share_port && probe(address, protocol) == EADDRINUSE && is_shared_by_this_user(address, protocol) &&
+           Clock::now() < end) {
+      std::this_thread::sleep_for(kDepartureStep);
+    }
+  }
+}
+
+bool ListenSockets::is_ours(const Endpoint& address) const {
+  return std::ranges::any_of(pairs_,
+                             [&](const SocketPair& pair) { return pair.joined && overlap(pair.address, address); });
+}
+
+Result<SocketLease> ListenSockets::lease_pair(const Endpoint& address, std::uint32_t worker, bool share_port) {
   const auto known = std::ranges::find_if(
       pairs_, [&](const SocketPair& pair) { return pair.address == address && pair.worker == worker && !pair.left; });
   if (known != pairs_.end()) return SocketLease(*this, *known);
   SocketPair pair;
   pair.address = address;
   pair.worker = worker;
+  pair.share_port = share_port;
   int error = 0;
   pair.udp = make_listener(address, Protocol::udp, error);
   if (!pair.udp) return cannot_listen(address, Protocol::udp, error);
@@ -89,17 +111,22 @@ Result<SocketLease> ListenSockets::lease_pair(const Endpoint& address, std::uint
 Status ListenSockets::join(const std::vector<WorkerSockets>& sockets) {
   for (const WorkerSockets& leases : sockets) {
     for (const SocketLease& lease : leases) {
-      SocketPair& pair = lease.pair();
-      if (pair.joined) continue;
-      for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
-        const int fd = protocol == Protocol::udp ? pair.udp.get() : pair.tcp.get();
-        if (const int error = join_port(fd, pair.address, protocol)) {
-          return cannot_listen(pair.address, protocol, error);
-        }
-      }
-      pair.joined = true;
+      if (lease.pair().joined) continue;
+      if (const Status joined = join(lease.pair()); !joined) return joined;
     }
   }
+  return ok();
+}
+
+Status ListenSockets::join(SocketPair& pair) {
+  const bool joins_others = pair.share_port || is_ours(pair.address);
+  for (const Protocol protocol : kProtocols) {
+    const int fd = protocol == Protocol::udp ? pair.udp.get() : pair.tcp.get();
+    if (const int error = (joins_others ? join_port : claim_port)(fd, pair.address, protocol)) {
+      return cannot_listen(pair.address, protocol, error);
+    }
+  }
+  pair.joined = true;
   return ok();
 }
 

@@ -3,6 +3,7 @@
 // configuration that keeps an address keeps its sockets, and a pair that nobody leases any more is closed.
 #pragma once
 
+#include "base/clock.hpp"
 #include "base/log.hpp"
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
@@ -19,8 +20,9 @@ struct SocketPair {
   std::uint32_t worker = 0;  ///< counted from 1
   UniqueFd udp;
   UniqueFd tcp;
-  bool joined = false;  ///< bound: clients reach it
-  bool left = false;    ///< clients reach it no more, as a worker of an earlier generation drains it
+  bool share_port = false;  ///< another relay may have the port, too
+  bool joined = false;      ///< bound: clients reach it
+  bool left = false;        ///< clients reach it no more, as a worker of an earlier generation drains it
   std::uint32_t leases = 0;
 };
 
@@ -47,11 +49,18 @@ using WorkerSockets = std::vector<SocketLease>;
 /// Outlives its leases.
 class ListenSockets {
  public:
+  /// Waits until the workers of a relay that has just been killed have left the addresses, at most kDepartureLimit:
+  /// they do so by themselves as soon as they notice. Does not wait for anything else. To be called before lease(), in
+  /// a process that serves nobody yet.
+  static void await_departure(const ListenConfig& config);
+  static constexpr Duration kDepartureLimit = std::chrono::seconds(1);
+
   /// Pairs for `workers` workers. New ones are not joined yet, but nobody else uses their addresses, unless share_port
   /// allows it. A default address that this host does not have is left out with a warning.
   Result<std::vector<WorkerSockets>> lease(const ListenConfig& config, std::uint32_t workers, Log& log);
 
-  /// Binds what is not bound yet.
+  /// Binds what is not bound yet. Without share_port it fails when another process has come to one of the addresses
+  /// since lease(): of two relays that start at the same time one serves.
   Status join(const std::vector<WorkerSockets>& sockets);
 
   /// Takes in a joined pair that an earlier program opened, or one without sockets that only its workers have.
@@ -60,7 +69,9 @@ class ListenSockets {
  private:
   friend class SocketLease;
 
-  Result<SocketLease> lease_pair(const Endpoint& address, std::uint32_t worker);
+  Result<SocketLease> lease_pair(const Endpoint& address, std::uint32_t worker, bool share_port);
+  [[nodiscard]] bool is_ours(const Endpoint& address) const;
+  Status join(SocketPair& pair);
 
   std::list<SocketPair> pairs_;  // a list: leases point into it
 };

@@ -62,6 +62,7 @@ class Supervisor final : private Generation::Listener {
         terminate_(loop_, SIGTERM, [this] { stop(); }),
         interrupt_(loop_, SIGINT, [this] { stop(); }),
         hang_up_(loop_, SIGHUP, [this] { terminal_has_gone() ? stop() : want_reload(); }),
+        counters_(loop_, SIGUSR1, [this] { log_totals(log_, all_totals(), "so far", LogLevel::info); }),
         upgrade_(loop_, SIGUSR2, [this] { want_upgrade(); }) {}
 
   /// Begins with a configuration.
@@ -105,7 +106,7 @@ class Supervisor final : private Generation::Listener {
     allow_signals();
     reap();  // whoever ended while no handler was there
     loop_.run();
-    log_totals(log_, all_totals());
+    log_totals(log_, all_totals(), "stopped", LogLevel::debug);
     return exit_status_;
   }
 
@@ -150,6 +151,7 @@ class Supervisor final : private Generation::Listener {
     log_.tell_of_losses();
     current_->check_heartbeats();
     if (next_) next_->check_heartbeats();
+    for (const auto& generation : leaving_) generation->check_heartbeats();
   }
 
   /// All children that have ended, the adopted ones of a PID 1 too.
@@ -254,16 +256,13 @@ class Supervisor final : private Generation::Listener {
   }
 
   void check_ended(int status) {
-    const std::optional<std::string> not_executed = why_not_executed(*std::exchange(check_, std::nullopt));
+    const RunningCheck check = std::move(*std::exchange(check_, std::nullopt));
     const bool took_too_long = std::exchange(check_took_too_long_, false);
     check_limit_.set(kNever);
     if (stopping_) return;
-    const std::string refused = "upgrade refused, nothing changed: ";
-    if (not_executed) return log_.error(refused + "cannot execute " + program_ + ": " + *not_executed);
-    if (took_too_long) return log_.error(refused + program_ + " check took more than ten seconds");
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-      return log_.error(refused + program_ + " check " + how_it_ended(status));
-    }
+    std::optional<std::string> why = why_no_takeover(check, status);
+    if (took_too_long) why = program_ + " check took more than ten seconds";
+    if (why) return log_.error("upgrade refused, nothing changed: " + *why);
     executing_ = true;
     block_signals();
     execute_timer_.set(Clock::now() + kExecuteDelay);
@@ -313,6 +312,7 @@ class Supervisor final : private Generation::Listener {
   SignalWatch terminate_;
   SignalWatch interrupt_;
   SignalWatch hang_up_;
+  SignalWatch counters_;
   SignalWatch upgrade_;
   bool reload_wanted_ = false;
   bool upgrade_wanted_ = false;
@@ -356,6 +356,7 @@ int run_supervisor(const SupervisorOptions& options) {
   if (const Status enough = check_descriptors(loaded->config, workers, raise_descriptor_limit()); !enough) {
     return refuse(enough.error());
   }
+  ListenSockets::await_departure(loaded->config.listen);
   Supervisor supervisor(options, std::move(watch));
   if (const Status begun = supervisor.begin(std::move(*loaded)); !begun) return refuse(begun.error());
   return supervisor.run();

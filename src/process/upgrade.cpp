@@ -1,18 +1,24 @@
 // See upgrade.hpp.
 #include "process/upgrade.hpp"
 
-#include "net/sockets.hpp"
+#include "base/random.hpp"
+#include "process/exec_failure.hpp"
 #include "process/memory_text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cinttypes>
 #include <climits>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 namespace dotrelay {
 namespace {
@@ -28,6 +34,20 @@ std::string path_of_start() {
   while (path.starts_with("./")) path.erase(0, 2);
   std::array<char, PATH_MAX> folder{};
   return getcwd(folder.data(), folder.size()) != nullptr ? std::string(folder.data()) + "/" + path : std::string();
+}
+
+/// Nothing that a program can say by chance, nor repeat from an earlier check.
+std::string make_token() {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016" PRIx64, Random().u64());
+  return text;
+}
+
+/// All zero when there is none.
+FileIdentity identity_of(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) return {};
+  return {status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
 }
 
 std::vector<char*> pointers_to(std::vector<std::string>& arguments) {
@@ -52,28 +72,39 @@ std::string own_program() {
 }
 
 Result<RunningCheck> start_check(const std::string& program, const std::string& config_file) {
-  std::vector<std::string> arguments = {program, "check", "--handover=" + std::to_string(Handover::kVersion),
-                                        "--config", config_file};
+  int answer[2];
+  if (pipe2(answer, O_CLOEXEC | O_NONBLOCK) != 0) return failed("cannot run " + program);
+  RunningCheck check;
+  check.answer = UniqueFd(answer[0]);
+  const UniqueFd answers(answer[1]);
+  auto failure = ExecFailure::make();
+  if (!failure) return failed("cannot run " + program);
+  check.exec_failure = std::move(failure->parent);
+  check.program = program;
+  check.token = make_token();
+  check.file = identity_of(program);
+  std::vector<std::string> arguments = {program,
+                                        "check",
+                                        "--handover=" + std::to_string(Handover::kVersion),
+                                        "--answer=" + std::to_string(answers.get()),
+                                        "--token=" + check.token,
+                                        "--config",
+                                        config_file};
   const std::vector<char*> pointers = pointers_to(arguments);
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return failed("cannot run " + program);
-  RunningCheck check{0, UniqueFd(ends[0])};
-  const UniqueFd told(ends[1]);
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
   check.pid = fork();
   if (check.pid == 0) {  // only async-signal-safe calls from here
-    for (const int number : {SIGTERM, SIGINT, SIGCHLD, SIGHUP, SIGUSR2}) std::signal(number, SIG_DFL);
+    for (const int number : {SIGTERM, SIGINT, SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2}) std::signal(number, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
     dup2(STDERR_FILENO, STDOUT_FILENO);
+    fcntl(answers.get(), F_SETFD, 0);
     execv(pointers[0], pointers.data());
-    const int why = errno;
-    [[maybe_unused]] const ssize_t written = write(told.get(), &why, sizeof why);
-    _exit(127);
+    end_after_failed_exec(failure->child.get());
   }
   const int error = errno;
   sigprocmask(SIG_SETMASK, &before, nullptr);
@@ -82,10 +113,27 @@ Result<RunningCheck> start_check(const std::string& program, const std::string& 
   return check;
 }
 
-std::optional<std::string> why_not_executed(const RunningCheck& check) {
-  int why = 0;
-  if (read(check.failure.get(), &why, sizeof why) != sizeof why) return std::nullopt;
-  return errno_text(why);
+std::optional<std::string> why_no_takeover(const RunningCheck& check, int status) {
+  if (const auto failure = exec_failure(check.exec_failure)) {
+    return "cannot execute " + check.program + ": " + *failure;
+  }
+  const std::string its_check = check.program + " check ";
+  constexpr const char* kRestart = "; if it is another version of dotrelay, restart the relay to run it";
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    const bool wrong_usage = WIFEXITED(status) && WEXITSTATUS(status) == 2;
+    return its_check + how_it_ended(status) + (wrong_usage ? kRestart : "");
+  }
+  const std::string expected = takeover_answer(check.token);
+  std::string answer(expected.size() + 1, '\0');
+  const ssize_t size = read(check.answer.get(), answer.data(), answer.size());
+  answer.resize(static_cast<std::size_t>(std::max<ssize_t>(0, size)));
+  if (answer != expected) return its_check + "does not say that it takes over from this version" + kRestart;
+  if (identity_of(check.program) != check.file) return check.program + " has changed since its check";
+  return std::nullopt;
+}
+
+std::string takeover_answer(std::string_view token) {
+  return "takes over " + std::to_string(Handover::kVersion) + " " + std::string(token) + "\n";
 }
 
 Error execute_in_place(const Handover& handover, std::vector<std::string> arguments) {

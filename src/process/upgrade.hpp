@@ -6,8 +6,10 @@
 #include "base/unique_fd.hpp"
 #include "process/handover.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <sys/types.h>
 #include <vector>
 
@@ -17,17 +19,38 @@ namespace dotrelay {
 /// successor. The path of its file when it was started in another way; empty when /proc does not tell.
 std::string own_program();
 
+/// The file behind a path, to notice that another one has come there.
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::int64_t size = 0;
+  std::int64_t seconds = 0;  ///< of the last change
+  std::int64_t nanoseconds = 0;
+
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+
 /// A child that checks.
 struct RunningCheck {
   pid_t pid = 0;
-  UniqueFd failure;  ///< carries the errno of an exec that failed
+  std::string program;
+  std::string token;      ///< what the answer must repeat
+  FileIdentity file;      ///< of the program when the check began
+  UniqueFd answer;        ///< from the program, see takeover_answer()
+  UniqueFd exec_failure;  ///< the parent's end of an ExecFailure
 };
 
-/// Runs "PROGRAM check --handover=VERSION --config FILE" with standard output and error on our standard error.
+/// Runs "PROGRAM check --handover=VERSION --answer=FD --token=TOKEN --config FILE" with standard output and error on
+/// our standard error.
 Result<RunningCheck> start_check(const std::string& program, const std::string& config_file);
 
-/// Why the program of a check that has ended could not even be executed; nothing when it was.
-std::optional<std::string> why_not_executed(const RunningCheck& check);
+/// Why the program of a check that has ended with `status` (waitpid(2)) must not take over; nothing when it may. Exit
+/// status 0 alone proves nothing, any program may have that: the answer must be there.
+std::optional<std::string> why_no_takeover(const RunningCheck& check, int status);
+
+/// What a check with --answer and --token writes when all is well: that the program takes over from a supervisor that
+/// hands over in Handover::kVersion. Spoken between versions: its meaning never changes.
+std::string takeover_answer(std::string_view token);
 
 /// From here until allow_signals(), across exec, the kernel keeps signals, so that none finds no handler. What has been
 /// caught already is still to be dispatched by the loop.

@@ -21,13 +21,13 @@
 #include "upstream/dot_dialer.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <list>
 #include <memory>
 #include <optional>
+#include <sys/prctl.h>
 #include <utility>
 #include <vector>
 
@@ -60,8 +60,6 @@ class Worker final : private PollListener {
         heartbeat_timer_(loop_, [this] { beat(); }),
         route_watch_(loop_, [this] { forwarder_.on_network_change(loop_.now()); }),
         drain_limit_(loop_, [this] { loop_.stop(); }),
-        terminate_(loop_, SIGTERM, [this] { drain(); }),
-        interrupt_(loop_, SIGINT, [this] { drain(); }),
         control_fd_(inheritance.control),
         control_(loop_, inheritance.control, *this) {
     dialer_.report_to(forwarder_);
@@ -151,20 +149,12 @@ class Worker final : private PollListener {
   }
 
   /// The supervisor stops or has gone. Nobody will serve these sockets after this worker, so another relay on the same
-  /// port is to get all clients from now on. (A worker that a signal ends has a successor, which needs the sockets, and
-  /// so does one that has handed them over.)
+  /// port is to get all clients from now on. (One that has handed its sockets over has a successor that needs them.)
   void leave() {
     if (!handed_over_) {
       for (UdpListener& listener : udp_listeners_) listener.leave();
       for (TcpListener& listener : tcp_listeners_) listener.leave();
     }
-    finish_clients();
-  }
-
-  void drain() {
-    if (draining_) return;
-    for (UdpListener& listener : udp_listeners_) listener.drain();
-    for (TcpListener& listener : tcp_listeners_) listener.drain();
     finish_clients();
   }
 
@@ -219,8 +209,6 @@ class Worker final : private PollListener {
   std::uint64_t lost_lines_ = 0;  // of the log, as far as they are counted
   std::uint64_t suppressed_lines_ = 0;
   Timer drain_limit_;
-  SignalWatch terminate_;
-  SignalWatch interrupt_;
   int control_fd_;
   Poller control_;
   std::list<ClientReceiver> receivers_;
@@ -239,6 +227,8 @@ int run_worker(const Inheritance& inheritance, const std::string& config_file) {
       return 2;
     }
   }
+  const std::string name = "dotrelay-" + std::to_string(inheritance.worker);
+  prctl(PR_SET_NAME, name.c_str());  // for ps and ss: it was executed as "exe"
   Log early(LogLevel::info, "worker " + std::to_string(inheritance.worker));
   const Result<Config> config = parse_config(text_in_memory(inheritance.config), config_file);
   if (!config) {

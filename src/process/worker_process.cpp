@@ -3,6 +3,7 @@
 
 #include "net/descriptor_passing.hpp"
 #include "process/control_message.hpp"
+#include "process/exec_failure.hpp"
 
 #include <array>
 #include <cerrno>
@@ -15,17 +16,17 @@ namespace dotrelay {
 namespace {
 
 /// In the child between fork and exec: only async-signal-safe calls (signal-safety(7)).
-[[noreturn]] void become_worker(const std::vector<int>& descriptors, std::array<char*, 6>& arguments) {
+[[noreturn]] void become_worker(const std::vector<int>& descriptors, std::array<char*, 6>& arguments, int failure) {
   for (const int fd : descriptors) fcntl(fd, F_SETFD, 0);
-  // The handlers inherited from the supervisor would swallow a signal that comes before exec.
-  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) std::signal(number, SIG_DFL);
-  // Those two mean the supervisor, even when they come to the whole process group.
-  for (const int number : {SIGHUP, SIGUSR2}) std::signal(number, SIG_IGN);
+  // These mean the supervisor, also when they come to the whole process group, as from a terminal or a service manager:
+  // it tells its workers through their control sockets.
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) std::signal(number, SIG_IGN);
+  std::signal(SIGCHLD, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   execv("/proc/self/exe", arguments.data());
-  _exit(127);
+  end_after_failed_exec(failure);
 }
 
 }  // namespace
@@ -33,7 +34,10 @@ namespace {
 Result<StartedWorker> start_worker(Inheritance inheritance, const std::string& config_file) {
   auto ends = make_channel();
   if (!ends) return Error{std::string("cannot make a control socket: ") + std::strerror(errno)};
+  auto failure = ExecFailure::make();
+  if (!failure) return Error{std::string("cannot start: ") + std::strerror(errno)};
   StartedWorker started;
+  started.exec_failure = std::move(failure->parent);
   started.control = std::move(ends->first);
   const UniqueFd theirs = std::move(ends->second);
   inheritance.control = theirs.get();
@@ -52,7 +56,7 @@ Result<StartedWorker> start_worker(Inheritance inheritance, const std::string& c
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
   started.pid = fork();
-  if (started.pid == 0) become_worker(inherited, arguments);
+  if (started.pid == 0) become_worker(inherited, arguments, failure->child.get());
   sigprocmask(SIG_SETMASK, &before, nullptr);
   if (started.pid < 0) return Error{std::string("cannot start: ") + std::strerror(errno)};
   return started;
@@ -74,9 +78,11 @@ void WorkerControl::hand_over(const std::vector<bool>& leaves, UniqueFd channel)
 void WorkerControl::dismiss() { shutdown(control_.get(), SHUT_WR); }
 
 void WorkerControl::on_poll(bool, bool) noexcept {
-  const bool said_ready = receive_control(control_.get()).kind == ControlMessage::Kind::ready;
-  poller_.watch(false, false);  // the worker says no more; its end shows in SIGCHLD
-  if (said_ready) ready_();
+  const ControlMessage::Kind kind = receive_control(control_.get()).kind;
+  if (kind != ControlMessage::Kind::ready && kind != ControlMessage::Kind::end) return;
+  poller_.watch(false, false);        // the worker says no more; its end shows in SIGCHLD
+  shutdown(control_.get(), SHUT_RD);  // one that runs wild fills no memory and leaves no descriptors here
+  if (kind == ControlMessage::Kind::ready) ready_();
 }
 
 }  // namespace dotrelay

@@ -15,7 +15,8 @@ namespace dotrelay {
 
 struct StartedWorker {
   pid_t pid = 0;
-  UniqueFd control;  ///< the supervisor's end; closing it makes the worker drain and exit
+  UniqueFd control;       ///< the supervisor's end; closing it makes the worker drain and exit
+  UniqueFd exec_failure;  ///< the parent's end of an ExecFailure
 };
 
 /// Executes this program again (/proc/self/exe) as the worker that `inheritance` describes. Only the descriptors named

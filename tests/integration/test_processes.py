@@ -200,6 +200,27 @@ def test_workers_follow_a_killed_supervisor(make_upstream, make_relay):
         TcpClient(relay.port)
 
 
+def test_a_new_start_after_the_supervisors_death(make_upstream, make_relay):
+    """The workers that it left behind still answer what they have read; they must not keep the port from the next relay."""
+    upstream = make_upstream(behaviour=behaviours.by_name({"slow.example": behaviours.delayed(1.5)}))
+    relay = make_relay(upstream, listen={"workers": 2})
+    orphans = relay.workers()
+    with UdpClient(relay.port) as udp, TcpClient(relay.port) as tcp:
+        for client in (udp, tcp):
+            client.send(raw_query("slow.example"))
+        upstream.wait_for_queries(1)
+        os.kill(relay.supervisor, signal.SIGKILL)
+        relay.process.wait()
+        relay.lines.clear()
+        relay.start()
+        assert any(alive(orphan) for orphan in orphans), "they still drain"
+        for number in range(20):
+            assert_right(relay.ask(f"successor-{number}.example"), f"successor-{number}.example")
+            assert_right(relay.ask(f"successor-{number}.example", transport="tcp"), f"successor-{number}.example")
+        for client in (udp, tcp):
+            assert_right(parse(client.receive()), "slow.example")
+
+
 def test_restart_on_the_same_port_at_once(make_upstream, make_relay):
     relay = make_relay(make_upstream())
     for number in range(3):
@@ -212,13 +233,80 @@ def test_restart_on_the_same_port_at_once(make_upstream, make_relay):
         assert_right(relay.ask(f"again-{number}.example"), f"again-{number}.example")
 
 
-def test_worker_ended_by_sigterm_is_replaced(make_upstream, make_relay):
-    """Only the supervisor's signal ends the relay."""
+def test_signals_to_a_worker_alone(make_upstream, make_relay):
+    """They mean the supervisor; what a worker must do it hears from there."""
     relay = make_relay(make_upstream())
-    worker = relay.workers()[0]
-    os.kill(worker, signal.SIGTERM)
-    wait_until(lambda: relay.workers() and relay.workers() != [worker], 6, "a new worker")
-    assert_right(relay.ask("replaced.example"), "replaced.example")
+    workers = relay.workers()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        os.kill(workers[0], number)
+        assert_right(relay.ask(f"{number}.example"), f"{number}.example")
+    assert relay.workers() == workers
+
+
+@pytest.mark.parametrize("sent_signal", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_process_group(make_upstream, make_relay, tmp_path, sent_signal):
+    """As a terminal and some service managers send it: no worker ends before it is told to, so none is started in its place.
+
+    The kernel signals the youngest first; here it takes its time.
+    """
+    upstream = make_upstream(behaviour=behaviours.delayed(0.3))
+    relay = make_relay(upstream, start=False, listen={"workers": 3})
+    with open(tmp_path / "log", "wb") as log:
+        start_by_hand(relay, stderr=log)
+    with UdpClient(relay.port) as client:
+        client.send(raw_query("last.example"))
+        upstream.wait_for_queries(2)
+        for worker in relay.workers():
+            os.kill(worker, sent_signal)
+        time.sleep(0.05)
+        os.kill(relay.supervisor, sent_signal)
+        assert_right(parse(client.receive()), "last.example")
+    process, relay.process = relay.process, None
+    assert process.wait(5) == 0
+    text = (tmp_path / "log").read_text()
+    assert "stopped: " in text and "starting another" not in text and "is ready (PID" not in text, text
+
+
+def test_counters_on_request(make_upstream, make_relay):
+    relay = make_relay(make_upstream())
+    for number in range(3):
+        assert_right(relay.ask(f"counted-{number}.example"), f"counted-{number}.example")
+    os.kill(relay.supervisor, signal.SIGUSR1)
+    wait_until(lambda: relay.has_logged(r"supervisor: so far: 3 answers to clients") and relay.has_logged(r"supervisor: queries_udp 3$"))
+    assert_right(relay.ask("after.example"), "after.example")
+
+
+def test_workers_have_names(two_workers):
+    names = {open(f"/proc/{pid}/comm").read().strip() for pid in two_workers.workers()}
+    assert names == {"dotrelay-1", "dotrelay-2"}
+
+
+@pytest.mark.skipif(not can_make_namespaces(), reason="needs root and namespaces")
+def test_a_worker_that_cannot_be_executed(make_upstream, make_relay):
+    relay = make_relay(make_upstream(), start=False)
+    relay.config_file.write_text(toml(relay.tables))
+    without_proc = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    with subprocess.Popen([*without_proc, str(binary()), "--config", str(relay.config_file)], stderr=subprocess.PIPE, text=True) as process:
+        line = next(line for line in process.stderr if "worker 1" in line)
+        assert "worker 1 cannot execute /proc/self/exe: no such file or directory" in line
+        process.terminate()
+        assert process.wait(5) == 0
+
+
+def test_starts_at_the_same_time(make_upstream, make_relay):
+    """One of them serves, the others say why they do not."""
+    relay = make_relay(make_upstream(), start=False)
+    relay.config_file.write_text(toml(relay.tables))
+    started = [subprocess.Popen([str(binary()), "--config", str(relay.config_file)], stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    wait_until(lambda: sum(process.poll() is not None for process in started) == 2, 10, "two have given up")
+    left = next(process for process in started if process.poll() is None)
+    assert_right(relay.ask("one.example"), "one.example")
+    left.terminate()
+    for process in started:
+        assert process.wait(5) == (0 if process is left else 1)
+        log = process.stderr.read()
+        assert process is left or "address in use" in log, log
+        process.stderr.close()
 
 
 def answers(relay):

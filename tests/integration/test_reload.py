@@ -12,7 +12,7 @@ from support.clients import TcpClient, UdpClient, assert_failed, assert_right, p
 from support.event_loop import wait_until
 from support.load import Load
 from support.ports import free_port
-from support.relay import Relay, binary, toml, upstream_table
+from support.relay import Relay, alive, binary, toml, upstream_table
 
 REFUSED = r"supervisor: reload refused, nothing changed: "
 
@@ -116,6 +116,23 @@ def test_number_of_workers(make_upstream, make_relay):
         assert_right(relay.ask(f"after-{number}.example"), f"after-{number}.example")
 
 
+def test_fewer_workers_while_one_hangs(make_upstream, make_relay):
+    """Nobody reads its sockets any more: new clients must not wait there until it is killed."""
+    relay = make_relay(make_upstream(record=False), listen={"workers": 2}, relay={"deadline": "5s"})
+    for pid in relay.workers():
+        if b"--worker=2" in open(f"/proc/{pid}/cmdline", "rb").read():
+            os.kill(pid, signal.SIGSTOP)
+            hung = pid
+    relay.reload(listen={"workers": 1})
+    for number in range(30):
+        assert_right(relay.ask(f"udp-{number}.example", timeout=1), f"udp-{number}.example")
+    time.sleep(0.8)   # what a worker may take to accept its last TCP clients
+    for number in range(30):
+        assert_right(relay.ask(f"tcp-{number}.example", transport="tcp", timeout=1), f"tcp-{number}.example")
+    assert alive(hung), "it has been gone too early to prove anything"
+    os.kill(hung, signal.SIGKILL)
+
+
 def test_addresses_come_and_go(make_upstream, make_relay):
     relay = make_relay(make_upstream(), listen={"workers": 2})
     first, second = f"127.0.0.1:{relay.port}", f"127.0.0.2:{free_port()}"
@@ -166,6 +183,22 @@ def test_a_bad_file_says_why(make_upstream, make_relay):
     hang_up(relay)
     wait_until(lambda: relay.has_logged(REFUSED + ".*No such file"))
     assert relay.workers() == workers
+    assert_right(relay.ask("still.example"), "still.example")
+
+
+@pytest.mark.parametrize("key", ["config", "ca_file"])
+def test_a_fifo_in_place_of_a_file(make_upstream, make_relay, tmp_path, key):
+    """Nobody writes to it, so whoever opens it waits for ever."""
+    relay = make_relay(make_upstream())
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    if key == "config":
+        relay.config_file.unlink()
+        relay.config_file.symlink_to(fifo)
+    else:
+        relay.config_file.write_text(toml(relay.tables | {"upstream": [relay.tables["upstream"][0] | {"ca_file": str(fifo)}]}))
+    hang_up(relay)
+    wait_until(lambda: relay.has_logged(REFUSED + ".*is a FIFO, not a file"), 3)
     assert_right(relay.ask("still.example"), "still.example")
 
 

@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from support.event_loop import wait_until
 from support.load import Load
 from support.namespaces import can_make_namespaces
 from support.ports import free_port
-from support.relay import alive, binary
+from support.relay import alive, binary, run_binary
 
 REFUSED = r"supervisor: upgrade refused, nothing changed: "
 
@@ -129,10 +130,61 @@ def test_a_program_that_fails_its_check(make_upstream, make_relay, program):
     assert_right(relay.ask("new.example"), "new.example")
 
 
-def test_a_program_that_cannot_be_executed(make_upstream, make_relay, program, tmp_path):
-    """It passes its check and is gone when it is to be executed."""
+def foreign(program):
+    """A program for a machine that none of us has: a relay's file with another e_machine."""
+    content = bytearray(binary().read_bytes())
+    content[18:20] = b"\xcd\xab"
+    program.write_bytes(content)
+    program.chmod(0o755)
+
+
+NOT_THE_RELAY = {
+    "true": (lambda program: put_in_place(program, Path("/bin/true")), "check does not say that it takes over"),
+    "a script": (lambda program: put_in_place(program, "#!/bin/sh\nexit 0\n"), "check does not say that it takes over"),
+    "a script that repeats": (lambda program: put_in_place(program, "#!/bin/sh\necho \"$@\"\nexit 0\n"), "check does not say"),
+    "a wrong answer": (lambda program: put_in_place(program, '#!/bin/bash\n[[ $3 = --answer=* ]] && echo takes over 1 0 >&${3#--answer=}\nexit 0\n'),
+                       "check does not say"),
+    "an older version": (lambda program: put_in_place(program, "#!/bin/sh\necho 'unknown argument' >&2\nexit 2\n"),
+                         "check exited with status 2; if it is another version of dotrelay, restart the relay"),
+    "another machine": (foreign, "cannot execute .*: exec format error"),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_THE_RELAY)
+def test_a_program_that_is_not_the_relay(make_upstream, make_relay, program, kind):
+    """That it exits with status 0 is not enough."""
     relay = make_relay(make_upstream(), program=program)
-    put_in_place(program, f"#!/bin/sh\nrm -f {program}\nexit 0\n")
+    workers = relay.workers()
+    program.unlink()
+    make, words = NOT_THE_RELAY[kind]
+    make(program)
+    ask_for_upgrade(relay)
+    wait_until(lambda: relay.has_logged(REFUSED + ".*" + words), 5, lambda: relay.log)
+    assert relay.workers() == workers
+    assert_right(relay.ask("still.example"), "still.example")
+
+
+def test_a_program_that_changes_while_it_checks(make_upstream, make_relay, program):
+    relay = make_relay(make_upstream(), program=program)
+    put_in_place(program, f'#!/bin/sh\n{binary()} "$@" && cp /bin/true {program}.x && mv {program}.x {program}\n')
+    ask_for_upgrade(relay)
+    wait_until(lambda: relay.has_logged(REFUSED + f"{program} has changed since its check"))
+    assert_right(relay.ask("still.example"), "still.example")
+
+
+def test_the_check_that_earlier_versions_ask_for(tmp_path, certificates):
+    path = tmp_path / "dotrelay.toml"
+    path.write_text('[[upstream]]\nname = "one"\naddresses = ["127.0.0.1"]\ntls_name = "upstream.test"\n'
+                    f'ca_file = "{certificates.ca_file}"\n')
+    result = run_binary("check", "--handover=1", "--config", path)
+    assert result.returncode == 0 and result.stdout == "" and result.stderr == ""
+
+
+def test_a_program_that_cannot_be_executed(make_upstream, make_relay, program, tmp_path):
+    """A script that passes its check, and then has lost its interpreter."""
+    relay = make_relay(make_upstream(), program=program)
+    interpreter = shutil.copy("/bin/sh", tmp_path / "interpreter")
+    put_in_place(program, f'#!{interpreter}\n{binary()} "$@" && rm -f {interpreter}\n')
     ask_for_upgrade(relay)
     wait_until(lambda: relay.has_logged("supervisor: upgrade failed, nothing changed: cannot execute"))
     assert_right(relay.ask("still.example"), "still.example")
@@ -156,9 +208,7 @@ def test_a_file_that_turns_bad_keeps_the_old_workers(make_upstream, make_relay, 
     """The new program adopts them: it replaces those that die, and a good file is loaded later."""
     relay = make_relay(make_upstream(), listen={"workers": 2}, program=program)
     good, old = relay.config_file.read_text(), relay.workers()
-    wrapper = f"#!/bin/sh\n[ $1 = check ] && cp {program}.real {program}.x && mv {program}.x {program} && echo nonsense > {relay.config_file}\nexit 0\n"
-    shutil.copy(binary(), f"{program}.real")
-    put_in_place(program, wrapper)
+    put_in_place(program, f'#!/bin/sh\n[ $1 = check ] || exec {binary()} "$@"\n{binary()} "$@" && echo nonsense > {relay.config_file}\n')
     ask_for_upgrade(relay)
     wait_until(lambda: relay.has_logged("reload refused, nothing changed: .*:1:"))
     assert relay.has_logged("supervisor: upgraded ") and relay.workers() == old

@@ -60,7 +60,13 @@ TEST_CASE("what a supervisor passes to its successor") {
   const auto check = parse({"check", "--handover=1", "--config", "a.toml"});
   REQUIRE(check);
   CHECK(check->handover == 1);
-  for (const char* bad : {"--resume=", "--resume=x", "--resume=-1", "--resume=7x", "--handover=", "--handover=1.5"}) {
+  CHECK(check->answer == -1);
+  const auto answering = parse({"check", "--handover=1", "--answer=9", "--token=0af3", "--config", "a.toml"});
+  REQUIRE(answering);
+  CHECK(answering->answer == 9);
+  CHECK(answering->token == "0af3");
+  for (const char* bad : {"--resume=", "--resume=x", "--resume=-1", "--resume=7x", "--handover=", "--handover=1.5",
+                          "--answer=", "--answer=-2"}) {
     CAPTURE(bad);
     CHECK(parse({bad}).error().message == "unknown argument \"" + std::string(bad) + "\"");
   }

@@ -109,5 +109,66 @@ TEST_CASE_FIXTURE(Fixture, "the address of another program is refused as a whole
   CHECK(others.join(*ours));
 }
 
+TEST_CASE_FIXTURE(Fixture, "of two relays that start at the same time one serves") {
+  ListenSockets others;
+  auto ours = sockets.lease(config_of({first}), 2, log);
+  auto theirs = others.lease(config_of({first}), 2, log);
+  REQUIRE(ours);
+  REQUIRE(theirs);  // nobody has bound anything yet
+  REQUIRE(sockets.join(*ours));
+  const auto refused = others.join(*theirs);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message.find("cannot listen on " + first.to_text() + " (TCP): address in use") == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "with share_port both serve") {
+  ListenConfig config = config_of({first});
+  config.share_port = true;
+  ListenSockets others;
+  auto ours = sockets.lease(config, 2, log);
+  auto theirs = others.lease(config, 2, log);
+  REQUIRE(sockets.join(*ours));
+  CHECK(others.join(*theirs));
+}
+
+TEST_CASE_FIXTURE(Fixture, "the wildcard and an address of it may be in one configuration") {
+  const Endpoint wildcard{*parse_ip_address("0.0.0.0"), first.port};
+  auto leases = sockets.lease(config_of({wildcard, first}), 2, log);
+  REQUIRE(leases);
+  CHECK(sockets.join(*leases));
+}
+
+TEST_CASE_FIXTURE(Fixture, "workers that have left the port are no hindrance for a relay that starts") {
+  auto killed = sockets.lease(config_of({first}), 2, log);
+  REQUIRE(killed);
+  REQUIRE(sockets.join(*killed));
+  const auto leave = [](const WorkerSockets& leases) {
+    leave_port(leases[0].pair().udp.get(), Protocol::udp);
+    leave_port(leases[0].pair().tcp.get(), Protocol::tcp);
+  };
+  ListenSockets others;
+  leave((*killed)[0]);
+  CHECK_FALSE(others.lease(config_of({first}), 2, log));  // one is still there
+  leave((*killed)[1]);
+  ListenSockets::await_departure(config_of({first}));
+  auto started = others.lease(config_of({first}), 2, log);
+  REQUIRE(started);
+  CHECK(others.join(*started));
+  CHECK(probe_bind(first, Protocol::udp) == EADDRINUSE);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a program that shares addresses in its own way is not taken for one that has left") {
+  const int yes = 1;
+  for (const int option : {SO_REUSEADDR, SO_REUSEPORT}) {
+    CAPTURE(option);
+    const UniqueFd other(socket(AF_INET, SOCK_DGRAM, 0));
+    REQUIRE(setsockopt(other.get(), SOL_SOCKET, option, &yes, sizeof yes) == 0);
+    const SocketAddress address = to_socket_address(first);
+    REQUIRE(bind(other.get(), address.raw(), address.size) == 0);
+    CHECK(probe_bind(first, Protocol::udp) == EADDRINUSE);
+    CHECK_FALSE(sockets.lease(config_of({first}), 1, log));
+  }
+}
+
 }  // namespace
 }  // namespace dotrelay
