@@ -192,9 +192,19 @@ void leave_port(int fd, Protocol protocol) {
     self.address = *parse_ip_address(self.address.is_v6 ? "::1" : "127.0.0.1");
   }
   const SocketAddress peer = to_socket_address(self);
-  connect(fd, peer.raw(), peer.size);
+  if (connect(fd, peer.raw(), peer.size) != 0) return;
   // It still has the port, and must not keep it from a relay that starts while answers are sent from here.
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+}
+
+bool has_left_port(int fd, Protocol protocol) {
+  if (protocol == Protocol::tcp) {
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0;
+  }
+  SocketAddress peer;
+  return getpeername(fd, peer.raw(), &peer.size) == 0;
 }
 
 void reset_on_close(int fd) {

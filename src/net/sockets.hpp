@@ -60,6 +60,9 @@ void disable_nagle(int fd);
 /// socket still has queued is reset; datagrams that are queued can still be read. May be repeated.
 void leave_port(int fd, Protocol protocol);
 
+/// Whether a socket that was bound (and listened) gets no new clients any more, as after leave_port().
+bool has_left_port(int fd, Protocol protocol);
+
 /// Lets closing the TCP socket send RST instead of FIN: the peer sees a refusal.
 void reset_on_close(int fd);
 

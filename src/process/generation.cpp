@@ -41,12 +41,9 @@ std::string how_it_ended(int status) {
 }
 
 Generation::Generation(Loop& loop, Listener& listener, Log& log, GenerationParts parts, Stage stage)
-    : loop_(loop),
-      listener_(listener),
-      log_(log),
-      parts_(std::move(parts)),
-      stage_(stage),
-      kill_limit_(loop, [this] { kill_all(); }) {
+    : loop_(loop), listener_(listener), log_(log), parts_(std::move(parts)), stage_(stage), kill_limit_(loop, [this] {
+        kill_all();
+      }) {
   for (std::uint32_t i = 0; i < parts_.sockets.size(); ++i) {
     Worker& worker = workers_.emplace_back();
     worker.number = i + 1;
@@ -98,6 +95,9 @@ bool Generation::start(Worker& worker) {
   inheritance.shared_state = parts_.shared->fd();
   inheritance.config = parts_.config_memory.get();
   for (const SocketLease& lease : parts_.sockets[worker.number - 1]) {
+    const Result<bool> restored = ListenSockets::restore(lease.pair());
+    if (!restored) return failed(restored.error().message);
+    if (*restored) log_.warning(name_of(worker) + ": its sockets at " + lease.pair().address.to_text() + " were lost");
     inheritance.listeners.emplace_back(lease.pair().udp.get(), lease.pair().tcp.get());
   }
   Result<StartedWorker> started = start_worker(inheritance, parts_.config_file);

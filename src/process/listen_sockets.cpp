@@ -130,6 +130,21 @@ Status ListenSockets::join(SocketPair& pair) {
   return ok();
 }
 
+Result<bool> ListenSockets::restore(SocketPair& pair) {
+  bool needed = false;
+  for (const Protocol protocol : kProtocols) {
+    UniqueFd& socket = protocol == Protocol::udp ? pair.udp : pair.tcp;
+    if (!pair.joined || pair.left || !socket || !has_left_port(socket.get(), protocol)) continue;
+    int error = 0;
+    UniqueFd fresh = make_listener(pair.address, protocol, error);
+    if (fresh) error = join_port(fresh.get(), pair.address, protocol);
+    if (error != 0) return cannot_listen(pair.address, protocol, error);
+    socket = std::move(fresh);
+    needed = true;
+  }
+  return needed;
+}
+
 SocketLease ListenSockets::adopt(SocketPair pair) {
   pair.joined = true;
   pair.leases = 0;

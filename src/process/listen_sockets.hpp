@@ -63,6 +63,10 @@ class ListenSockets {
   /// since lease(): of two relays that start at the same time one serves.
   Status join(const std::vector<WorkerSockets>& sockets);
 
+  /// Binds a joined pair anew as far as its worker has taken it from the port without being told to: sockets are shared
+  /// with the worker, and one that ran wild before it died may have done anything to them. True when that was needed.
+  static Result<bool> restore(SocketPair& pair);
+
   /// Takes in a joined pair that an earlier program opened, or one without sockets that only its workers have.
   SocketLease adopt(SocketPair pair);
 

@@ -338,8 +338,8 @@ int run_supervisor(const SupervisorOptions& options) {
   if (options.resume >= 0) {
     const Result<Handover> handover = take_handover(options.resume);
     if (!handover) {
-      Log(LogLevel::info, "supervisor")
-          .error(handover.error().message);  // workers of the old program serve: no waiting
+      Log log(LogLevel::info, "supervisor");  // which does not wait: workers of the old program still answer
+      log.error(handover.error().message);
       return 1;
     }
     Supervisor supervisor(options, std::move(watch));

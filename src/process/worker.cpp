@@ -227,6 +227,9 @@ int run_worker(const Inheritance& inheritance, const std::string& config_file) {
       return 2;
     }
   }
+  for (const auto& [udp, tcp] : inheritance.listeners) {
+    for (const int fd : {udp, tcp}) fcntl(fd, F_SETFL, O_NONBLOCK);  // as they were opened, whatever a predecessor did
+  }
   const std::string name = "dotrelay-" + std::to_string(inheritance.worker);
   prctl(PR_SET_NAME, name.c_str());  // for ps and ss: it was executed as "exe"
   Log early(LogLevel::info, "worker " + std::to_string(inheritance.worker));

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 #include <memory>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace dotrelay {
 namespace {
@@ -168,6 +169,29 @@ TEST_CASE_FIXTURE(Fixture, "a program that shares addresses in its own way is no
     CHECK(probe_bind(first, Protocol::udp) == EADDRINUSE);
     CHECK_FALSE(sockets.lease(config_of({first}), 1, log));
   }
+}
+
+TEST_CASE_FIXTURE(Fixture, "sockets that a worker took from the port before it died are bound anew, and no others") {
+  auto leases = sockets.lease(config_of({first}), 1, log);
+  REQUIRE(leases);
+  SocketPair& pair = (*leases)[0][0].pair();
+  CHECK_FALSE(*ListenSockets::restore(pair));  // not bound yet
+  REQUIRE(sockets.join(*leases));
+  const int udp = pair.udp.get();
+  CHECK_FALSE(*ListenSockets::restore(pair));
+  CHECK(pair.udp.get() == udp);
+  {
+    const UniqueFd workers_udp(dup(pair.udp.get()));
+    const UniqueFd workers_tcp(dup(pair.tcp.get()));
+    leave_port(workers_udp.get(), Protocol::udp);
+    leave_port(workers_tcp.get(), Protocol::tcp);
+    CHECK(probe_bind(first, Protocol::tcp) == 0);
+    CHECK(*ListenSockets::restore(pair));
+  }
+  CHECK_FALSE(has_left_port(pair.udp.get(), Protocol::udp));
+  CHECK_FALSE(has_left_port(pair.tcp.get(), Protocol::tcp));
+  CHECK(probe_bind(first, Protocol::udp) == EADDRINUSE);
+  CHECK(probe_bind(first, Protocol::tcp) == EADDRINUSE);
 }
 
 }  // namespace
