@@ -71,7 +71,7 @@ std::string_view help_text() {
          "the failover order of the configuration file (default: /etc/dotrelay/dotrelay.toml).\n"
          "SIGHUP reloads the file, and with --watch so does a change of it or of a CA file that it\n"
          "names. SIGUSR2 replaces the program by the one that is now at its path. Neither loses a\n"
-         "query, and a bad file or program changes nothing.\n"
+         "query, and a bad file or program changes nothing. SIGUSR1 logs the counters.\n"
          "Logs to standard error. Try it with: dig @127.0.0.1 -p 12555 example.com\n"
          "\n"
          "Exit status: 0 after a signal to stop, 1 on an error, 2 on wrong usage.\n";
