@@ -19,6 +19,8 @@ class InstantUpstream final : public Dialer {
     for (const Sample& sample : samples()) answers_.push_back(sample.answer);
   }
 
+  std::uint32_t way_to(std::size_t, std::size_t) override { return 1; }
+
   std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) override {
     check(!handle_ && upstream == 0 && address == 0, "the first upstream is dialled, and no other");
     handle_ = handle;

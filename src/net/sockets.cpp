@@ -225,19 +225,23 @@ int take_socket_error(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
-bool route_has_changed(int fd, const Endpoint& peer_endpoint) {
-  // Of a connection that is being made the kernel tells the source that it has chosen, but not yet the peer.
+std::optional<IpAddress> source_towards(const Endpoint& peer_endpoint) {
   const SocketAddress peer = to_socket_address(peer_endpoint);
-  SocketAddress own;
-  if (getsockname(fd, own.raw(), &own.size) != 0) return true;
   // Connecting a UDP socket asks the routing table and sends nothing.
   const UniqueFd probe(socket(peer.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   SocketAddress source;
   if (!probe || connect(probe.get(), peer.raw(), peer.size) != 0 ||
       getsockname(probe.get(), source.raw(), &source.size) != 0) {
-    return true;
+    return std::nullopt;
   }
-  return to_endpoint(own).address != to_endpoint(source).address;
+  return to_endpoint(source).address;
+}
+
+bool route_has_changed(int fd, const Endpoint& peer) {
+  // Of a connection that is being made the kernel tells the source that it has chosen, but not yet the peer.
+  SocketAddress own;
+  if (getsockname(fd, own.raw(), &own.size) != 0) return true;
+  return to_endpoint(own).address != source_towards(peer);
 }
 
 }  // namespace dotrelay

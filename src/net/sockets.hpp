@@ -5,6 +5,7 @@
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 
+#include <optional>
 #include <string>
 #include <sys/socket.h>
 
@@ -72,6 +73,9 @@ std::size_t kernel_memory(int fd);
 
 /// The pending error of a socket, which is cleared by asking.
 int take_socket_error(int fd);
+
+/// The source address from which the kernel would now send to `peer`; nothing when there is no way. No packet leaves.
+std::optional<IpAddress> source_towards(const Endpoint& peer);
 
 /// Whether the kernel would now connect to `peer` from another source address than that of the socket, which is
 /// connected to it or about to be, or has no way to it any more. No packet leaves. Routes that differ by protocol

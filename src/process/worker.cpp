@@ -7,6 +7,7 @@
 #include "listener/tcp_clients.hpp"
 #include "listener/tcp_listener.hpp"
 #include "listener/udp_listener.hpp"
+#include "net/clock_watch.hpp"
 #include "net/handles.hpp"
 #include "net/loop.hpp"
 #include "net/route_watch.hpp"
@@ -59,6 +60,7 @@ class Worker final : private PollListener {
         forwarder_timer_(loop_, [this] { forwarder_.on_timer(loop_.now()); }),
         heartbeat_timer_(loop_, [this] { beat(); }),
         route_watch_(loop_, [this] { forwarder_.on_network_change(loop_.now()); }),
+        clock_watch_(loop_, [this] { forwarder_.on_clock_set(loop_.now()); }),
         drain_limit_(loop_, [this] { loop_.stop(); }),
         control_fd_(inheritance.control),
         control_(loop_, inheritance.control, *this) {
@@ -205,6 +207,7 @@ class Worker final : private PollListener {
   Timer forwarder_timer_;
   Timer heartbeat_timer_;
   RouteWatch route_watch_;
+  ClockWatch clock_watch_;
   Duration asleep_ = time_asleep();
   std::uint64_t lost_lines_ = 0;  // of the log, as far as they are counted
   std::uint64_t suppressed_lines_ = 0;

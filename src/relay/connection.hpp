@@ -39,6 +39,7 @@ struct PathState {
   bool silent = false;    ///< octets unacknowledged for longer than a living path takes
   Duration look_again{};  ///< when the verdict may be another one; zero: all that was sent is acknowledged
   Duration late{};  ///< the peer has acknowledged so much later than a living path does; zero: not since the last look
+  Duration round_trip{};  ///< as TCP measures it; zero before it is connected
 };
 
 class Connection {
@@ -87,6 +88,9 @@ class Dialer {
   /// Begins a connection to address number `address` of upstream number `upstream`. Failure is reported through the
   /// connection, later.
   virtual std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) = 0;
+
+  /// A number for the way that the kernel would take there now: another one when the way has changed. Not 0.
+  virtual std::uint32_t way_to(std::size_t upstream, std::size_t address) = 0;
 };
 
 }  // namespace dotrelay

@@ -29,7 +29,13 @@ Forwarder::Forwarder(const Config& config, std::span<SharedHealth> health, Diale
       checks_(queries_),
       room_(queries_),
       hedge_budget_(config.relay.hedge),
-      answer_buffer_(dns::kResponseBuffer) {}
+      answer_buffer_(dns::kResponseBuffer) {
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    for (std::size_t j = 0; j < upstreams_[i].addresses.size(); ++j) {
+      upstreams_.address({i, j}).health.note_first_way(dialer_.way_to(i, j));
+    }
+  }
+}
 
 Forwarder::~Forwarder() = default;
 
@@ -270,7 +276,7 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
   pooled.idle_since = now;
   pooled.look_at = std::min(pooled.look_at, now + kFirstLook);
   if (pooled.mute_at == kNever) {
-    pooled.mute_at = now + patience_;
+    pooled.mute_at = now + pooled.slow_path.patience();
     pooled.useless_at = now + 2 * config_.relay.deadline;
   }
   Attempt& attempt = query.attempts.emplace_back();
@@ -281,7 +287,7 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
   attempt.sent_at = now;
   if (query.sendings++ == 0) hedge_budget_.on_query();
   upstreams_[upstream].on_query(now);
-  if (!trial) schedule_check(handle, now);
+  if (!trial) schedule_check(handle, pooled.slow_path, now);
   if (const auto target = upstreams_.wants_more(connection_handle, now)) dial(*target, now);
   return true;
 }
@@ -310,7 +316,7 @@ void Forwarder::send_copy(QueryHandle handle, AddressIndex before, TimePoint now
 
 ConnectionHandle Forwarder::dial(AddressIndex target, TimePoint now) {
   counters_.add(Counter::upstream_dials);
-  const ConnectionHandle handle = upstreams_.add(target, now);
+  const ConnectionHandle handle = upstreams_.add(target, patience_, now);
   upstreams_.connections().get(handle).connection = dialer_.dial(target.upstream, target.address, handle);
   return handle;
 }

@@ -103,6 +103,9 @@ class Forwarder final : public ConnectionEvents {
   /// Addresses or routes of this host have changed.
   void on_network_change(TimePoint now);
 
+  /// The clock of the day was set: certificates that were refused may be in date now.
+  void on_clock_set(TimePoint now);
+
   /// The machine has slept: every connection is made anew.
   void on_sleep(TimePoint now);
 
@@ -143,7 +146,7 @@ class Forwarder final : public ConnectionEvents {
   // As time passes.
   void notice_time(TimePoint now);
   void expire(TimePoint now);
-  void schedule_check(QueryHandle handle, TimePoint now);
+  void schedule_check(QueryHandle handle, const SlowPath& path, TimePoint now);
   [[gnu::cold]] void on_check(QueryHandle handle, TimePoint now);
   [[gnu::cold]] void repeat(QueryHandle handle, TimePoint now);
   [[gnu::cold]] void mark_late(Query& query, TimePoint now);
@@ -152,6 +155,7 @@ class Forwarder final : public ConnectionEvents {
   void check_connections(TimePoint now);
   void check_expected(TimePoint now);
   [[gnu::cold]] void look_at_path(ConnectionHandle handle, TimePoint now);
+  [[gnu::cold]] void measure(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void suspect(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void withdraw_suspicion(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void give_up_suspect(ConnectionHandle handle, TimePoint now);

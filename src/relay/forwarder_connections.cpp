@@ -38,6 +38,7 @@ void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
     if (pooled == nullptr) return;
     if (pooled->suspicion.active()) withdraw_suspicion(handle, now);
   }
+  if (!pooled->ready && !pooled->measured) measure(handle, now);
   if (!pooled->ready && pooled->connection->state() == Connection::State::ready) on_ready(handle, now);
   for (;;) {
     pooled = upstreams_.connections().find(handle);
@@ -55,6 +56,17 @@ void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
     on_usable(now);
     reroute_room(now);
   }
+}
+
+/// TCP is connected, or ready: how long its way takes decides how long TLS and answers may.
+void Forwarder::measure(ConnectionHandle handle, TimePoint now) {
+  PooledConnection& pooled = upstreams_.connections().get(handle);
+  if (pooled.connection->state() == Connection::State::closed) return;
+  const Duration round_trip = pooled.connection->path(now, {}).round_trip;
+  if (round_trip == Duration{}) return;
+  pooled.measured = true;
+  pooled.dial_until = std::max(pooled.dial_until, now + SlowPath::handshake_limit(round_trip));
+  pooled.slow_path.measured(round_trip, patience_, config_.relay.deadline);
 }
 
 void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {

@@ -10,6 +10,7 @@ void Forwarder::look_at_path(ConnectionHandle handle, TimePoint now) {
   PooledConnection& pooled = upstreams_.connections().get(handle);
   AcknowledgementDelay& delay = upstreams_.address(pooled.index()).acknowledgement_delay;
   const PathState path = pooled.connection->path(now, delay.get(now));
+  pooled.slow_path.measured(path.round_trip, patience_, config_.relay.deadline);
   constexpr Duration kLeast = std::chrono::milliseconds(2);
   pooled.look_at = path.look_again == Duration{} ? kNever : now + std::max<Duration>(path.look_again, kLeast);
   if (path.late > Duration{} && delay.learn(path.late, now)) {
@@ -91,7 +92,7 @@ void Forwarder::withdraw_suspicion(ConnectionHandle handle, TimePoint now) {
     }
     // It waits for this connection again.
     room_.remove(query);
-    if (!checks_.contains(query)) schedule_check(query, now);
+    if (!checks_.contains(query)) schedule_check(query, pooled.slow_path, now);
   }
   on_usable(now);
   reroute_room(now);
@@ -121,7 +122,7 @@ void Forwarder::give_up_suspect(ConnectionHandle handle, TimePoint now) {
 void Forwarder::end_suspicion(ConnectionHandle handle, TimePoint now) {
   PooledConnection& pooled = upstreams_.connections().get(handle);
   pooled.suspicion.end();
-  pooled.mute_at = pooled.pending.live() > 0 ? now + patience_ : kNever;
+  pooled.mute_at = pooled.pending.live() > 0 ? now + pooled.slow_path.patience() : kNever;
   for_idle_siblings(handle, [](ConnectionHandle, PooledConnection& idle) {
     if (std::exchange(idle.doubted, false)) idle.mute_at = kNever;
   });

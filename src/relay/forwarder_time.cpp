@@ -47,8 +47,18 @@ void Forwarder::on_network_change(TimePoint now) {
   forget_connections(false, "the network has changed", now);
 }
 
+void Forwarder::on_clock_set(TimePoint now) {
+  notice_time(now);
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    for (UpstreamAddress& address : upstreams_[i].addresses) {
+      if (address.health.trouble() == Trouble::authentication) address.health.retry_now(now);
+    }
+  }
+  start_trials({upstreams_.size(), 0}, 0, false, now);
+}
+
 /// Drops all connections, or those that the kernel would now make in another way, and tries at once what was waiting
-/// for its back-off.
+/// for its back-off on such a way.
 void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now) {
   std::vector<ConnectionHandle> lost;
   upstreams_.connections().for_each([&](ConnectionHandle handle, PooledConnection& pooled) {
@@ -61,9 +71,14 @@ void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now
     unanswered.insert(unanswered.end(), left.begin(), left.end());
   }
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    for (UpstreamAddress& address : upstreams_[i].addresses) {
+    for (std::size_t j = 0; j < upstreams_[i].addresses.size(); ++j) {
+      // Most events are about other ways (containers that start). The first worker that sees a change tries.
+      UpstreamAddress& address = upstreams_[i].addresses[j];
+      const bool other_way = address.health.takes_way(dialer_.way_to(i, j));
+      if (all || !lost.empty() || other_way) address.last_dial = TimePoint::min();
+      if (!all && !other_way) continue;
       if (!address.health.degraded()) address.health.retry_now(now);
-      if (all || !lost.empty()) address.last_dial = TimePoint::min();
+      outage_.restart(now);
     }
   }
   if (!lost.empty()) log_.info(std::string(why) + ": " + std::to_string(lost.size()) + " upstream connections dropped");
@@ -80,16 +95,18 @@ void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now
 }
 
 /// Looks again when the upstream's usual time is over, if hedging is possible, else when patience is.
-void Forwarder::schedule_check(QueryHandle handle, TimePoint now) {
+void Forwarder::schedule_check(QueryHandle handle, const SlowPath& path, TimePoint now) {
   Query& query = queries_.get(handle);
-  query.asked_at = now;
+  query.patience_end = now + path.patience();
   // Later than `slow` is late by configuration; and by then another query may have shown that the upstream is slow.
-  const Duration usual = std::min(upstreams_[query.attempts.back().upstream].usual_time.get(), config_.relay.slow);
+  const Duration usual = std::max(
+      path.soonest_answer(), std::min(upstreams_[query.attempts.back().upstream].usual_time.get(), config_.relay.slow));
   const auto counts = [](const Attempt& attempt) { return !attempt.trial && !attempt.suspect; };
   const bool first = std::ranges::count_if(query.attempts, counts) == 1;
-  query.hedge_next = first && usual < patience_ && hedge_budget_.enabled() && upstreams_.size() > 1;
+  query.hedge_next = first && usual < path.patience() && hedge_budget_.enabled() && upstreams_.size() > 1;
+  query.hedge_at = now + usual;
   checks_.remove(handle);
-  checks_.add(handle, now + (query.hedge_next ? usual : patience_), now);
+  checks_.add(handle, query.hedge_next ? query.hedge_at : query.patience_end, now);
 }
 
 /// The query was asked a while ago, and has no answer yet.
@@ -102,8 +119,11 @@ void Forwarder::on_check(QueryHandle handle, TimePoint now) {
     fail_in_outage(handle, now);
     return;
   }
+  // The wheel's horizon is shorter than the patience on a slow path.
+  if (const TimePoint due = query.hedge_next ? query.hedge_at : query.patience_end; now < due)
+    return checks_.add(handle, due, now);
   mark_late(query, now);
-  const TimePoint patience_end = query.asked_at + patience_;
+  const TimePoint patience_end = query.patience_end;
   if (query.hedge_next && now < patience_end) {
     if (may_hedge(query)) {
       query.hedge_next = false;
@@ -172,7 +192,7 @@ void Forwarder::check_connections(TimePoint now) {
   bool look_again = false;
   upstreams_.connections().for_each([&](ConnectionHandle handle, PooledConnection& pooled) {
     if (!pooled.ready) {
-      if (now - pooled.dialled_at >= UpstreamSet::kDialTimeout) timed_out.push_back(handle);
+      if (now >= pooled.dial_until) timed_out.push_back(handle);
       if (!pooled.slow && now >= pooled.slow_at) pooled.slow = look_again = true;
       return;
     }

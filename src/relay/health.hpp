@@ -87,6 +87,19 @@ class Health {
   /// This worker begins the trial that is due; the others wait for what comes of it.
   void claim_trial(TimePoint now);
 
+  /// The way that the kernel took when the first worker looked.
+  void note_first_way(std::uint32_t way) {
+    std::uint32_t unknown = 0;
+    shared_.way.compare_exchange_strong(unknown, way, std::memory_order_relaxed);
+  }
+
+  /// The way that the kernel takes to the address now, as Dialer::way_to() names it. True when it is another than was
+  /// known: for one of the workers, which then calls retry_now().
+  bool takes_way(std::uint32_t way) {
+    const std::uint32_t before = shared_.way.exchange(way, std::memory_order_relaxed);
+    return before != way && before != 0;
+  }
+
   /// The network has changed: what had no connection is tried at once.
   void retry_now(TimePoint now);
 

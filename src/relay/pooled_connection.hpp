@@ -8,6 +8,7 @@
 #include "relay/health.hpp"
 #include "relay/idle_close.hpp"
 #include "relay/pending_queries.hpp"
+#include "relay/slow_path.hpp"
 #include "relay/suspicion.hpp"
 
 #include <cstdint>
@@ -24,14 +25,21 @@ struct AddressIndex {
 };
 
 struct PooledConnection {
-  PooledConnection(AddressIndex index, Health::Epoch epoch, TimePoint now, Duration slow_after, Random& random)
+  /// A dial is given up then, or SlowPath::handshake_limit() after TCP is connected when that is later. Three SYNs have
+  /// been sent by that time (RFC 6298: at 0, 1 and 3 s).
+  static constexpr Duration kConnectLimit = std::chrono::milliseconds(3200);
+
+  PooledConnection(AddressIndex index, Health::Epoch epoch, TimePoint now, Duration slow_after, Duration patience,
+                   Random& random)
       : upstream(static_cast<std::uint8_t>(index.upstream)),
         address(static_cast<std::uint8_t>(index.address)),
         epoch(epoch),
         dialled_at(now),
         slow_at(now + slow_after),
+        dial_until(now + kConnectLimit),
         last_received(now),
         idle_since(now),
+        slow_path(patience),
         pending(random) {}
 
   [[nodiscard]] AddressIndex index() const { return {upstream, address}; }
@@ -54,13 +62,16 @@ struct PooledConnection {
   Health::Epoch epoch;    ///< of the address, when it was dialled
   TimePoint dialled_at;
   TimePoint slow_at;
+  TimePoint dial_until;
   TimePoint last_received;
   TimePoint idle_since;
   TimePoint look_at = kNever;     ///< when to look whether the path is alive
   TimePoint mute_at = kNever;     ///< when it counts as mute: it owes answers, and has brought none since the first
   TimePoint useless_at = kNever;  ///< when it is given up for that: nobody waits any more for what might still come
   bool doubted = false;           ///< idle and mute because another connection to the address is suspected
-  Suspicion suspicion;            ///< while it is active the connection is mute, too
+  SlowPath slow_path;
+  bool measured = false;  ///< TCP is connected, and dial_until is set by its round-trip time
+  Suspicion suspicion;    ///< while it is active the connection is mute, too
   PendingQueries pending;
 };
 

@@ -109,14 +109,15 @@ struct Query {
   InlineVector<Attempt, 2> attempts;  ///< that may still be answered
   std::uint8_t sendings = 0;
   std::uint8_t fruitless_sendings = 0;
-  UpstreamMask asked = 0;   ///< upstreams not to be asked again
-  UpstreamMask stale = 0;   ///< upstreams whose connection closed on this query once
-  TimePoint fresh_since{};  ///< at those, only connections dialled from then on
-  TimePoint asked_at{};     ///< the latest sending that was no copy for a trial
-  TimePoint last_hope{};    ///< until when it waits for upstreams that are tried for its sake; zero: none was yet
-  bool repeated = false;    ///< was sent again to those that it had been sent to
-  bool over = false;        ///< its outcome is known, and its clients are being told
-  bool hedge_next = false;  ///< the next check is the one after the upstream's usual time
+  UpstreamMask asked = 0;    ///< upstreams not to be asked again
+  UpstreamMask stale = 0;    ///< upstreams whose connection closed on this query once
+  TimePoint fresh_since{};   ///< at those, only connections dialled from then on
+  TimePoint hedge_at{};      ///< when it may be asked elsewhere within the budget, if hedge_next
+  TimePoint patience_end{};  ///< of the latest sending that was no copy for a trial
+  TimePoint last_hope{};     ///< until when it waits for upstreams that are tried for its sake; zero: none was yet
+  bool repeated = false;     ///< was sent again to those that it had been sent to
+  bool over = false;         ///< its outcome is known, and its clients are being told
+  bool hedge_next = false;   ///< the next check is the one after the upstream's usual time
   std::unique_ptr<ErrorAnswer> error;  ///< on the heap: there seldom is one
 
   ListHook<Query> in_room;     ///< of those that wait for a connection

@@ -14,6 +14,7 @@ struct SharedHealth {
   SharedWord until_ms;               ///< the next trial, or the end of settling: clock's low 32 bits
   SharedWord idle_close_ms;          ///< after which the server closes idle connections; 0: not seen
   SharedWord acknowledgement_delay;  ///< see AcknowledgementDelay; 0: not seen
+  SharedWord way;                    ///< that the kernel takes there, see Dialer::way_to(); 0: not looked yet
   std::array<SharedWord, 32> cause;  ///< the trouble in words, NUL-padded; a torn text is only a text
 };
 

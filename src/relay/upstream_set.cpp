@@ -212,10 +212,10 @@ bool UpstreamSet::worth_waiting(UpstreamMask excluded) const {
   return false;
 }
 
-ConnectionHandle UpstreamSet::add(AddressIndex target, TimePoint now) {
+ConnectionHandle UpstreamSet::add(AddressIndex target, Duration patience, TimePoint now) {
   UpstreamAddress& address = this->address(target);
   const ConnectionHandle handle =
-      connections_.emplace(target, address.health.epoch(), now, address.slow_dial(), random_);
+      connections_.emplace(target, address.health.epoch(), now, address.slow_dial(), patience, random_);
   upstreams_[target.upstream].connections.push_back(handle);
   ++address.dials;
   address.last_dial = now;
@@ -275,7 +275,7 @@ TimePoint UpstreamSet::next_event(bool urgent, TimePoint now) {
   TimePoint next = kNever;
   connections_.for_each([&](ConnectionHandle, const PooledConnection& connection) {
     if (!connection.ready) {
-      next = std::min(next, connection.slow ? connection.dialled_at + kDialTimeout : connection.slow_at);
+      next = std::min(next, connection.slow ? connection.dial_until : connection.slow_at);
     } else if (connection.pending.live() == 0) {
       next = std::min(next, connection.idle_end(address(connection.index()).idle_close.limit()));
     }

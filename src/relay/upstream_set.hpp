@@ -27,8 +27,6 @@ class UpstreamSet {
   /// Connections to one upstream that are not ready yet: one each Health::kUrgentInterval for as long as a dial may
   /// take.
   static constexpr std::size_t kMaxDials = 16;
-  /// A dial is given up then. Three SYNs have been sent by that time (RFC 6298: at 0, 1 and 3 s).
-  static constexpr Duration kDialTimeout = std::chrono::milliseconds(3200);
 
   /// `health` has an entry for each address, in the order of the configuration, and outlives the set.
   UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<SharedHealth> health, Random& random);
@@ -95,7 +93,7 @@ class UpstreamSet {
   [[gnu::cold]] [[nodiscard]] bool worth_waiting(UpstreamMask excluded) const;
 
   /// Creates the entry of a new connection; the caller dials.
-  [[gnu::cold]] ConnectionHandle add(AddressIndex target, TimePoint now);
+  [[gnu::cold]] ConnectionHandle add(AddressIndex target, Duration patience, TimePoint now);
 
   /// Removes the entry and destroys the connection.
   [[gnu::cold]] void remove(ConnectionHandle handle);

@@ -74,7 +74,7 @@ PathState DotConnection::path(TimePoint now, Duration delay) {
   const std::optional<TcpFacts> facts = tcp_connected_ ? ask_tcp(stream_->fd()) : std::nullopt;
   if (!facts) return {};
   const UnacknowledgedWrites::Verdict verdict = writes_.judge(*facts, now, delay);
-  return {verdict.silent, verdict.look_again, verdict.late};
+  return {verdict.silent, verdict.look_again, verdict.late, facts->round_trip};
 }
 
 bool DotConnection::route_has_changed() const {

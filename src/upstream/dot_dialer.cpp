@@ -1,8 +1,10 @@
 // See dot_dialer.hpp.
 #include "upstream/dot_dialer.hpp"
 
+#include "net/sockets.hpp"
 #include "upstream/dot_connection.hpp"
 
+#include <algorithm>
 #include <cassert>
 
 namespace dotrelay {
@@ -28,6 +30,15 @@ std::unique_ptr<Connection> DotDialer::dial(std::size_t upstream, std::size_t ad
   return std::make_unique<DotConnection>(
       DotConnection::Environment{loop_, *events_, counters_, target.tickets[address]}, handle,
       config_.upstreams[upstream].addresses[address], *target.tls);
+}
+
+// FNV-1a of the source address: ways that differ in their gateway alone read as the same, as for open connections.
+std::uint32_t DotDialer::way_to(std::size_t upstream, std::size_t address) {
+  const std::optional<IpAddress> source = source_towards(config_.upstreams[upstream].addresses[address]);
+  if (!source) return 1;
+  std::uint32_t hash = 2166136261U;
+  for (const std::uint8_t octet : source->octets) hash = (hash ^ octet) * 16777619U;
+  return std::max(hash, 2U);
 }
 
 }  // namespace dotrelay

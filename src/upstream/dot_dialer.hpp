@@ -26,6 +26,7 @@ class DotDialer final : public Dialer {
   void report_to(ConnectionEvents& events) { events_ = &events; }
 
   std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) override;
+  std::uint32_t way_to(std::size_t upstream, std::size_t address) override;
 
  private:
   struct Target {

@@ -1,5 +1,6 @@
 """Hosts that are built otherwise: addresses of every private range, and a host without IPv6; each in a network namespace of its own."""
 import subprocess
+import time
 
 import pytest
 
@@ -100,3 +101,18 @@ def test_address_of_another_host_is_an_error(certificates, tmp_path):
     relay.tables["listen"]["addresses"] = [f"203.0.113.77:{relay.port}"]
     relay.start(wait=False)
     assert relay.wait() == 1 and len(relay.lines) == 1 and f"203.0.113.77:{relay.port}" in relay.log
+
+
+def test_containers_that_start_end_no_back_off(certificates, tmp_path):
+    """Addresses come and go that no way to an upstream uses: a refused upstream keeps its back-off, in all workers."""
+    def run():
+        with DotUpstream(certificates.self_signed) as refused, DotUpstream(certificates.good) as good:
+            tables = [upstream_table(refused, certificates, "refused"), upstream_table(good, certificates, "good")]
+            with Relay(tmp_path, tables, listen={"workers": 4}) as relay:
+                for number in range(40):
+                    if number % 5 == 0:
+                        subprocess.run(["ip", "address", "add", f"192.0.2.{number}/32", "dev", "lo"], check=True)
+                    assert_right(relay.ask(f"n{number}.example"), f"n{number}.example")
+                    time.sleep(0.06)
+                assert len(refused.connections) <= 6
+    run_in_network_namespace(run)

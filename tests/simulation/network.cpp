@@ -89,6 +89,11 @@ void Network::begin_handshake(Line& line, TimePoint at) {
   }
   // TCP's round trip, and the first of TLS.
   TimePoint done = arrival(host, arrival(host, at));
+  timeline_.at(done, [this, &line] {
+    if (line.gone || dead(line) || line.state != Connection::State::connecting) return;
+    line.tcp_connected = true;
+    tell(line);
+  });
   done = arrival(host, arrival(host, done) + host.handshake_work);
   if (host.has(Fault::slow_dials, at)) done += milliseconds(100 + random_.below(4000));
   timeline_.at(done, [this, &line] { finish_handshake(line); });
@@ -231,6 +236,7 @@ std::optional<Octets> Network::read(Line& line) {
 PathState Network::path(Line& line, TimePoint now, Duration delay) {
   const Duration round_trip = line.host->round_trip;
   PathState path;
+  if (line.tcp_connected) path.round_trip = round_trip + (line.host->has(Fault::bloat, now) ? 2 * kBloat : Duration{});
   while (!line.unacknowledged.empty()) {
     const Line::Unacknowledged& sent = line.unacknowledged.front();
     if (sent.acknowledged_at > now || sent.acknowledged_at > line.dead_since) break;

@@ -59,6 +59,8 @@ struct Line {
   unsigned open = 0;       ///< queries that it works on
   unsigned answered = 0;
   TimePoint last_activity;
+
+  bool tcp_connected = false;
 };
 
 class Network {
@@ -71,6 +73,9 @@ class Network {
   std::function<void(Line&)> on_established;
   /// What it does when a query has arrived.
   std::function<void(Line&, std::size_t query)> on_query;
+
+  /// Counts the changes of the machine's routes, all at once.
+  std::uint32_t way = 1;
 
   std::unique_ptr<Connection> dial(std::size_t worker, std::size_t upstream, std::size_t address,
                                    ConnectionHandle handle);

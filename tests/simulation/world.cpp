@@ -183,6 +183,7 @@ void World::ask_now(std::size_t number, Question question) {
 void World::change_network() {
   const TimePoint now = timeline_.now();
   std::uint64_t lines = 0;
+  ++network_.way;
   const bool all = random_.below(2) == 0;
   network_.for_each_open([&](Line& line) {
     if (!all && random_.below(2) == 0) return;

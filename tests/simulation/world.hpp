@@ -47,6 +47,7 @@ class World final : private ReplyChannel {
   class WorkerDialer final : public Dialer {
    public:
     WorkerDialer(Network& network, std::size_t worker) : network_(network), worker_(worker) {}
+    std::uint32_t way_to(std::size_t, std::size_t) override { return network_.way; }
     std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) override {
       return network_.dial(worker_, upstream, address, handle);
     }

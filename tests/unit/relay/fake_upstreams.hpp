@@ -55,6 +55,7 @@ struct Line {
   std::vector<SentQuery> sent;               ///< what the forwarder has sent
   bool silent = false;                       ///< TCP has octets that nobody acknowledges
   Duration late{};                           ///< so late TCP has acknowledged since the latest look
+  Duration round_trip{};                     ///< as TCP measures it
   Duration granted{};                        ///< for delayed acknowledgements, at the latest look
   bool route_changed = false;                ///< the kernel would take another way now
   bool takes_queries = true;                 ///< false: too many octets wait already
@@ -90,7 +91,8 @@ class FakeConnection final : public Connection {
   /// Silence counts for as long as it is longer than the delay that is granted.
   [[nodiscard]] PathState path(TimePoint, Duration delay) override {
     line_.granted = delay;
-    return {line_.silent, line_.silent ? std::chrono::milliseconds(16) : Duration{}, std::exchange(line_.late, {})};
+    return {line_.silent, line_.silent ? std::chrono::milliseconds(16) : Duration{}, std::exchange(line_.late, {}),
+            line_.round_trip};
   }
   [[nodiscard]] bool route_has_changed() const override { return line_.route_changed; }
   [[nodiscard]] std::string description() const override { return "fake"; }
@@ -136,6 +138,9 @@ class FakeUpstreams final : public Dialer {
     return count;
   }
 
+  std::uint32_t way_to(std::size_t upstream, std::size_t) override { return ways[upstream]; }
+
+  std::map<std::size_t, std::uint32_t> ways{{0, 1}, {1, 1}, {2, 1}, {3, 1}};  ///< that the kernel takes, by upstream
   std::deque<Line> lines;  ///< every dial, in order; entries do not move
 };
 

@@ -178,6 +178,11 @@ TEST_CASE("when the network comes back, what waits for its back-off is dialled a
   const std::size_t before = relay.upstreams.dials(0);
   relay.ask("still.example");
   CHECK(relay.upstreams.dials(0) == before);
+  // Events about other ways (containers that start) change nothing.
+  for (int i = 0; i < 100; ++i) relay.forwarder.on_network_change(relay.now);
+  relay.ask("other-ways.example");
+  CHECK(relay.upstreams.dials(0) == before);
+  relay.upstreams.ways[0] = 2;
   relay.forwarder.on_network_change(relay.now);
   relay.ask("changed.example");
   CHECK(relay.upstreams.dials(0) == before + 1);
@@ -201,6 +206,56 @@ TEST_CASE("two workers: what one finds out, the other knows without a dial of it
             .kind == Accepted::Kind::waiting);
   REQUIRE(others.lines.size() == 1);
   CHECK(others.lines[0].upstream == 1);
+}
+
+TEST_CASE("of several workers one tries what a change of the network may have mended") {
+  RelayFixture relay({1, 1});
+  FakeUpstreams others;
+  Random chance(2);
+  Forwarder other(relay.config, relay.health, others, relay.counters, relay.memory, relay.log, chance);
+  relay.ask("www.example");
+  relay.end(0, CloseKind::timed_out, "connection timed out");
+  relay.ready(1);
+  relay.answer(1);
+  const Health health(relay.health[0]);
+  CHECK_FALSE(health.trial_due(relay.now));
+  relay.upstreams.ways[0] = others.ways[0] = 2;
+  relay.forwarder.on_network_change(relay.now);
+  CHECK(health.trial_due(relay.now));
+  relay.ask("trial.example");
+  CHECK(relay.upstreams.dials(0) == 2);
+  other.on_network_change(relay.now);
+  CHECK_FALSE(health.trial_due(relay.now));
+}
+
+TEST_CASE("the clock is set: a certificate that was refused is tried again at once") {
+  RelayFixture relay;
+  relay.ask("www.example");
+  for (int i = 0; i < 4; ++i) {
+    const std::size_t last = relay.upstreams.lines.size() - 1;
+    if (!relay.line(last).gone) relay.end(last, CloseKind::authentication, "certificate not yet valid");
+    relay.advance(seconds(2));
+    relay.ask("n" + std::to_string(i) + ".example");
+  }
+  const std::size_t last = relay.upstreams.lines.size() - 1;
+  if (!relay.line(last).gone) relay.end(last, CloseKind::authentication, "certificate not yet valid");
+  const std::size_t before = relay.upstreams.lines.size();
+  relay.advance(milliseconds(100));
+  REQUIRE(relay.upstreams.lines.size() == before);
+  relay.forwarder.on_clock_set(relay.now);
+  REQUIRE(relay.upstreams.lines.size() == before + 1);
+  relay.ready(before);
+  const auto client = relay.ask("served.example");
+  relay.answer(before, relay.line(before).sent.size() - 1);
+  CHECK(relay.rcode(client) == 0);
+}
+
+TEST_CASE("the clock is set: other troubles keep their back-off") {
+  RelayFixture relay({1, 1});
+  relay.ask("www.example");
+  relay.refuse(0);
+  relay.forwarder.on_clock_set(relay.now);
+  CHECK(relay.upstreams.dials(0) == 1);
 }
 
 }  // namespace
