@@ -8,7 +8,7 @@
 
 namespace dotrelay::simulation {
 
-/// For so long an address must have been well before the question: a dial begun in bad times takes kDialTimeout to
+/// For so long an address must have been well before the question: a dial begun in bad times takes kConnectLimit to
 /// fail, and the back-off after it, with its jitter, is at most five quarters of Health::kMaxBackOff.
 inline constexpr Duration kRecovery = milliseconds(3200 + 6250 + 550);
 /// That is for when the query hangs at an upstream that has taken it and says nothing. While every other upstream shows
