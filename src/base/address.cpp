@@ -96,6 +96,17 @@ bool AddressRange::contains(const IpAddress& address) const {
   return (address.octets[whole] & mask) == (network.octets[whole] & mask);
 }
 
+AddressRange network_of(const IpAddress& address, std::uint8_t prefix_length) {
+  AddressRange range{address, prefix_length};
+  std::size_t bits_left = prefix_length;
+  for (std::uint8_t& octet : range.network.octets) {
+    const std::size_t kept = std::min<std::size_t>(bits_left, 8);
+    octet = static_cast<std::uint8_t>(octet & 0xff00U >> kept);
+    bits_left -= kept;
+  }
+  return range;
+}
+
 Result<AddressRange> parse_address_range(std::string_view text) {
   const std::string_view wanted = "an address range (\"10.0.0.0/8\", \"fd00::/8\")";
   const std::size_t slash = text.find('/');

@@ -5,6 +5,8 @@
 #include "base/result.hpp"
 
 #include <array>
+#include <bit>
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,7 +23,17 @@ struct IpAddress {
   [[nodiscard]] std::string to_text() const;
 
   friend bool operator==(const IpAddress&, const IpAddress&) = default;
+  friend auto operator<=>(const IpAddress&, const IpAddress&) = default;
 };
+
+/// The network that an address belongs to, as a number: the first `ipv4_bits` or `ipv6_bits` bits, at most 56, and the
+/// family. Never 0.
+inline std::uint64_t network_number(const IpAddress& address, int ipv4_bits, int ipv6_bits) {
+  const std::uint64_t octets = load_word(address.octets.data(), sizeof(std::uint64_t));
+  const std::uint64_t number = std::endian::native == std::endian::little ? __builtin_bswap64(octets) : octets;
+  const int bits = address.is_v6 ? ipv6_bits : ipv4_bits;
+  return (number & ~std::uint64_t{0} << (64 - bits)) | (address.is_v6 ? 6U : 4U);
+}
 
 /// Parses an IP literal; no brackets, no zone, no name.
 Result<IpAddress> parse_ip_address(std::string_view text);
@@ -50,6 +62,9 @@ struct AddressRange {
 
   friend bool operator==(const AddressRange&, const AddressRange&) = default;
 };
+
+/// The range of that prefix length that `address` is in.
+AddressRange network_of(const IpAddress& address, std::uint8_t prefix_length);
 
 /// Parses CIDR notation or a single address. Bits behind the prefix must be zero.
 Result<AddressRange> parse_address_range(std::string_view text);

@@ -19,8 +19,11 @@ namespace dotrelay {
   COUNT(rejected, "Queries answered FORMERR, NOTIMP, BADVERS or REFUSED by the relay itself") \
   COUNT(answered_locally, "Queries for special names, answered by the relay itself") \
   COUNT(denied, "Datagrams and connections from sources that allow does not list") \
+  COUNT(reflections, "Datagrams from ports whose services answer anything; answered with silence") \
+  COUNT(errors_withheld, "Error answers over UDP withheld because their source's network got too many") \
   COUNT(shared, "Queries that joined one already in flight") \
   COUNT(overloaded, "Queries refused because a limit was reached") \
+  COUNT(client_limited, "Queries refused because the client's address or network had its share of the relay") \
   COUNT(failed, "Queries answered SERVFAIL because no upstream answered in time") \
   COUNT(upstream_queries, "Queries sent to upstreams") \
   COUNT(upstream_hedged, "Queries asked at the next upstream, too, because the first was later than usual") \

@@ -1,49 +1,81 @@
-// How many queries each client address has waiting. Addresses are hashed to a fixed table: no memory grows with the
-// number of clients, and two that share a place share its quota.
+// What each client has of the relay: queries waiting, and questions begun for it. A client is an IPv4 address or an
+// IPv6 /56, the least that one site is given (RFC 6177), since a client may use all of that. No memory grows with the
+// number of clients: they are hashed to a fixed table, in which one that has something keeps its place for itself. Only
+// when all places that a client can have are taken does it share one, the one with the least.
 #pragma once
 
 #include "base/address.hpp"
 #include "base/siphash.hpp"
 
+#include <algorithm>
+#include <cassert>
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <vector>
 
 namespace dotrelay {
 
 class ClientQuota {
  public:
-  /// Queries waiting at once for one address (DNSBomb, CVE-2024-33655). Half of what a worker takes on: a node
-  /// whose pods share one address still works, one client alone cannot take everything.
-  static constexpr std::uint32_t kMaxWaiting = 32768;
+  /// A client may have so many times as much as is left for all. So one that is alone can have half of the waiting
+  /// places (which also bounds how many answers can be made to arrive at once: DNSBomb, CVE-2024-33655) and three
+  /// quarters of the questions, as a node whose pods share one address needs; and whatever a client takes, others find
+  /// room.
+  static constexpr std::size_t kWaitingShare = 1;
+  static constexpr std::size_t kBegunShare = 3;
 
-  explicit ClientQuota(HashKey key) : key_(key), waiting_(kPlaces), latest_place_(place_of(latest_)) {}
+  static constexpr int kIpv4Bits = 32;
+  static constexpr int kIpv6Bits = 56;
 
-  /// Counts one more; what it returns goes to give_back(). Nothing when the address has kMaxWaiting.
-  std::optional<std::uint32_t> take(const IpAddress& address) {
-    if (address != latest_) {
-      latest_ = address;
-      latest_place_ = place_of(address);
-    }
-    const std::uint32_t place = latest_place_;
-    if (waiting_[place] >= kMaxWaiting) return std::nullopt;
-    ++waiting_[place];
-    return place;
+  /// Where a client's numbers stand. Valid as long as the client has anything.
+  using Place = std::uint32_t;
+
+  explicit ClientQuota(HashKey key) : key_(key), shares_(kSets * kWays) {}
+
+  Place place_of(const IpAddress& address) {
+    const std::uint64_t network = network_number(address, kIpv4Bits, kIpv6Bits);
+    if (shares_[latest_].network != network) latest_ = find(network);
+    return latest_;
   }
 
-  void give_back(std::uint32_t place) { --waiting_[place]; }
+  /// Whether the client may have one more, when there is `room` for so many more of all clients.
+  [[nodiscard]] bool may_wait(Place place, std::size_t room) const {
+    return shares_[place].waiting < kWaitingShare * room;
+  }
+  [[nodiscard]] bool may_begin(Place place, std::size_t room) const {
+    return shares_[place].begun < kBegunShare * room;
+  }
+
+  void waits(Place place) { ++shares_[place].waiting; }
+  void waits_no_more(Place place) { --shares_[place].waiting; }
+  void begins(Place place) { ++shares_[place].begun; }
+  void ends(Place place) { --shares_[place].begun; }
 
  private:
-  static constexpr std::size_t kPlaces = 4096;
+  static constexpr std::size_t kSets = 512;
+  static constexpr std::size_t kWays = 4;
 
-  [[nodiscard]] std::uint32_t place_of(const IpAddress& address) const {
-    return static_cast<std::uint32_t>(siphash(key_, address.bytes()) % kPlaces);
+  struct Share {
+    std::uint64_t network = 0;
+    std::uint32_t waiting = 0;
+    std::uint32_t begun = 0;
+
+    [[nodiscard]] std::uint32_t load() const { return waiting + begun; }
+  };
+
+  Place find(std::uint64_t network) {
+    SipHash hash(key_);
+    hash.absorb(network);
+    const std::span<Share> set = std::span(shares_).subspan(hash.result() % kSets * kWays, kWays);
+    auto share = std::ranges::find(set, network, &Share::network);
+    if (share == set.end()) share = std::ranges::min_element(set, {}, &Share::load);
+    if (share->load() == 0) share->network = network;
+    return static_cast<Place>(&*share - shares_.data());
   }
 
   HashKey key_;
-  std::vector<std::uint16_t> waiting_;
-  IpAddress latest_;  ///< clients ask several questions in a row
-  std::uint32_t latest_place_;
+  std::vector<Share> shares_;
+  Place latest_ = 0;  ///< clients ask several questions in a row
 };
 
 }  // namespace dotrelay

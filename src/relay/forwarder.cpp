@@ -24,6 +24,7 @@ Forwarder::Forwarder(const Config& config, std::span<SharedHealth> health, Diale
       patience_(std::min(config.relay.deadline / 4, kMaxPatience)),
       in_flight_(queries_, hash_key_),
       quota_(hash_key_),
+      error_limit_(hash_key_),
       upstreams_(config.upstreams, health, random),
       deadlines_(waiters_),
       checks_(queries_),
@@ -49,9 +50,8 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
   counters_.add(incoming.transport.tcp ? Counter::queries_tcp : Counter::queries_udp);
   const dns::Query& query = verdict.query;
   if (verdict.kind == dns::QueryVerdict::Kind::answer) {
-    counters_.add(Counter::rejected);
     const auto reason = verdict.reason ? std::optional(dns::Explanation{*verdict.reason, {}}) : std::nullopt;
-    return answer_with_error(incoming, query, verdict.rcode, reason);
+    return reject(incoming, query, verdict.rcode, reason, now);
   }
   if (const auto local = dns::find_local_answer(*query.question)) {
     counters_.add(Counter::answered_locally);
@@ -60,28 +60,31 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
             dns::write_local_answer(answer_buffer_, dns::Asker(query, incoming.transport), *query.question, *local)};
   }
   const auto options = query.opt ? dns::carried_options(*query.opt) : std::vector<std::uint8_t>{};
-  if (!options) {
-    counters_.add(Counter::rejected);
-    return answer_with_error(incoming, query, dns::Rcode::formerr);
-  }
+  if (!options) return reject(incoming, query, dns::Rcode::formerr, {}, now);
 
-  if (waiters_.size() >= kMaxWaiters) return answer_with_overload(incoming, query, "too many queries");
-  if (!memory_.take_for_query(kWaiterBytes)) return answer_with_overload(incoming, query, "out of memory");
-  const std::optional<std::uint32_t> quota = quota_.take(incoming.source);
-  if (!quota) {
-    memory_.give_back(kWaiterBytes);
-    return answer_with_overload(incoming, query, "too many queries from this address");
-  }
+  const ClientQuota::Place place = quota_.place_of(incoming.source);
+  if (!quota_.may_wait(place, kMaxWaiters - waiters_.size()) || !memory_.take_for_query(kWaiterBytes))
+    return answer_with_overload(incoming, query, place);
   const QueryKey key{*query.question, static_cast<std::uint16_t>(query.header.flags & dns::kQueryFlags),
                      query.opt && query.opt->dnssec_ok, *options};
-  const QueryHandle handle = join_or_begin(key, now);
+  const QueryHandle handle = join_or_begin(key, place, now);
   if (!handle) {
-    quota_.give_back(*quota);
     memory_.give_back(kWaiterBytes);
-    return answer_with_overload(incoming, query, "too many queries");
+    return answer_with_overload(incoming, query, place);
   }
-  add_waiter(handle, incoming, query, *quota, now);
+  add_waiter(handle, incoming, query, place, now);
   return {Accepted::Kind::waiting, {}};
+}
+
+/// The query cannot be asked upstream, whatever the state of things.
+Accepted Forwarder::reject(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
+                           const std::optional<dns::Explanation>& explanation, TimePoint now) {
+  counters_.add(Counter::rejected);
+  if (!incoming.transport.tcp && !error_limit_.take(incoming.source, now)) {
+    counters_.add(Counter::errors_withheld);
+    return {};
+  }
+  return answer_with_error(incoming, query, rcode, explanation);
 }
 
 /// An error of the relay's own.
@@ -92,37 +95,48 @@ Accepted Forwarder::answer_with_error(const Incoming& incoming, const dns::Query
                                                             query.question, rcode, explanation)};
 }
 
-Accepted Forwarder::answer_with_overload(const Incoming& incoming, const dns::Query& query,
-                                         std::string_view explanation) {
+/// There is no room for the query, or its client has had its share.
+Accepted Forwarder::answer_with_overload(const Incoming& incoming, const dns::Query& query, ClientQuota::Place place) {
   counters_.add(Counter::overloaded);
-  return answer_with_error(incoming, query, dns::Rcode::servfail,
-                           dns::Explanation{dns::ExtendedError::other, explanation});
+  std::string_view why = "out of memory";
+  if (waiters_.size() >= kMaxWaiters || queries_.size() >= kMaxQueries) {
+    why = "too many queries";
+  } else if (!quota_.may_wait(place, kMaxWaiters - waiters_.size()) ||
+             !quota_.may_begin(place, kMaxQueries - queries_.size())) {
+    why = "too many queries from this address";
+    counters_.add(Counter::client_limited);
+  }
+  return answer_with_error(incoming, query, dns::Rcode::servfail, dns::Explanation{dns::ExtendedError::other, why});
 }
 
 /// The query that the client shares, or a new one that still has to be routed; none when a limit is reached.
-QueryHandle Forwarder::join_or_begin(const QueryKey& key, TimePoint now) {
+QueryHandle Forwarder::join_or_begin(const QueryKey& key, ClientQuota::Place place, TimePoint now) {
   const std::uint64_t question_hash = in_flight_.hash(key.question);
   const std::uint64_t key_hash = in_flight_.hash(key, question_hash);
-  if (const QueryHandle shared = in_flight_.find(key, key_hash)) {
+  const QueryHandle shared = in_flight_.find(key, key_hash);
+  if (shared) {
     const Query& query = queries_.get(shared);
-    // Who asks late does not join a query that has gone badly so far: a fresh one may do better.
-    if (now - query.began_at < config_.relay.deadline / 2) {
-      if (query.waiters.size() >= kMaxWaitersPerQuery) return {};
+    // Who asks late does not join a query that has gone badly so far: a fresh one may do better. Nor one whose answer
+    // has work enough to do.
+    if (now - query.began_at < config_.relay.deadline / 2 && query.waiters.size() < kMaxWaitersPerQuery) {
       counters_.add(Counter::shared);
       return shared;
     }
-    in_flight_.unlist(shared);
   }
-  if (queries_.size() >= kMaxQueries || !memory_.take_for_query(kQueryBytes)) return {};
+  if (!quota_.may_begin(place, kMaxQueries - queries_.size()) || !memory_.take_for_query(kQueryBytes)) return {};
+  if (shared) in_flight_.unlist(shared);
   const QueryHandle handle = queries_.emplace(key, question_hash, key_hash, now, waiters_);
+  queries_.get(handle).begun_for = place;
+  quota_.begins(place);
   in_flight_.list(handle);
   return handle;
 }
 
-void Forwarder::add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Query& message, std::uint32_t quota,
-                           TimePoint now) {
+void Forwarder::add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Query& message,
+                           ClientQuota::Place place, TimePoint now) {
   const WaiterHandle waiter = waiters_.emplace(handle, incoming.channel, incoming.client, message, incoming.transport,
-                                               now + config_.relay.deadline, quota);
+                                               now + config_.relay.deadline, place);
+  quota_.waits(place);
   deadlines_.push_back(waiter);
   Query& query = queries_.get(handle);
   query.waiters.push_back(waiter);

@@ -10,6 +10,7 @@
 #include "metrics/counters.hpp"
 #include "relay/client_quota.hpp"
 #include "relay/connection.hpp"
+#include "relay/error_limit.hpp"
 #include "relay/hedge_budget.hpp"
 #include "relay/in_flight.hpp"
 #include "relay/memory_budget.hpp"
@@ -53,7 +54,7 @@ class Forwarder final : public ConnectionEvents {
   /// Clients' queries waiting at once in one worker, and different questions among them.
   static constexpr std::size_t kMaxWaiters = 65536;
   static constexpr std::size_t kMaxQueries = 32768;
-  /// Clients that share one upstream query.
+  /// Clients that share one upstream query, which bounds the work of one answer; the next begins another.
   static constexpr std::size_t kMaxWaitersPerQuery = 10000;
   /// What a query and a waiter take of the memory budget: themselves, and their entries in the tables of the forwarder,
   /// an upstream connection and a listener.
@@ -121,12 +122,14 @@ class Forwarder final : public ConnectionEvents {
 
  private:
   // A query's way in.
+  [[gnu::cold]] Accepted reject(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
+                                const std::optional<dns::Explanation>& explanation, TimePoint now);
   [[gnu::cold]] Accepted answer_with_error(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
                                            const std::optional<dns::Explanation>& explanation = {});
   [[gnu::cold]] Accepted answer_with_overload(const Incoming& incoming, const dns::Query& query,
-                                              std::string_view explanation);
-  QueryHandle join_or_begin(const QueryKey& key, TimePoint now);
-  void add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Query& message, std::uint32_t quota,
+                                              ClientQuota::Place place);
+  QueryHandle join_or_begin(const QueryKey& key, ClientQuota::Place place, TimePoint now);
+  void add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Query& message, ClientQuota::Place place,
                   TimePoint now);
 
   // On its way.
@@ -230,6 +233,7 @@ class Forwarder final : public ConnectionEvents {
   Slab<Query> queries_;
   InFlight in_flight_;
   ClientQuota quota_;
+  ErrorLimit error_limit_;
   UpstreamSet upstreams_;
   LinkedList<Waiter, &Waiter::by_deadline> deadlines_;
   DueWheel<Query, &Query::check> checks_;

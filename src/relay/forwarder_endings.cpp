@@ -149,7 +149,7 @@ void Forwarder::deliver(WaiterHandle handle, Bytes answer) {
   Waiter& waiter = waiters_.get(handle);
   deadlines_.remove(handle);
   queries_.get(waiter.query).waiters.remove(handle);
-  quota_.give_back(waiter.quota);
+  quota_.waits_no_more(waiter.place);
   memory_.give_back(kWaiterBytes);
   counters_.add(Counter::answers);
   ReplyChannel* const channel = waiter.channel;
@@ -162,6 +162,7 @@ void Forwarder::deliver(WaiterHandle handle, Bytes answer) {
 void Forwarder::drop(QueryHandle handle) {
   assert(queries_.get(handle).waiters.empty());
   retire(handle);
+  quota_.ends(queries_.get(handle).begun_for);
   queries_.erase(handle);
   memory_.give_back(kQueryBytes);
 }

@@ -7,6 +7,7 @@
 #include "base/linked_list.hpp"
 #include "dns/client_response.hpp"
 #include "dns/name.hpp"
+#include "relay/client_quota.hpp"
 #include "relay/connection.hpp"
 #include "relay/pending_queries.hpp"
 #include "relay/pooled_connection.hpp"
@@ -27,8 +28,8 @@ using WaiterHandle = Handle<Waiter>;
 struct Waiter {
   /// The parameters are those of the members; `message` and `transport` make the asker.
   Waiter(QueryHandle query, ReplyChannel* channel, ClientKey client, const dns::Query& message,
-         dns::Transport transport, TimePoint deadline, std::uint32_t quota)
-      : query(query), channel(channel), client(client), asker(message, transport), deadline(deadline), quota(quota) {}
+         dns::Transport transport, TimePoint deadline, ClientQuota::Place place)
+      : query(query), channel(channel), client(client), asker(message, transport), deadline(deadline), place(place) {}
 
   QueryHandle query;
   ReplyChannel* channel;
@@ -36,7 +37,7 @@ struct Waiter {
   dns::Asker asker;
   std::optional<dns::Spelling> spelling;  ///< of the name, where it differs from the query's
   TimePoint deadline;
-  std::uint32_t quota;  ///< what ClientQuota::take() gave
+  ClientQuota::Place place;  ///< the client's
   ListHook<Waiter> by_deadline;
   ListHook<Waiter> by_query;
 };
@@ -103,6 +104,7 @@ struct Query {
   std::uint64_t question_hash = 0;
   std::uint64_t key_hash = 0;
   TimePoint began_at{};
+  ClientQuota::Place begun_for = 0;  ///< the client that asked first
 
   LinkedList<Waiter, &Waiter::by_query> waiters;
 

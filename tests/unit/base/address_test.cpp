@@ -148,5 +148,29 @@ TEST_CASE("bits behind the prefix are an error: the writer meant something else"
   }
 }
 
+TEST_CASE("networks as numbers: the first bits and the family, and nothing else") {
+  const auto number = [](std::string_view text) { return network_number(*parse_ip_address(text), 24, 56); };
+  CHECK(number("192.0.2.1") == number("192.0.2.254"));
+  CHECK(number("192.0.2.1") != number("192.0.3.1"));
+  CHECK(number("2001:db8::1") == number("2001:db8:0:ff::"));
+  CHECK(number("2001:db8::1") != number("2001:db8:0:100::"));
+  CHECK(number("0.0.0.0") != number("::"));
+  CHECK(number("0.0.0.0") != 0);
+  CHECK(network_number(*parse_ip_address("192.0.2.1"), 32, 56) !=
+        network_number(*parse_ip_address("192.0.2.2"), 32, 56));
+}
+
+TEST_CASE("the network of an address") {
+  const auto network = [](std::string_view text, std::uint8_t bits) {
+    return network_of(*parse_ip_address(text), bits);
+  };
+  CHECK(network("192.0.2.77", 24) == *parse_address_range("192.0.2.0/24"));
+  CHECK(network("192.0.2.77", 26) == *parse_address_range("192.0.2.64/26"));
+  CHECK(network("192.0.2.77", 32) == *parse_address_range("192.0.2.77"));
+  CHECK(network("192.0.2.77", 0) == *parse_address_range("0.0.0.0/0"));
+  CHECK(network("2001:db8:1:2:3::4", 61) == *parse_address_range("2001:db8:1::/61"));
+  CHECK(network("2001:db8::1", 128) == *parse_address_range("2001:db8::1"));
+}
+
 }  // namespace
 }  // namespace dotrelay

@@ -6,31 +6,50 @@ namespace {
 
 std::string numbered(std::size_t i) { return "n" + std::to_string(i) + ".example"; }
 
-TEST_CASE("one address may have 8,192 queries waiting; others are served meanwhile") {
+TEST_CASE("one address that asks for ever gets three quarters of the questions; others are served meanwhile") {
   RelayFixture relay;
-  for (std::size_t i = 0; i < ClientQuota::kMaxWaiting; ++i) relay.ask(numbered(i % 4000));
+  for (std::size_t i = 0; i < Forwarder::kMaxQueries; ++i) relay.ask(numbered(i));
+  CHECK(relay.count(Counter::client_limited) == Forwarder::kMaxQueries / 4);
+  CHECK(relay.count(Counter::overloaded) == Forwarder::kMaxQueries / 4);
   const auto refused = relay.ask("www.example");
   CHECK(relay.rcode(refused) == 2);
   CHECK(relay.explanation(refused) == "0 too many queries from this address");
-  CHECK(relay.count(Counter::overloaded) == 1);
-  const auto other = relay.ask("www.example", {.source = 2});
-  CHECK_FALSE(relay.answered(other));
-  relay.advance(seconds(4));
+  // Others find room, and so does one that asks a lot itself.
+  for (unsigned source = 2; source < 1000; ++source) {
+    REQUIRE(relay.client(relay.ask("of" + std::to_string(source) + ".example", {.source = source})).waiting);
+  }
+  for (std::size_t i = 0; i < 5000; ++i) REQUIRE(relay.client(relay.ask("o" + numbered(i), {.source = 1000})).waiting);
+  relay.advance(seconds(5));
+  CHECK(relay.forwarder.idle());
+  for (std::size_t i = 0; i < Forwarder::kMaxQueries * 3 / 4; ++i)
+    REQUIRE(relay.client(relay.ask(numbered(i))).waiting);
+}
+
+TEST_CASE("one address that repeats its questions for ever gets half of the waiting places") {
+  RelayFixture relay;
+  for (std::size_t i = 0; i < Forwarder::kMaxWaiters; ++i) relay.ask(numbered(i % 4000));
+  CHECK(relay.count(Counter::client_limited) == Forwarder::kMaxWaiters / 2);
+  CHECK(relay.client(relay.ask(numbered(0), {.source = 2})).waiting);
+  relay.advance(seconds(5));
+  CHECK(relay.forwarder.idle());
   CHECK(relay.client(relay.ask("www.example")).waiting);
 }
 
-TEST_CASE("10,000 clients may share one question") {
+TEST_CASE("10,000 clients may share one question; the next begins another, so nobody keeps others from a name") {
   RelayFixture relay;
-  for (std::size_t i = 0; i < Forwarder::kMaxWaitersPerQuery; ++i)
-    relay.ask("www.example", {.source = static_cast<unsigned>(1 + i % 2)});
-  const auto refused = relay.ask("www.example", {.source = 3});
-  CHECK(relay.explanation(refused) == "0 too many queries");
-  const auto other = relay.ask("other.example", {.source = 3});
+  for (std::size_t i = 0; i < Forwarder::kMaxWaitersPerQuery; ++i) relay.ask("www.example");
+  CHECK(relay.count(Counter::shared) == Forwarder::kMaxWaitersPerQuery - 1);
+  const auto other = relay.ask("www.example", {.source = 3});
   CHECK(relay.client(other).waiting);
+  CHECK(relay.count(Counter::shared) == Forwarder::kMaxWaitersPerQuery - 1);
   relay.ready(0);
+  CHECK(relay.line(0).sent.size() == 2);
   relay.answer(0, 0);
   relay.advance(milliseconds(20));
-  CHECK(relay.count(Counter::answers) == 10'001);
+  CHECK(relay.count(Counter::answers) == 10'000);
+  CHECK_FALSE(relay.answered(other));
+  relay.answer(0, 1);
+  CHECK(relay.answered(other));
 }
 
 TEST_CASE("a long answer for many clients is delivered in portions, and others are served in between") {
@@ -95,20 +114,38 @@ TEST_CASE("queries are refused when the memory is used up, and served when it is
 
 TEST_CASE("32,768 different questions at once, 65,536 clients, and all of it is given back") {
   RelayFixture relay;
+  // Of many clients, none of which has much: the last ones are refused when some hundred places are left.
   for (std::size_t i = 0; i < Forwarder::kMaxQueries; ++i)
-    relay.ask(numbered(i), {.source = static_cast<unsigned>(i % 32)});
-  CHECK(relay.count(Counter::overloaded) == 0);
-  const auto refused = relay.ask("www.example", {.source = 100});
-  CHECK(relay.explanation(refused) == "0 too many queries");
-  for (std::size_t i = 0; i < Forwarder::kMaxQueries; ++i)
-    relay.ask(numbered(i), {.source = static_cast<unsigned>(i % 32)});
-  CHECK(relay.count(Counter::overloaded) == 1);
-  const auto one_more = relay.ask(numbered(0), {.source = 100});
-  CHECK(relay.explanation(one_more) == "0 too many queries");
-  relay.advance(seconds(4));
+    relay.ask(numbered(i), {.source = static_cast<unsigned>(i % 1000)});
+  CHECK(relay.count(Counter::overloaded) < 100);
+  for (unsigned i = 1000; i < 1200; ++i) relay.ask("m" + numbered(i), {.source = i});
+  CHECK(relay.explanation(relay.ask("last.example", {.source = 60'000})) == "0 too many queries");
+  for (std::size_t i = 0; i < Forwarder::kMaxWaiters; ++i)
+    relay.ask(numbered(i % 20'000), {.source = static_cast<unsigned>(i % 10'000)});
+  CHECK(relay.explanation(relay.ask(numbered(0), {.source = 60'000})) == "0 too many queries");
+  relay.advance(seconds(5));
   CHECK(relay.forwarder.idle());
-  CHECK(relay.count(Counter::answers) == 65'538);
   CHECK(relay.client(relay.ask("www.example", {.source = 100})).waiting);
+}
+
+TEST_CASE("error answers over UDP are limited for a network of sources, over TCP they are not") {
+  RelayFixture relay;
+  const auto refused = [&](unsigned source, bool tcp) {
+    return relay.answered(relay.ask("www.example", {.type = 252, .source = source, .tcp = tcp}));
+  };
+  for (int i = 0; i < ErrorLimit::kBurst; ++i) REQUIRE(refused(static_cast<unsigned>(i % 200), false));
+  CHECK_FALSE(refused(1, false));
+  CHECK_FALSE(refused(201, false));
+  CHECK(refused(1, true));
+  CHECK(refused(256, false));  // another /24
+  CHECK(relay.count(Counter::errors_withheld) == 2);
+  CHECK(relay.count(Counter::rejected) == ErrorLimit::kBurst + 4);
+  CHECK_FALSE(relay.answered(relay.ask("www.example")));  // a question still is one
+  CHECK(relay.client(relay.ask("www.example")).waiting);
+  CHECK(relay.rcode(relay.ask("www.onion")) == 3);
+  relay.advance(seconds(2));
+  for (int i = 0; i < 2 * ErrorLimit::kPerSecond; ++i) REQUIRE(refused(1, false));
+  CHECK_FALSE(refused(1, false));
 }
 
 TEST_CASE("a connection that does not take queries fast enough: the next upstream") {

@@ -1,8 +1,7 @@
-// The table of questions in flight, and the quota of a client.
+// The table of questions in flight.
 #include "relay/in_flight.hpp"
 
 #include "dns/message_builder.hpp"
-#include "relay/client_quota.hpp"
 
 #include <algorithm>
 #include <doctest/doctest.h>
@@ -97,22 +96,6 @@ TEST_CASE("questions that differ in flags, DO or options only are spread over th
     right = right && !table.find(key);
   }
   CHECK(right);
-}
-
-TEST_CASE("a client's quota is 8,192 and comes back") {
-  ClientQuota quota({1, 2});
-  IpAddress client;
-  client.octets = {10, 0, 0, 1};
-  std::uint32_t place = 0;
-  for (std::uint32_t i = 0; i < ClientQuota::kMaxWaiting; ++i) {
-    const auto taken = quota.take(client);
-    REQUIRE(taken);
-    place = *taken;
-  }
-  CHECK_FALSE(quota.take(client));
-  quota.give_back(place);
-  CHECK(quota.take(client));
-  CHECK_FALSE(quota.take(client));
 }
 
 }  // namespace

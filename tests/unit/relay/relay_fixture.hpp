@@ -47,7 +47,7 @@ struct Ask {
   bool edns = true;
   bool dnssec_ok = false;
   Octets options = {};
-  unsigned source = 1;  ///< last octet of the client's address
+  unsigned source = 1;  ///< last two octets of the client's address
   bool tcp = false;
 };
 
@@ -100,7 +100,7 @@ class RelayFixture {
   std::uint32_t send(const Octets& message, const Ask& details = {}) {
     const std::uint32_t client = next_client_++;
     IpAddress source;
-    source.octets = {10, 0, 0, static_cast<std::uint8_t>(details.source)};
+    source.octets = {10, 0, static_cast<std::uint8_t>(details.source >> 8), static_cast<std::uint8_t>(details.source)};
     channel.clients[client].asked_at = now;
     const Accepted accepted = forwarder.accept({.message = message,
                                                 .source = source,
