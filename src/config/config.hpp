@@ -21,7 +21,10 @@ struct SourcePosition {
 /// The source addresses that are served.
 struct AllowList {
   std::vector<AddressRange> ranges;
+  bool own_addresses = false;  ///< all addresses of this machine, too
+  bool link_networks = false;  ///< the networks on this machine's links, too
 
+  /// Whether one of the ranges does.
   [[nodiscard]] bool contains(const IpAddress& address) const;
 };
 

@@ -28,8 +28,12 @@ KeyProblem take_endpoint(std::vector<Endpoint>& endpoints, std::string_view text
 AddressRange range(std::string_view text) { return *parse_address_range(text); }
 
 KeyProblem take_allowed(const KeyTarget& target, std::string_view text) {
-  std::vector<AddressRange>& ranges = target.config.listen.allow.ranges;
-  if (text == "loopback") {
+  AllowList& allow = target.config.listen.allow;
+  std::vector<AddressRange>& ranges = allow.ranges;
+  if (text == "local") {
+    allow.link_networks = true;
+  } else if (text == "loopback") {
+    allow.own_addresses = true;
     ranges.insert(ranges.end(), {range("127.0.0.0/8"), range("::1")});
   } else if (text == "private") {
     for (const auto* block : {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
@@ -206,12 +210,13 @@ const KeyRow kKeys[] = {
     {
         .table = "listen",
         .name = "allow",
-        .set =
-            SetList{[](const KeyTarget& target) { target.config.listen.allow.ranges.clear(); }, take_allowed, 1, 1024},
-        .default_value = R"(["loopback", "private"])",
-        .allowed = "\"loopback\", \"private\" or address ranges such as \"192.0.2.0/24\"",
-        .help = "Who may ask. Others get no answer over UDP and a reset over TCP. \"loopback\" is 127.0.0.0/8 and ::1; "
-                "\"private\" is RFC 1918, 100.64.0.0/10, 169.254.0.0/16, fc00::/7 and fe80::/10.",
+        .set = SetList{[](const KeyTarget& target) { target.config.listen.allow = {}; }, take_allowed, 1, 1024},
+        .default_value = R"(["loopback", "private", "local"])",
+        .allowed = "\"loopback\", \"private\", \"local\" or address ranges such as \"192.0.2.0/24\"",
+        .help = "Who may ask. Others get no answer over UDP and a reset over TCP. \"loopback\" is 127.0.0.0/8, ::1 and "
+                "this machine's own addresses; \"private\" is RFC 1918, 100.64.0.0/10, 169.254.0.0/16, fc00::/7 and "
+                "fe80::/10; \"local\" is the networks on this machine's links as they are now. On a machine whose "
+                "neighbours are strangers, leave \"local\" out.",
     },
     {
         .table = "listen",

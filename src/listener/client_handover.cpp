@@ -70,9 +70,8 @@ void ClientHandover::flush() noexcept {
   }
 }
 
-ClientReceiver::ClientReceiver(Loop& loop, UniqueFd channel, TcpClients& clients, const AllowList& allow,
-                               Counters& counters)
-    : clients_(clients), allow_(allow), counters_(counters), channel_(std::move(channel)), buffer_(kMaxMessageBytes) {
+ClientReceiver::ClientReceiver(Loop& loop, UniqueFd channel, TcpClients& clients, SourceFilter& sources)
+    : clients_(clients), sources_(sources), channel_(std::move(channel)), buffer_(kMaxMessageBytes) {
   poller_.emplace(loop, channel_.get(), static_cast<PollListener&>(*this));
   poller_->watch(true, false);
 }
@@ -102,8 +101,8 @@ bool ClientReceiver::receive_one() {
   IpAddress source;
   source.is_v6 = buffer_[0] == 6;
   std::copy_n(buffer_.begin() + 1, source.octets.size(), source.octets.begin());
-  if (!allow_.contains(source)) {
-    counters_.add(Counter::denied);
+  if (!sources_.allows(source)) {
+    sources_.deny(source, "TCP", Clock::now());
     reset_on_close(received.fd.get());
     return true;
   }

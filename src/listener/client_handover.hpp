@@ -4,8 +4,8 @@
 
 #include "base/unique_fd.hpp"
 #include "config/config.hpp"
+#include "listener/source_filter.hpp"
 #include "listener/tcp_clients.hpp"
-#include "metrics/counters.hpp"
 #include "net/handles.hpp"
 
 #include <deque>
@@ -43,7 +43,7 @@ class ClientHandover final : private PollListener, private FlushTarget {
 /// The side that takes them on.
 class ClientReceiver final : private PollListener {
  public:
-  ClientReceiver(Loop& loop, UniqueFd channel, TcpClients& clients, const AllowList& allow, Counters& counters);
+  ClientReceiver(Loop& loop, UniqueFd channel, TcpClients& clients, SourceFilter& sources);
 
   /// Takes on all who have been sent.
   void receive_all();
@@ -56,8 +56,7 @@ class ClientReceiver final : private PollListener {
   bool receive_one();
 
   TcpClients& clients_;
-  const AllowList& allow_;
-  Counters& counters_;
+  SourceFilter& sources_;
   UniqueFd channel_;
   std::vector<std::uint8_t> buffer_;
   std::optional<Poller> poller_;  // closed before the descriptor

@@ -21,10 +21,10 @@ constexpr Duration kPause = std::chrono::milliseconds(100);
 
 }  // namespace
 
-TcpListener::TcpListener(Loop& loop, int fd, TcpClients& clients, const AllowList& allow, Counters& counters, Log& log)
+TcpListener::TcpListener(Loop& loop, int fd, TcpClients& clients, SourceFilter& sources, Counters& counters, Log& log)
     : fd_(fd),
       clients_(clients),
-      allow_(allow),
+      sources_(sources),
       counters_(counters),
       log_(log),
       poller_(loop, fd, *this),
@@ -100,8 +100,8 @@ bool TcpListener::accept_one() {
       break;
   }
   counters_.add(Counter::tcp_accepted);
-  if (!allow_.contains(accepted.peer.address)) {
-    counters_.add(Counter::denied);
+  if (!sources_.allows(accepted.peer.address)) {
+    sources_.deny(accepted.peer.address, "TCP", Clock::now());
     reset_on_close(accepted.fd.get());
     return true;
   }

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/log.hpp"
-#include "config/config.hpp"
+#include "listener/source_filter.hpp"
 #include "listener/tcp_clients.hpp"
 #include "metrics/counters.hpp"
 #include "net/handles.hpp"
@@ -13,7 +13,7 @@ namespace dotrelay {
 class TcpListener final : private PollListener, private FlushTarget {
  public:
   /// `fd` listens and stays open as long as the listener lives, as do the references.
-  TcpListener(Loop& loop, int fd, TcpClients& clients, const AllowList& allow, Counters& counters, Log& log);
+  TcpListener(Loop& loop, int fd, TcpClients& clients, SourceFilter& sources, Counters& counters, Log& log);
   ~TcpListener() override { clients_.forget(*this); }
 
   /// Accepts nobody any more: another process accepts those who wait.
@@ -34,7 +34,7 @@ class TcpListener final : private PollListener, private FlushTarget {
 
   int fd_;
   TcpClients& clients_;
-  const AllowList& allow_;
+  SourceFilter& sources_;
   Counters& counters_;
   Log& log_;
   Poller poller_;

@@ -1,6 +1,7 @@
 // See udp_listener.hpp.
 #include "listener/udp_listener.hpp"
 
+#include "listener/reflectors.hpp"
 #include "net/sockets.hpp"
 
 namespace dotrelay {
@@ -14,11 +15,11 @@ constexpr int kMaxBatchesAtDrain = 1024;
 
 }  // namespace
 
-UdpListener::UdpListener(Loop& loop, int fd, Forwarder& forwarder, const AllowList& allow, Counters& counters)
+UdpListener::UdpListener(Loop& loop, int fd, Forwarder& forwarder, SourceFilter& sources, Counters& counters)
     : loop_(loop),
       fd_(fd),
       forwarder_(forwarder),
-      allow_(allow),
+      sources_(sources),
       counters_(counters),
       poller_(loop, fd, *this),
       receiver_(fd) {
@@ -60,8 +61,12 @@ bool UdpListener::receive_batch() {
 
 void UdpListener::take(const Datagram& datagram, TimePoint now) {
   const Endpoint peer = datagram.route.endpoint();
-  if (peer.port == 0 || !allow_.contains(peer.address)) {
-    counters_.add(Counter::denied);
+  if (is_reflector(peer.port)) [[unlikely]] {
+    counters_.add(Counter::reflections);
+    return;
+  }
+  if (!sources_.allows(peer.address)) [[unlikely]] {
+    sources_.deny(peer.address, "UDP", now);
     return;
   }
   const Handle<DatagramRoute> handle = waiting_.emplace(datagram.route);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/slab.hpp"
-#include "config/config.hpp"
+#include "listener/source_filter.hpp"
 #include "metrics/counters.hpp"
 #include "net/datagrams.hpp"
 #include "net/handles.hpp"
@@ -14,7 +14,7 @@ namespace dotrelay {
 class UdpListener final : public ReplyChannel, private PollListener, private FlushTarget {
  public:
   /// `fd` is bound and stays open as long as the listener lives, as do the references.
-  UdpListener(Loop& loop, int fd, Forwarder& forwarder, const AllowList& allow, Counters& counters);
+  UdpListener(Loop& loop, int fd, Forwarder& forwarder, SourceFilter& sources, Counters& counters);
 
   void deliver(ClientKey client, Bytes answer) noexcept override;
 
@@ -45,7 +45,7 @@ class UdpListener final : public ReplyChannel, private PollListener, private Flu
   Loop& loop_;
   int fd_;
   Forwarder& forwarder_;
-  const AllowList& allow_;
+  SourceFilter& sources_;
   Counters& counters_;
   Poller poller_;
   DatagramReceiver receiver_;

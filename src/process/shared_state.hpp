@@ -21,6 +21,8 @@ struct alignas(64) WorkerSlot {
   /// Grows while the worker's loop turns. Compared by the supervisor with what it saw before, never with a clock: then
   /// a machine that slept as a whole accuses nobody.
   SharedWord heartbeat;
+  /// Of the whole relay, in the first worker's slot: see SourceFilter.
+  SharedWord denied_told_at;
   Counters counters;
 };
 

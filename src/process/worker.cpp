@@ -4,11 +4,13 @@
 #include "base/heap.hpp"
 #include "config/parser.hpp"
 #include "listener/client_handover.hpp"
+#include "listener/source_filter.hpp"
 #include "listener/tcp_clients.hpp"
 #include "listener/tcp_listener.hpp"
 #include "listener/udp_listener.hpp"
 #include "net/clock_watch.hpp"
 #include "net/handles.hpp"
+#include "net/interfaces.hpp"
 #include "net/loop.hpp"
 #include "net/route_watch.hpp"
 #include "process/control_message.hpp"
@@ -57,9 +59,14 @@ class Worker final : private PollListener {
         forwarder_(config, shared.health(), dialer_, slot_.counters, memory_, log, random_),
         tcp_clients_(loop_, forwarder_, slot_.counters, memory_,
                      client_limit(config, shared.workers(), inheritance.descriptors().size()), config.limits.tcp_idle),
+        sources_(config.listen.allow, shared.slot(0).denied_told_at, slot_.counters, log),
         forwarder_timer_(loop_, [this] { forwarder_.on_timer(loop_.now()); }),
         heartbeat_timer_(loop_, [this] { beat(); }),
-        route_watch_(loop_, [this] { forwarder_.on_network_change(loop_.now()); }),
+        route_watch_(loop_,
+                     [this] {
+                       forwarder_.on_network_change(loop_.now());
+                       read_interfaces();
+                     }),
         clock_watch_(loop_, [this] { forwarder_.on_clock_set(loop_.now()); }),
         drain_limit_(loop_, [this] { loop_.stop(); }),
         control_fd_(inheritance.control),
@@ -71,6 +78,10 @@ class Worker final : private PollListener {
     if (!route_watch_.active() && inheritance.worker == 1) {  // once for the relay
       log_.warning("changes of this machine's addresses and routes will not be noticed: no netlink socket: " +
                    std::string(std::strerror(route_watch_.error())));
+    }
+    if (const int error = read_interfaces(); error != 0 && inheritance.worker == 1) {
+      log_.warning("this machine's addresses are not served by \"loopback\" and \"local\" in listen.allow: " +
+                   std::string(std::strerror(error)));
     }
   }
 
@@ -89,6 +100,14 @@ class Worker final : private PollListener {
     log_.warning("serving at most " + std::to_string(possible) + " TCP clients instead of " + std::to_string(wanted) +
                  ": the limit of open files (nofile) is " + std::to_string(descriptors));
     return possible;
+  }
+
+  /// 0, or the errno.
+  int read_interfaces() {
+    if (!sources_.depends_on_interfaces()) return 0;
+    int error = 0;
+    if (const auto addresses = interface_addresses(error)) sources_.use(*addresses);
+    return error;
   }
 
   void beat() {
@@ -129,8 +148,7 @@ class Worker final : private PollListener {
           serve();
           break;
         case ControlMessage::Kind::take_clients:
-          receivers_.emplace_back(loop_, std::move(message.channel), tcp_clients_, config_.listen.allow,
-                                  slot_.counters);
+          receivers_.emplace_back(loop_, std::move(message.channel), tcp_clients_, sources_);
           break;
         case ControlMessage::Kind::hand_over:
           hand_over(message);
@@ -145,8 +163,8 @@ class Worker final : private PollListener {
   void serve() {
     if (draining_ || !udp_listeners_.empty()) return;
     for (const auto& [udp, tcp] : listeners_) {
-      udp_listeners_.emplace_back(loop_, udp, forwarder_, config_.listen.allow, slot_.counters);
-      tcp_listeners_.emplace_back(loop_, tcp, tcp_clients_, config_.listen.allow, slot_.counters, log_);
+      udp_listeners_.emplace_back(loop_, udp, forwarder_, sources_, slot_.counters);
+      tcp_listeners_.emplace_back(loop_, tcp, tcp_clients_, sources_, slot_.counters, log_);
     }
   }
 
@@ -202,6 +220,7 @@ class Worker final : private PollListener {
   MemoryBudget memory_;
   Forwarder forwarder_;
   TcpClients tcp_clients_;
+  SourceFilter sources_;
   std::list<UdpListener> udp_listeners_;
   std::list<TcpListener> tcp_listeners_;
   Timer forwarder_timer_;

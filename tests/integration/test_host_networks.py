@@ -13,6 +13,7 @@ pytestmark = pytest.mark.skipif(not can_make_namespaces(), reason="needs root an
 
 PRIVATE = ["10.0.0.1", "10.255.255.254", "172.16.0.1", "172.31.255.254", "192.168.7.7", "100.64.0.1", "100.127.255.254", "169.254.3.3",
            "fc00::1", "fdff::1"]
+# Of this machine, so they count as loopback. test_allow.py asks from another machine's.
 PUBLIC = ["9.255.255.255", "11.0.0.1", "172.15.255.254", "172.32.0.1", "192.167.255.254", "192.169.0.1", "100.63.255.254", "100.128.0.1",
           "169.253.0.1", "203.0.113.5", "2001:db8::1", "fbff::1", "fe00::1"]
 
@@ -41,7 +42,7 @@ def is_served(port, address):
 
 
 @pytest.mark.parametrize("allow, served", [
-    (None, ["127.0.0.1", "::1", *PRIVATE]), (["private"], PRIVATE), (["loopback"], ["127.0.0.1", "::1"]), (["203.0.113.0/24", "fbff::/16"], ["203.0.113.5", "fbff::1"])],
+    (None, ["127.0.0.1", "::1", *PRIVATE, *PUBLIC]), (["private"], PRIVATE), (["loopback"], ["127.0.0.1", "::1", *PRIVATE, *PUBLIC]), (["203.0.113.0/24", "fbff::/16"], ["203.0.113.5", "fbff::1"])],
     ids=["default", "private", "loopback", "ranges"])
 def test_who_is_served(certificates, tmp_path, allow, served):
     def run():

@@ -127,3 +127,41 @@ def test_refusals_do_not_need_an_upstream(make_relay, make_upstream):
     assert rcode(relay.ask("x.onion")) == "NXDOMAIN"
     response = relay.ask("localhost")
     assert clients.addresses(response) == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("port", [7, 13, 17, 19, 37])
+def test_silence_for_ports_that_answer_anything(shared_relay, shared_upstream, port):
+    """Such a service and the relay would answer each other for ever."""
+    try:
+        client = clients.UdpClient(shared_relay.port, source="127.0.0.19", source_port=port)
+    except OSError as error:
+        pytest.skip(f"port {port} cannot be bound: {error}")
+    with client:
+        client.send(raw_query("echo.example"))
+        client.send(raw_query("echo.example", flags=0x7800))
+        client.send(raw_query("echo.onion"))
+        assert client.receive(timeout=0.1) is None
+    assert not shared_upstream.seen("echo.example")
+
+
+def test_error_answers_over_udp_are_limited_for_a_network(make_upstream, make_relay):
+    """Forged sources must not make a mirror of the relay. Questions and TCP go on."""
+    relay = make_relay(make_upstream())
+    query = raw_query("transfer.example", 252)
+    with clients.UdpClient(relay.port, source="127.0.9.1") as client:
+        answers = 0
+        for _ in range(30):
+            for _ in range(50):
+                client.send(query)
+            while answers < 1000 and client.receive(timeout=0.02) is not None:
+                answers += 1
+        while client.receive(timeout=0.02) is not None:
+            answers += 1
+        assert answers <= 1400, "1,000 at once, then 100 a second"
+        assert rcode(relay.ask("refused.example", 252, transport="tcp")) == "REFUSED"
+    with clients.UdpClient(relay.port, source="127.0.9.2") as client:
+        client.send(raw_query("question.example"))
+        clients.assert_right(clients.parse(client.receive()), "question.example")
+    with clients.UdpClient(relay.port, source="127.0.8.1") as client:
+        client.send(query)
+        assert client.receive()[3] & 15 == REFUSED, "another network"

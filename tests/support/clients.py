@@ -37,10 +37,10 @@ def parse(octets):
 class UdpClient:
     """A connected UDP socket: an answer from another address is never seen."""
 
-    def __init__(self, port, host="127.0.0.1", source=None, timeout=5.0):
+    def __init__(self, port, host="127.0.0.1", source=None, timeout=5.0, source_port=0):
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         if source:
-            self.socket.bind((source, 0))
+            self.socket.bind((source, source_port))
         self.socket.connect((host, port))
         self.socket.settimeout(timeout)
 

@@ -1,6 +1,7 @@
 """Runs a test's body in a network namespace of its own, where packet filters may be set without touching the host."""
 import ctypes
 import os
+import queue
 import subprocess
 import threading
 
@@ -29,6 +30,55 @@ def run_in_network_namespace(function):
     if "error" in result:
         raise result["error"]
     return result.get("value")
+
+
+class NeighbourNamespace:
+    """Another machine: a namespace joined to the current thread's by a pair of links, `near` here and `far` there."""
+
+    def __init__(self, near="near", far="far"):
+        self._tasks = queue.Queue()
+        ready = threading.Event()
+        self._failure = None
+
+        def body():
+            if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+                self._failure = OSError(ctypes.get_errno(), "unshare of the network namespace")
+            self._id = threading.get_native_id()
+            ready.set()
+            while (task := self._tasks.get()) is not None:
+                function, done, result = task
+                try:
+                    result["value"] = function()
+                except BaseException as error:   # pylint: disable=broad-except
+                    result["error"] = error
+                done.set()
+
+        self._thread = threading.Thread(target=body, name="neighbour-namespace")
+        self._thread.start()
+        ready.wait()
+        if self._failure:
+            self.__exit__()
+            raise self._failure
+        subprocess.run(["ip", "link", "add", near, "type", "veth", "peer", "name", far], check=True)
+        subprocess.run(["ip", "link", "set", far, "netns", str(self._id)], check=True)
+        subprocess.run(["ip", "link", "set", near, "up"], check=True)
+        self.run(lambda: subprocess.run(["ip", "link", "set", far, "up"], check=True))
+
+    def run(self, function):
+        """Calls `function` over there."""
+        done, result = threading.Event(), {}
+        self._tasks.put((function, done, result))
+        done.wait()
+        if "error" in result:
+            raise result["error"]
+        return result.get("value")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._tasks.put(None)
+        self._thread.join()
 
 
 def can_make_namespaces():

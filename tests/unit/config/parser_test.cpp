@@ -89,8 +89,10 @@ TEST_CASE("one upstream is enough; the rest are defaults") {
   CHECK(upstream.pins.empty());
 }
 
-TEST_CASE("the default allow list is loopback and private, and nothing else") {
+TEST_CASE("the default allow list is loopback, private and local, and nothing else") {
   const AllowList allow = parse(kUpstream).listen.allow;
+  CHECK(allow.own_addresses);
+  CHECK(allow.link_networks);
   for (const std::string_view inside :
        {"127.0.0.1", "127.255.255.255", "::1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1",
         "169.254.1.1", "fc00::1", "fdff::1", "fe80::1"}) {
@@ -103,6 +105,18 @@ TEST_CASE("the default allow list is loopback and private, and nothing else") {
     CAPTURE(outside);
     CHECK_FALSE(allow.contains(ip(outside)));
   }
+}
+
+TEST_CASE("the words of allow") {
+  const auto allow = [](const std::string& list) {
+    return parse("[listen]\nallow = " + list + "\n" + std::string(kUpstream)).listen.allow;
+  };
+  CHECK(allow(R"(["loopback"])").own_addresses);
+  CHECK_FALSE(allow(R"(["loopback"])").link_networks);
+  CHECK_FALSE(allow(R"(["private", "192.0.2.0/24"])").own_addresses);
+  CHECK(allow(R"(["local"])").link_networks);
+  CHECK(allow(R"(["local"])").ranges.empty());
+  CHECK_FALSE(allow(R"(["local"])").own_addresses);
 }
 
 TEST_CASE("every key is read") {

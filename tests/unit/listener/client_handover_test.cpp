@@ -14,7 +14,7 @@ class Handover {
     allow_.ranges = {*parse_address_range(allowed)};
     auto [one, other] = *make_channel();
     channel_ = std::move(one);
-    receiver.emplace(after.loop, std::move(other), after.clients, allow_, after.relay.counters);
+    receiver.emplace(after.loop, std::move(other), after.clients, sources_);
   }
 
   Server before{2000};
@@ -35,6 +35,8 @@ class Handover {
 
  private:
   AllowList allow_;
+  SharedWord told_at_{};
+  SourceFilter sources_{allow_, told_at_, after.relay.counters, after.relay.log};
   UniqueFd channel_;
 };
 
