@@ -24,6 +24,8 @@ class ClientQuota {
   static constexpr std::size_t kWaitingShare = 1;
   static constexpr std::size_t kBegunShare = 3;
 
+  static constexpr std::size_t kGreedyPart = 4;
+
   static constexpr int kIpv4Bits = 32;
   static constexpr int kIpv6Bits = 56;
 
@@ -44,6 +46,11 @@ class ClientQuota {
   }
   [[nodiscard]] bool may_begin(Place place, std::size_t room) const {
     return shares_[place].begun < kBegunShare * room;
+  }
+
+  /// Whether the client has more than a quarter of all `waiting`.
+  [[nodiscard]] bool is_greedy(Place place, std::size_t waiting) const {
+    return shares_[place].waiting > waiting / kGreedyPart;
   }
 
   void waits(Place place) { ++shares_[place].waiting; }

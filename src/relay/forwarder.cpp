@@ -63,7 +63,8 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
   if (!options) return reject(incoming, query, dns::Rcode::formerr, {}, now);
 
   const ClientQuota::Place place = quota_.place_of(incoming.source);
-  if (!quota_.may_wait(place, kMaxWaiters - waiters_.size()) || !memory_.take_for_query(kWaiterBytes))
+  if (!quota_.may_wait(place, kMaxWaiters - waiters_.size()) ||
+      !memory_.take_for_query(kWaiterBytes, quota_.is_greedy(place, waiters_.size())))
     return answer_with_overload(incoming, query, place);
   const QueryKey key{*query.question, static_cast<std::uint16_t>(query.header.flags & dns::kQueryFlags),
                      query.opt && query.opt->dnssec_ok, *options};
@@ -123,7 +124,9 @@ QueryHandle Forwarder::join_or_begin(const QueryKey& key, ClientQuota::Place pla
       return shared;
     }
   }
-  if (!quota_.may_begin(place, kMaxQueries - queries_.size()) || !memory_.take_for_query(kQueryBytes)) return {};
+  if (!quota_.may_begin(place, kMaxQueries - queries_.size()) ||
+      !memory_.take_for_query(kQueryBytes, quota_.is_greedy(place, waiters_.size())))
+    return {};
   if (shared) in_flight_.unlist(shared);
   const QueryHandle handle = queries_.emplace(key, question_hash, key_hash, now, waiters_);
   queries_.get(handle).begun_for = place;

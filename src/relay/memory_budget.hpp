@@ -43,7 +43,9 @@ class MemoryBudget {
   bool take(std::size_t octets) { return (fits(octets, 0) || make_room(octets, 0)) && count(octets); }
 
   /// The same for a query: a quarter of the worker's own part stays for the answers that queries cause.
-  bool take_for_query(std::size_t octets) {
+  /// A greedy client's also leaves a quarter for the queries of others, and nobody lets go for it.
+  bool take_for_query(std::size_t octets, bool greedy = false) {
+    if (greedy && !leaves_room(octets)) return false;
     return (fits(octets, kept_for_answers_) || make_room(octets, kept_for_answers_)) && count(octets);
   }
 
@@ -74,6 +76,10 @@ class MemoryBudget {
     most_used_ = std::max(most_used_, used_);
     return true;
   }
+  bool leaves_room(std::size_t octets) {
+    const std::size_t wanted = used_ + octets + kept_for_answers_ + kept_for_others_;
+    return wanted <= std::max(held_bytes_, own_part_ * kChunkBytes) || draw((wanted + kChunkBytes - 1) / kChunkBytes);
+  }
   [[gnu::cold]] bool make_room(std::size_t octets, std::size_t beside);
   [[gnu::cold]] void draw_less();
   [[gnu::cold]] bool draw(std::size_t chunks);
@@ -83,6 +89,7 @@ class MemoryBudget {
   const std::uint32_t chunks_;
   const std::uint32_t own_part_;  ///< chunks that no other worker can take
   const std::size_t kept_for_answers_;
+  const std::size_t kept_for_others_;  ///< of those that have little
   std::size_t used_ = 0;
   std::size_t held_bytes_ = 0;
   std::size_t most_used_ = 0;  ///< since the latest flood

@@ -112,6 +112,20 @@ TEST_CASE("queries are refused when the memory is used up, and served when it is
   CHECK(relay.client(relay.ask("www.example")).waiting);
 }
 
+TEST_CASE("one address cannot have the memory that others need for their queries") {
+  RelayFixture relay;
+  constexpr std::size_t kAll = 4096 * MemoryBudget::kChunkBytes;
+  constexpr std::size_t kKept = kAll / 2 / 4;  // for answers, and as much for others
+  REQUIRE(relay.memory.take(kAll - 2 * kKept - 1000 * (Forwarder::kQueryBytes + Forwarder::kWaiterBytes)));
+  std::size_t waiting = 0;
+  for (std::size_t i = 0; i < 20'000; ++i) waiting += relay.client(relay.ask(numbered(i))).waiting ? 1 : 0;
+  CHECK(waiting > 900);
+  CHECK(waiting < 1100);
+  CHECK(relay.explanation(relay.ask("www.example")) == "0 out of memory");
+  for (unsigned source = 2; source < 200; ++source)
+    REQUIRE(relay.client(relay.ask("of" + std::to_string(source) + ".example", {.source = source})).waiting);
+}
+
 TEST_CASE("32,768 different questions at once, 65,536 clients, and all of it is given back") {
   RelayFixture relay;
   // Of many clients, none of which has much: the last ones are refused when some hundred places are left.

@@ -35,6 +35,18 @@ TEST_CASE("queries leave a quarter of the worker's own part to the answers") {
   CHECK(take_all(budget) == 4);
 }
 
+TEST_CASE("queries of a greedy client leave another quarter to those of others") {
+  std::vector<SharedWord> held(1);
+  MemoryBudget budget(held, 0, 32);
+  std::size_t count = 0;
+  while (budget.take_for_query(kChunk, true)) ++count;
+  CHECK(count == 24);
+  count = 0;
+  while (budget.take_for_query(kChunk)) ++count;
+  CHECK(count == 4);
+  CHECK(take_all(budget) == 4);
+}
+
 TEST_CASE("a worker that takes all it can leaves the others their own parts") {
   std::vector<SharedWord> held(4);
   MemoryBudget greedy(held, 0, 64);
