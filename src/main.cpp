@@ -1,4 +1,5 @@
 // dotrelay: plain DNS in, DNS over TLS out. Everything is elsewhere; ARCHITECTURE.md says where.
+#include "base/printable.hpp"
 #include "base/standard_descriptors.hpp"
 #include "cli/command_line.hpp"
 #include "cli/commands.hpp"
@@ -12,7 +13,7 @@
 namespace {
 
 int usage_error(const std::string& message) {
-  std::fprintf(stderr, "dotrelay: %s; try dotrelay --help\n", message.c_str());
+  std::fprintf(stderr, "dotrelay: %s; try dotrelay --help\n", dotrelay::printable(message).c_str());
   return 2;
 }
 

@@ -1,7 +1,8 @@
 // See log.hpp.
 #include "base/log.hpp"
 
-#include <algorithm>
+#include "base/printable.hpp"
+
 #include <array>
 #include <cstdio>
 #include <ctime>
@@ -64,14 +65,11 @@ void Log::tell_of_losses() {
 bool Log::emit(LogLevel level, std::string_view text) {
   std::string line = timestamp();
   line.append(" ").append(kLevelText[static_cast<std::size_t>(level)]).append(" ");
-  line.append(who_).append(": ").append(text);
+  line.append(who_).append(": ").append(printable(text));
   if (line.size() >= LineOutput::kMaxLineBytes) {
     line.resize(LineOutput::kMaxLineBytes - 1 - kCutOff.size());
     line.append(kCutOff);
   }
-  // A text may quote what others chose; no octet of it may start a line or steer a terminal.
-  std::ranges::replace_if(
-      line, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
   line += '\n';
   return output_.write(line);
 }

@@ -1,6 +1,7 @@
 // See supervisor.hpp.
 #include "process/supervisor.hpp"
 
+#include "base/printable.hpp"
 #include "net/handles.hpp"
 #include "net/loop.hpp"
 #include "process/descriptor_plan.hpp"
@@ -324,7 +325,7 @@ class Supervisor final : private Generation::Listener {
 };
 
 int refuse(const Error& error) {
-  std::fprintf(stderr, "dotrelay: %s\n", error.message.c_str());
+  std::fprintf(stderr, "dotrelay: %s\n", printable(error.message).c_str());
   return 1;
 }
 
@@ -348,7 +349,7 @@ int run_supervisor(const SupervisorOptions& options) {
   }
   Result<LoadedConfig> loaded = load_config(options.config_file);
   if (!loaded) {
-    std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
+    std::fprintf(stderr, "%s\n", printable(loaded.error().message).c_str());
     return 1;
   }
   // Before anything is opened: a loop that gets no descriptor cannot say why.

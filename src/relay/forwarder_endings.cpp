@@ -1,6 +1,7 @@
 // See forwarder.hpp. The end of a query: what its clients are told, once each.
 #include "relay/forwarder.hpp"
 
+#include "base/printable.hpp"
 #include "relay/blocked_network.hpp"
 
 #include <algorithm>
@@ -218,7 +219,7 @@ std::string Forwarder::cause(const Query& query) {
     }
   }
   if (text.empty()) return "no upstream was usable in time";
-  return upstreams_.size() > 1 ? words_of_network(upstreams_) + text : text;
+  return printable(upstreams_.size() > 1 ? words_of_network(upstreams_) + text : text);
 }
 
 }  // namespace dotrelay
