@@ -1,6 +1,7 @@
 // See commands.hpp.
 #include "cli/commands.hpp"
 
+#include "base/printable.hpp"
 #include "process/handover.hpp"
 #include "process/loaded_config.hpp"
 #include "process/supervisor.hpp"
@@ -15,7 +16,7 @@ namespace dotrelay {
 namespace {
 
 int refuse(const Error& error) {
-  std::fprintf(stderr, "%s\n", error.message.c_str());
+  std::fprintf(stderr, "%s\n", printable(error.message).c_str());
   return 1;
 }
 
@@ -44,6 +45,9 @@ int check_configuration(const CommandLine& line) {
   }
   const Result<LoadedConfig> loaded = load_config(line.config_file);
   if (!loaded) return refuse(loaded.error());
+  for (const std::string& warning : loaded->warnings) {
+    std::fprintf(stderr, "warning: %s\n", printable(warning).c_str());
+  }
   if (line.handover != 0) return line.answer < 0 ? 0 : answer_takeover(line);  // standard output is a log then
   return print(line.config_file + ": ok, " + counted(loaded->config.listen.addresses.size(), "listen address") + ", " +
                counted(loaded->config.upstreams.size(), "upstream") + "\n");

@@ -2,15 +2,12 @@
 #include "net/tls_client_context.hpp"
 
 #include "base/address.hpp"
-#include "base/read_file.hpp"
+#include "net/certificate.hpp"
 #include "net/tls_internal.hpp"
 
 #include <cstdlib>
-#include <cstring>
-#include <fcntl.h>
 #include <mbedtls/sha256.h>
 #include <psa/crypto.h>
-#include <sys/stat.h>
 #if defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -18,9 +15,6 @@
 
 namespace dotrelay {
 namespace {
-
-/// Larger than any bundle a system ships (Debian: 220 KB), small enough for any gateway.
-constexpr std::size_t kMaxBundleBytes = 4 * 1024 * 1024;
 
 bool has_aes_instructions() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -65,8 +59,6 @@ int psa_random(void*, unsigned char* output, std::size_t size) {
   return psa_generate_random(output, size) == PSA_SUCCESS ? 0 : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 }
 
-Bytes octets_of(const std::string& text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
-
 /// Each part is preceded by its size, so that no two settings read alike.
 Sha256 fingerprint_of(const TlsClientSettings& settings, const Sha256* authorities) {
   std::vector<std::uint8_t> text;
@@ -75,10 +67,32 @@ Sha256 fingerprint_of(const TlsClientSettings& settings, const Sha256* authoriti
     for (const int shift : {24, 16, 8, 0}) text.push_back(static_cast<std::uint8_t>(size >> shift));
     text.insert(text.end(), part.begin(), part.end());
   };
-  add(octets_of(settings.server_name));
+  add(octets_of_text(settings.server_name));
   add(authorities != nullptr ? Bytes(*authorities) : Bytes());
   for (const PublicKeyPin& pin : settings.pins) add(pin);
   return sha256(text);
+}
+
+/// Without tickets the server is not told either that it may send some (RFC 8446 4.2.9).
+void set_up(mbedtls_ssl_config& config, bool tickets) {
+  mbedtls_ssl_config_init(&config);
+  mbedtls_ssl_config_defaults(&config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
+  mbedtls_ssl_conf_min_tls_version(&config, MBEDTLS_SSL_VERSION_TLS1_2);
+  mbedtls_ssl_conf_max_tls_version(&config, MBEDTLS_SSL_VERSION_TLS1_3);
+  mbedtls_ssl_conf_rng(&config, psa_random, nullptr);
+  // TlsSession stops after the server's certificates and lets CertificateJudge decide before the handshake goes on.
+  mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_NONE);
+  mbedtls_ssl_conf_ciphersuites(&config, has_aes_instructions() ? kSuitesWithAes : kSuitesWithoutAes);
+  mbedtls_ssl_conf_groups(&config, kGroups);
+  mbedtls_ssl_conf_alpn_protocols(&config, kAlpn);
+  // Pure PSK is offered by default even where it is not compiled in; it would also give up forward secrecy.
+  mbedtls_ssl_conf_tls13_key_exchange_modes(&config, tickets ? MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL |
+                                                                   MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL
+                                                             : MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL);
+  mbedtls_ssl_conf_session_tickets(
+      &config, tickets ? MBEDTLS_SSL_SESSION_TICKETS_ENABLED : MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+  mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(&config,
+                                                           MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
 }
 
 }  // namespace
@@ -91,31 +105,6 @@ Sha256 sha256(Bytes octets) {
 
 bool start_tls_library() { return psa_crypto_init() == PSA_SUCCESS; }
 
-CaBundle::CaBundle() : state_(std::make_unique<State>()) { mbedtls_x509_crt_init(&state_->chain); }
-CaBundle::~CaBundle() { mbedtls_x509_crt_free(&state_->chain); }
-
-Result<std::unique_ptr<CaBundle>> CaBundle::load(const std::string& path) {
-  const Result<std::string> content = read_file(path, kMaxBundleBytes);
-  if (!content) return Error{"cannot read " + path + ": " + content.error().message};
-  std::unique_ptr<CaBundle> bundle(new CaBundle);
-  // The library wants the terminating NUL counted. A positive result counts certificates it could not read.
-  mbedtls_x509_crt_parse(&bundle->state_->chain, reinterpret_cast<const unsigned char*>(content->c_str()),
-                         content->size() + 1);
-  bundle->state_->digest = sha256(octets_of(*content));
-  if (bundle->state_->chain.raw.p == nullptr) return Error{path + " holds no certificate in PEM format"};
-  return bundle;
-}
-
-std::string find_system_ca_bundle() {
-  for (const char* path : {"/etc/ssl/certs/ca-certificates.crt",  // Debian, Alpine, Arch, OpenWrt
-                           "/etc/pki/tls/certs/ca-bundle.crt",    // Fedora, Red Hat
-                           "/etc/ssl/ca-bundle.pem",              // openSUSE
-                           "/etc/ssl/cert.pem"}) {                // Alpine without ca-certificates
-    if (access(path, R_OK) == 0) return path;
-  }
-  return {};
-}
-
 TlsClientContext::TlsClientContext(TlsClientSettings settings) : state_(std::make_unique<State>()) {
   state_->settings = std::move(settings);
   if (const Result<IpAddress> address = parse_ip_address(state_->settings.server_name)) {
@@ -125,31 +114,19 @@ TlsClientContext::TlsClientContext(TlsClientSettings settings) : state_(std::mak
   const CaBundle* const authorities = state_->settings.authorities;
   state_->fingerprint =
       fingerprint_of(state_->settings, authorities != nullptr ? &authorities->state_->digest : nullptr);
-  mbedtls_x509_crt_init(&state_->nobody);
-  mbedtls_ssl_config& config = state_->config;
-  mbedtls_ssl_config_init(&config);
-  mbedtls_ssl_config_defaults(&config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
-  mbedtls_ssl_conf_min_tls_version(&config, MBEDTLS_SSL_VERSION_TLS1_2);
-  mbedtls_ssl_conf_max_tls_version(&config, MBEDTLS_SSL_VERSION_TLS1_3);
-  mbedtls_ssl_conf_rng(&config, psa_random, nullptr);
-  mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_REQUIRED);
-  mbedtls_ssl_conf_ca_chain(&config, authorities != nullptr ? &authorities->state_->chain : &state_->nobody, nullptr);
-  mbedtls_ssl_conf_ciphersuites(&config, has_aes_instructions() ? kSuitesWithAes : kSuitesWithoutAes);
-  mbedtls_ssl_conf_groups(&config, kGroups);
-  mbedtls_ssl_conf_alpn_protocols(&config, kAlpn);
-  // Pure PSK is offered by default even where it is not compiled in; it would also give up forward secrecy.
-  mbedtls_ssl_conf_tls13_key_exchange_modes(
-      &config, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL | MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL);
-  mbedtls_ssl_conf_session_tickets(&config, MBEDTLS_SSL_SESSION_TICKETS_ENABLED);
-  mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(&config,
-                                                           MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+  if (authorities != nullptr) {
+    for (const mbedtls_x509_crt* next = &authorities->state_->chain; next != nullptr; next = next->next)
+      state_->anchors.push_back(next);
+  }
+  set_up(state_->config, true);
+  set_up(state_->config_without_tickets, false);
 }
 
 const Sha256& TlsClientContext::fingerprint() const { return state_->fingerprint; }
 
 TlsClientContext::~TlsClientContext() {
   mbedtls_ssl_config_free(&state_->config);
-  mbedtls_x509_crt_free(&state_->nobody);
+  mbedtls_ssl_config_free(&state_->config_without_tickets);
 }
 
 }  // namespace dotrelay

@@ -19,15 +19,24 @@ bool start_tls_library();
 /// Certification authorities, parsed once and shared.
 class CaBundle {
  public:
-  /// Reads a PEM file. Certificates that the library cannot read are skipped as long as one is left.
+  /// Certificates that left_out() names.
+  static constexpr std::size_t kMaxNamed = 8;
+
+  /// Reads a file of certificates in PEM, or one in DER. Those that the library cannot read are left out as long as one
+  /// can be.
   static Result<std::unique_ptr<CaBundle>> load(const std::string& path);
   ~CaBundle();
+
+  /// One line for each certificate that was left out: "FILE: certificate 2 (Some CA) is left out: ...".
+  [[nodiscard]] const std::vector<std::string>& left_out() const { return left_out_; }
 
  private:
   friend class TlsClientContext;
   CaBundle();
   struct State;
   std::unique_ptr<State> state_;
+  std::vector<std::string> left_out_;
+  std::size_t left_out_count_ = 0;
 };
 
 /// The path of the system's bundle, or empty when there is none in any place that Linux distributions use.
@@ -53,6 +62,7 @@ class TlsClientContext {
   [[nodiscard]] const std::array<std::uint8_t, 32>& fingerprint() const;
 
   struct State;  // the library's structures: net/tls_internal.hpp
+  [[nodiscard]] const State& state() const { return *state_; }
 
  private:
   friend class TlsSession;

@@ -23,14 +23,19 @@ class TlsSession {
     failed,
   };
 
-  enum class FailureKind : std::uint8_t { authentication, other };
+  enum class FailureKind : std::uint8_t {
+    authentication,
+    unsupported,  ///< after the handshake, the server did what TLS allows and the library cannot; see failure().text
+    other,
+  };
   struct Failure {
     FailureKind kind = FailureKind::other;
     std::string text;
   };
 
-  /// `context` outlives the session. A ticket of a context that trusts others or expects another name is not used.
-  TlsSession(const TlsClientContext& context, std::optional<TlsTicket> ticket);
+  /// `context` outlives the session. A ticket of a context that trusts others or expects another name is not used. The
+  /// server is not asked for tickets when none are wanted.
+  TlsSession(const TlsClientContext& context, std::optional<TlsTicket> ticket, bool wants_tickets = true);
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
   ~TlsSession();
@@ -60,6 +65,9 @@ class TlsSession {
   /// The tickets that have come since the last call.
   std::vector<TlsTicket> take_tickets();
 
+  /// Whether the session failed because of a ticket that was too large for the library.
+  [[nodiscard]] bool failed_by_ticket() const;
+
   /// Whether the handshake resumed an earlier session. Only when established.
   [[nodiscard]] bool resumed() const;
   /// "TLS 1.3, TLS1-3-AES-128-GCM-SHA256". Only when established.
@@ -71,7 +79,9 @@ class TlsSession {
   [[gnu::cold]] void handshake();
   void decrypt();
   [[gnu::cold]] void keep_ticket();
-  [[gnu::cold]] void fail(int error);
+  [[gnu::cold]] bool judge_server();
+  [[gnu::cold]] void refuse(std::string words);
+  [[gnu::cold]] void fail(int error, int at);
 
   std::unique_ptr<Engine> engine_;
   State state_ = State::handshaking;
@@ -80,6 +90,7 @@ class TlsSession {
   ByteQueue outgoing_;
   ByteQueue plaintext_;
   std::vector<TlsTicket> tickets_;
+  std::uint32_t empty_records_ = 0;  ///< in a row
 };
 
 }  // namespace dotrelay

@@ -26,7 +26,9 @@ TlsTicket::~TlsTicket() {
   if (state_) mbedtls_ssl_session_free(&state_->session);
 }
 
-bool TlsTicket::usable_at(std::int64_t seconds) const { return seconds < state_->usable_until; }
+bool TlsTicket::usable_at(std::int64_t seconds) const {
+  return seconds < state_->usable_until && state_->usable_until - seconds <= kMaxAgeSeconds;
+}
 
 std::size_t TlsTicket::serialize(MutableBytes buffer) const {
   if (buffer.size() <= kSessionAt) return 0;

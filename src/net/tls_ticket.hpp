@@ -21,7 +21,12 @@ class TlsTicket {
   TlsTicket& operator=(TlsTicket&&) noexcept;
   ~TlsTicket();
 
-  /// False once a certificate that was checked has expired. Seconds since 1970.
+  /// For how long after a server was authenticated its sessions may be resumed, through however many resumptions: then
+  /// its certificate is looked at again, which may have been replaced or its CA no longer trusted.
+  static constexpr std::int64_t kMaxAgeSeconds = 86400;
+
+  /// False once a certificate that was checked has expired or the check is too old, and after the clock was set back
+  /// behind the check. Seconds since 1970.
   [[nodiscard]] bool usable_at(std::int64_t seconds) const;
 
   /// Writes the ticket, a secret, to the front of `buffer`. Returns its size, or 0 when the buffer is too small.

@@ -59,6 +59,7 @@ Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& confi
   if (!shared) return shared.error();
   Result<UniqueFd> memory = into_memory(loaded.text);
   if (!memory) return memory.error();
+  for (const std::string& warning : loaded.warnings) log.warning(warning);
   parts.sockets = std::move(*leased);
   parts.shared.emplace(std::move(*shared));
   parts.config_memory = std::move(*memory);

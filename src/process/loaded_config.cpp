@@ -22,11 +22,14 @@ Result<LoadedConfig> load_config(const std::string& config_file) {
   if (!text) return text.error();
   Result<Config> config = parse_config(*text, config_file);
   if (!config) return config.error();
-  if (const Result<Authorities> authorities = Authorities::load(*config, config_file); !authorities) {
-    return authorities.error();
+  std::vector<std::string> warnings;
+  {
+    const Result<Authorities> authorities = Authorities::load(*config, config_file);
+    if (!authorities) return authorities.error();
+    warnings = authorities->warnings();
   }
   give_back_heap();  // the parsed bundle was only a test: the supervisor runs on without it
-  return LoadedConfig{std::move(*text), std::move(*config)};
+  return LoadedConfig{std::move(*text), std::move(*config), std::move(warnings)};
 }
 
 std::vector<std::string> files_of_config(const std::string& config_file) {

@@ -11,7 +11,8 @@ namespace dotrelay {
 
 struct LoadedConfig {
   std::string text;
-  Config config;  ///< made from `text`
+  Config config;                      ///< made from `text`
+  std::vector<std::string> warnings;  ///< of what it names, for the operator: "FILE: certificate 2 is left out: ..."
 };
 
 /// The error is one line for a person: "FILE:LINE:COLUMN: what is wrong".

@@ -36,4 +36,12 @@ const CaBundle* Authorities::of(const UpstreamConfig& upstream) const {
   return by_path_.at(upstream.ca_file.empty() ? system_path_ : upstream.ca_file).get();
 }
 
+std::vector<std::string> Authorities::warnings() const {
+  std::vector<std::string> warnings;
+  for (const auto& [path, bundle] : by_path_) {
+    warnings.insert(warnings.end(), bundle->left_out().begin(), bundle->left_out().end());
+  }
+  return warnings;
+}
+
 }  // namespace dotrelay

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace dotrelay {
 
@@ -19,6 +20,9 @@ class Authorities {
 
   /// The bundle of the upstream; nullptr when its pins alone authenticate it.
   [[nodiscard]] const CaBundle* of(const UpstreamConfig& upstream) const;
+
+  /// One line for each certificate that was left out of a bundle.
+  [[nodiscard]] std::vector<std::string> warnings() const;
 
  private:
   std::string system_path_;

@@ -23,6 +23,18 @@ bool means_no_route(int error) {
          error == EAFNOSUPPORT || error == EPERM || error == EACCES;
 }
 
+CloseKind close_kind(TlsSession::FailureKind kind) {
+  switch (kind) {
+    case TlsSession::FailureKind::authentication:
+      return CloseKind::authentication;
+    case TlsSession::FailureKind::unsupported:  // the server is well, and a new session does what this one did
+      return CloseKind::closed_by_peer;
+    case TlsSession::FailureKind::other:
+      return CloseKind::tls;
+  }
+  return CloseKind::tls;
+}
+
 }  // namespace
 
 DotConnection::DotConnection(const Environment& environment, ConnectionHandle handle, const Endpoint& endpoint,
@@ -30,7 +42,7 @@ DotConnection::DotConnection(const Environment& environment, ConnectionHandle ha
     : environment_(environment),
       handle_(handle),
       endpoint_(endpoint),
-      session_(tls, environment.tickets.take(std::time(nullptr))) {
+      session_(tls, environment.tickets.take(std::time(nullptr)), environment.tickets.wanted()) {
   int error = 0;
   UniqueFd fd = begin_connect(endpoint, error);
   if (!fd) {
@@ -145,9 +157,8 @@ void DotConnection::advance_session() {
     case TlsSession::State::closed:
       return end(CloseKind::closed_by_peer, "closed by the server");
     case TlsSession::State::failed:
-      return end(session_.failure().kind == TlsSession::FailureKind::authentication ? CloseKind::authentication
-                                                                                    : CloseKind::tls,
-                 session_.failure().text);
+      if (session_.failed_by_ticket()) environment_.tickets.do_without();
+      return end(close_kind(session_.failure().kind), session_.failure().text);
   }
 }
 

@@ -21,6 +21,7 @@ void TicketStore::add(const TlsTicket& ticket) {
 }
 
 std::optional<TlsTicket> TicketStore::take(std::int64_t wall_time) {
+  if (!wanted_) return std::nullopt;
   Passage passage;
   // A ticket that is no good for us is good for nobody for long: certificates end, and workers with other authorities
   // are on their way out.

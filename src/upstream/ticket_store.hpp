@@ -18,6 +18,10 @@ class TicketStore {
 
   void add(const TlsTicket& ticket);
 
+  /// The server's tickets cannot be read: it is not asked for any more as long as this worker lives.
+  void do_without() { wanted_ = false; }
+  [[nodiscard]] bool wanted() const { return wanted_; }
+
   /// The newest ticket that is still good. `wall_time` in seconds since 1970.
   std::optional<TlsTicket> take(std::int64_t wall_time);
 
@@ -25,6 +29,7 @@ class TicketStore {
   TicketPool& pool_;
   std::uint32_t worker_;
   const TlsClientContext& context_;
+  bool wanted_ = true;
 };
 
 }  // namespace dotrelay

@@ -103,9 +103,28 @@ def config():
     yield "letters", "[log]\nlével = “info”\n".encode()
 
 
+def der(tag, *parts):
+    content = b"".join(parts)
+    size = bytes([len(content)]) if len(content) < 128 else struct.pack("!BH", 0x82, len(content))
+    return bytes([tag]) + size + content
+
+
+def name_constraints():
+    """Two octets for where the constraints end, one that is not used, the constraints, a name."""
+    def seed(subject, *lists):
+        value = der(0x30, *(der(0xA0 + number, *(der(0x30, base) for base in bases)) for number, bases in enumerate(lists) if bases))
+        return struct.pack("!HB", len(value), 0) + value + subject
+    organisation = der(0x30, der(0x31, der(0x30, der(6, b"\x55\4\x0a"), der(0x0C, b"Some Org"))))
+    yield "hosts", seed(b"a.test", [der(0x82, b"test"), der(0x82, b".b.test")], [der(0x82, b"bad.test")])
+    yield "addresses", seed(b"\x7f\0\0\1", [der(0x87, b"\x7f\0\0\0\xff\0\0\0")], [der(0x87, bytes(32))])
+    yield "directory", seed(organisation, [], [der(0xA4, organisation)])
+    yield "others", seed(b"a@x.test", [der(0x81, b"x.test"), der(0x86, b"x.test")])
+
+
 def main():
     shutil.rmtree(CORPUS, ignore_errors=True)
-    for target, seeds in (("message_view", message_views()), ("edns", edns()), ("framing", framing()), ("config", config())):
+    for target, seeds in (("message_view", message_views()), ("edns", edns()), ("framing", framing()), ("config", config()),
+                          ("name_constraints", name_constraints())):
         folder = CORPUS / target
         folder.mkdir(parents=True)
         for title, octets in seeds:

@@ -1,10 +1,14 @@
 """Who may answer: every certificate class and pin. A server that fails gets no query at all, and the client learns why."""
+import re
+import time
+
 import pytest
 
 from support import behaviours
+from support.certificates import Authority, openssl
 from support.clients import addresses, assert_failed, assert_right, derived_address, rcode
 from support.event_loop import wait_until
-from support.relay import upstream_table
+from support.relay import run_binary, upstream_table
 
 CAUSES = {
     "expired": "certificate expired",
@@ -34,6 +38,65 @@ def test_refused_certificates(make_upstream, make_relay, certificate, version):
         assert_failed(relay.ask("refused.example", transport=transport), f"one ({upstream.address}): {CAUSES[certificate]}")
     assert upstream.connections and not upstream.queries
     wait_until(lambda: relay.has_logged(CAUSES[certificate]), what="the operator reads the reason too")
+
+
+def below(certificates, label, extensions, names="DNS:upstream.test"):
+    """A leaf below an intermediate with these extensions."""
+    return Authority(certificates.folder, f"{label}-ca", issuer=certificates.authority, extensions=extensions).issue(label, names=names)
+
+
+FINAL = {
+    "its URI alone has the name": (lambda store: store.authority.issue("uri-name", names="URI:upstream.test"), "certificate is not for upstream.test"),
+    "CA for clients": (lambda store: below(store, "client-ca", "extendedKeyUsage=clientAuth"), "its CA may not issue for servers"),
+    "certificate for clients": (lambda store: store.authority.issue("for-clients", usages="extendedKeyUsage=clientAuth"), "certificate may not serve"),
+    "key that may not sign": (lambda store: store.authority.issue("no-signing", rsa=True, usages="keyUsage=critical,keyEncipherment"), "may not sign (key usage)"),
+    "constrained": (lambda store: below(store, "constrained", "nameConstraints=permitted;DNS:other.test"), "name constraints"),
+    "constrained, critical": (lambda store: below(store, "constrained-critical", "nameConstraints=critical,excluded;DNS:test"), "name constraints"),
+    "unknown critical extension": (lambda store: store.authority.issue("odd", usages="1.3.6.1.4.1.55555.1=critical,ASN1:NULL"), "critical extension"),
+}
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("case", FINAL)
+def test_a_certificate_that_is_no_good_is_refused_at_once(make_upstream, make_relay, certificates, case, version):
+    """With its words, as a failure of authentication: waiting does not mend it, and no dial after dial is made."""
+    make, words = FINAL[case]
+    upstream = make_upstream(make(certificates), version=version)
+    relay = make_relay(upstream)
+    begun = time.monotonic()
+    assert_failed(relay.ask("final.example"), words)
+    assert time.monotonic() - begun < 2, "the deadline is 4 s"
+    assert not upstream.queries and len(upstream.connections) <= 3
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_critical_name_constraints_that_hold_are_no_obstacle(make_upstream, make_relay, certificates, version):
+    good = below(certificates, "well-constrained", "nameConstraints=critical,permitted;DNS:test,excluded;DNS:bad.test")
+    assert_right(make_relay(make_upstream(good, version=version)).ask("within.example"), "within.example")
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_intermediates_in_any_order(make_upstream, make_relay, certificates, version):
+    lower = Authority(certificates.folder, "lower-ca", issuer=certificates.intermediate_authority)
+    leaf = lower.issue("mixed-order")
+    own, *issuers = re.findall(r"-----BEGIN.*?END CERTIFICATE-----\n", leaf.chain_file.read_text(), re.S)
+    leaf.chain_file.write_text("".join([own, certificates.ca_file.read_text(), certificates.intermediate_authority.certificate_file.read_text(), *issuers]))
+    assert_right(make_relay(make_upstream(leaf, version=version)).ask("order.example"), "order.example")
+
+
+def test_what_a_ca_file_holds_and_cannot_be_used_is_named(certificates, tmp_path):
+    openssl("genpkey", "-algorithm", "ED25519", "-out", tmp_path / "odd.key")
+    openssl("req", "-x509", "-new", "-key", tmp_path / "odd.key", "-subj", "/CN=Odd\x1b[31m CA", "-days", "3", "-out", tmp_path / "odd.pem")
+    mixed = tmp_path / "mixed.pem"
+    mixed.write_text(certificates.ca_file.read_text() + (tmp_path / "odd.pem").read_text())
+    config = tmp_path / "dotrelay.toml"
+    config.write_text(f'[listen]\naddresses = ["127.0.0.1:5300"]\n[[upstream]]\nname = "one"\naddresses = ["127.0.0.1:853"]\n'
+                      f'tls_name = "upstream.test"\nca_file = "{mixed}"\n')
+    done = run_binary("check", "--config", config)
+    assert done.returncode == 0 and "certificate 2 (Odd?[31m CA) is left out: it is signed with Ed25519" in done.stderr
+    config.write_text(config.read_text().replace(str(mixed), str(tmp_path / "odd.pem")))
+    done = run_binary("check", "--config", config)
+    assert done.returncode == 1 and "holds no certificate that can be used" in done.stderr
 
 
 @pytest.mark.parametrize("certificate", CAUSES)
@@ -84,7 +147,7 @@ def test_address_name_is_not_matched_by_a_dns_name(make_upstream, make_relay, ta
 
 
 @pytest.mark.parametrize("certificate, pin_of", [
-    ("self_signed", "leaf"), ("unknown_ca", "leaf"), ("good", "leaf"), ("intermediate", "leaf"), ("intermediate", "issuer")])
+    ("self_signed", "leaf"), ("self_signed_client", "leaf"), ("unknown_ca", "leaf"), ("good", "leaf"), ("intermediate", "leaf"), ("intermediate", "issuer")])
 def test_a_matching_pin_alone_authenticates(make_upstream, make_relay, table, certificates, certificate, pin_of):
     chosen = getattr(certificates, certificate)
     pin = chosen.pin if pin_of == "leaf" else chosen.issuer_pin

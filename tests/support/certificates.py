@@ -71,7 +71,7 @@ def utc(offset):
 class Authority:
     """A certificate authority in a folder; without `issuer` its certificate is self-signed, with the given digest."""
 
-    def __init__(self, folder, name, issuer=None, digest="sha256"):
+    def __init__(self, folder, name, issuer=None, digest="sha256", extensions=""):
         self.folder, self.name, self.issuer = folder, name, issuer
         self.certificate_file = folder / f"{name}.pem"
         self.config_file = folder / f"{name}.cnf"
@@ -82,15 +82,16 @@ class Authority:
             openssl("req", "-x509", "-new", f"-{digest}", "-key", key, "-subj", f"/CN={name}", "-days", "30", "-out", self.certificate_file,
                     "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         else:
-            issuer._sign(key, f"/CN={name}", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign",
+            issuer._sign(key, f"/CN={name}", f"basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n{extensions}",
                          timedelta(days=-1), timedelta(days=30), self.certificate_file)
         self.pin = spki_pin(self.certificate_file)
 
-    def issue(self, label, names=f"DNS:{SERVER_NAME}", start=timedelta(days=-1), end=timedelta(days=30), rsa=False, digest="sha256"):
+    def issue(self, label, names=f"DNS:{SERVER_NAME}", start=timedelta(days=-1), end=timedelta(days=30), rsa=False, digest="sha256",
+              usages="extendedKeyUsage=serverAuth\nkeyUsage=critical,digitalSignature"):
         """A leaf for the given subjectAltName list, valid from now + start to now + end."""
         leaf = self.folder / f"{label}.leaf"
         key = make_key(self.folder / f"{label}.key", rsa)
-        self._sign(key, f"/CN={label}", f"subjectAltName={names}\nextendedKeyUsage=serverAuth\nkeyUsage=critical,digitalSignature",
+        self._sign(key, f"/CN={label}", f"subjectAltName={names}\n{usages}",
                    start, end, leaf, digest)
         chain = self.folder / f"{label}.chain"
         chain.write_bytes(leaf.read_bytes() + (self.certificate_file.read_bytes() if self.issuer else b""))
@@ -106,11 +107,11 @@ class Authority:
                 "-startdate", utc(start), "-enddate", utc(end), "-in", request_file, "-out", out)
 
 
-def make_self_signed(folder, label, names):
+def make_self_signed(folder, label, names, *extensions):
     key = make_key(folder / f"{label}.key")
     chain = folder / f"{label}.chain"
     openssl("req", "-x509", "-new", "-key", key, "-subj", f"/CN={label}", "-days", "30", "-out", chain,
-            "-addext", f"subjectAltName={names}")
+            *(argument for extension in [f"subjectAltName={names}", *extensions] for argument in ("-addext", extension)))
     return Certificate(chain, key, spki_pin(chain))
 
 
@@ -138,6 +139,7 @@ class CertificateStore:
         self.below_old_root = self.old_root.issue("below-old-root")
         self.weakly_signed = issue("weakly-signed", digest="sha1")
         self.self_signed = make_self_signed(self.folder, "self-signed", f"DNS:{SERVER_NAME}")
+        self.self_signed_client = make_self_signed(self.folder, "self-signed-client", f"DNS:{SERVER_NAME}", "extendedKeyUsage=clientAuth")
         self.self_signed_wrong_name = make_self_signed(self.folder, "self-signed-wrong-name", "DNS:other.test")
         self.borrowed_chain = self._borrow_chain()
         self.forged_chain = self._forge_chain()

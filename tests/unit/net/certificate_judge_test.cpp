@@ -1,5 +1,11 @@
 // Whom the client believes: names, dates, authorities and pins, and the words that tell the operator what is wrong.
+#include "net/certificate.hpp"
 #include "tls_pair.hpp"
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <mbedtls/pem.h>
 
 namespace dotrelay::test {
 namespace {
@@ -26,6 +32,27 @@ std::string verdict(const std::string& certificate, const ClientSide& side, cons
   return words;
 }
 
+/// Of the first certificate in a file.
+std::string unreadable_words_of(const std::string& file) {
+  std::ifstream opened(Certificates::get().path(file));
+  const std::string text(std::istreambuf_iterator<char>(opened), {});
+  mbedtls_pem_context pem;
+  mbedtls_pem_init(&pem);
+  std::size_t used = 0;
+  REQUIRE(mbedtls_pem_read_buffer(&pem, "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----",
+                                  reinterpret_cast<const unsigned char*>(text.c_str()), nullptr, 0, &used) == 0);
+  std::size_t size = 0;
+  const unsigned char* const der = mbedtls_pem_get_buffer(&pem, &size);
+  mbedtls_x509_crt certificate;
+  mbedtls_x509_crt_init(&certificate);
+  const int error = append_certificate(certificate, {der, size});
+  CHECK(error != 0);
+  std::string words = unreadable_words({der, size}, error);
+  mbedtls_x509_crt_free(&certificate);
+  mbedtls_pem_free(&pem);
+  return words;
+}
+
 bool begins(const std::string& text, std::string_view start) { return text.starts_with(start); }
 
 TEST_CASE("with an authority: name, dates and issuer must be right") {
@@ -41,8 +68,7 @@ TEST_CASE("with an authority: name, dates and issuer must be right") {
 
 TEST_CASE("SHA-1: an authority may have signed its own certificate with it, which nobody checks, but no other one") {
   CHECK(verdict("below-old-root", ClientSide("upstream.test", "old-root-ca.pem")) == "ok");
-  CHECK(verdict("weakly-signed", ClientSide())
-            .ends_with("certificate not acceptable (weak key, signature or wrong key usage)"));
+  CHECK(verdict("weakly-signed", ClientSide()) == "a signature of the certificates is too weak (SHA-1)");
 }
 
 TEST_CASE("wildcards cover one label") {
@@ -88,6 +114,43 @@ TEST_CASE("a pinned intermediate vouches for what it signed, and for nothing els
   CHECK(verdict("intermediate-leaf", ClientSide("other.test", "", {pin})) == "certificate is not for other.test");
   // Certificates are public: anyone can send the genuine intermediate behind a leaf of his own.
   CHECK(verdict("borrowed", ClientSide("upstream.test", "", {pin}), "rogue") == "no pin matches");
+}
+
+TEST_CASE("why a certificate cannot be read") {
+  CHECK(unreadable_words_of("ed-leaf.matrix-pem") == "its key is of type Ed25519, which is not supported");
+  CHECK(unreadable_words_of("ed-signed-leaf.matrix-pem") == "it is signed with Ed25519, which is not supported");
+}
+
+TEST_CASE("of a bundle what cannot be read is named, and the rest is used") {
+  const auto file = [](const std::string& name, std::initializer_list<const char*> parts) {
+    const std::string path = Certificates::get().path(name);
+    std::ofstream out(path);
+    for (const char* part : parts) {
+      if (std::strchr(part, '\n') != nullptr) {
+        out << part;
+      } else {
+        out << std::ifstream(Certificates::get().path(part)).rdbuf();
+      }
+    }
+    return path;
+  };
+  constexpr const char* kDamaged = "-----BEGIN CERTIFICATE-----\nMIIB!\n-----END CERTIFICATE-----\n";
+  const std::string mixed = file("mixed.pem", {"test-ca.pem", "ed-root.matrix-pem", kDamaged, "root.matrix-pem"});
+  const auto bundle = CaBundle::load(mixed);
+  REQUIRE(bundle);
+  REQUIRE((*bundle)->left_out().size() == 2);
+  CHECK((*bundle)->left_out()[0] ==
+        mixed + ": certificate 2 (ed-root) is left out: it is signed with Ed25519, which is not supported");
+  CHECK((*bundle)->left_out()[1] == mixed + ": certificate 3 is left out: its PEM block is damaged");
+  CHECK(verdict("good", ClientSide("upstream.test", "mixed.pem")) == "ok");
+
+  const std::string none = file("none.pem", {"ed-root.matrix-pem", kDamaged});
+  const auto unusable = CaBundle::load(none);
+  REQUIRE_FALSE(unusable);
+  CHECK(unusable.error().message ==
+        none +
+            " holds no certificate that can be used: the first of 2 (ed-root) is left out: it is signed with "
+            "Ed25519, which is not supported");
 }
 
 TEST_CASE("a bundle without certificates is an error that names the file") {

@@ -1,5 +1,5 @@
-// Fresh certificates for the tests of TLS, made once a run by tests/support/certificates.py (which runs openssl) in a
-// folder that goes with the process. Nothing that expires is ever committed.
+// Fresh certificates for the tests of TLS, made once a run by tests/support/certificates.py and certificate_matrix.py
+// (which run openssl) in a folder that goes with the process. Nothing that expires is ever committed.
 #pragma once
 
 #include "net/tls_client_context.hpp"
@@ -30,7 +30,8 @@ class Certificates {
     folder_ = pattern;
     const std::string command = "/usr/bin/python3 -B -c \"import sys; sys.path.insert(0, '" DOTRELAY_TESTS_FOLDER
                                 "'); from support.certificates import CertificateStore as Store; Store('" +
-                                folder_ + "')\"";
+                                folder_ + "'); from support.certificate_matrix import Matrix; Matrix('" + folder_ +
+                                "')\"";
     if (std::system(command.c_str()) != 0) throw std::runtime_error("openssl could not make certificates");
   }
 

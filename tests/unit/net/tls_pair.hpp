@@ -14,6 +14,9 @@
 #include <mbedtls/ssl_ticket.h>
 #include <psa/crypto.h>
 
+// Of the library's own headers: how a server says what its functions would not.
+extern "C" int mbedtls_ssl_write_record(mbedtls_ssl_context* ssl, int force_flush);
+
 namespace dotrelay::test {
 
 inline int system_random(void*, unsigned char* buffer, std::size_t size) {
@@ -142,8 +145,9 @@ inline PublicKeyPin pin_of(const std::string& file) {
 
 class TlsPair {
  public:
-  TlsPair(const TlsServer& server, const ClientSide& side, std::optional<TlsTicket> ticket = std::nullopt)
-      : client(side.context(), std::move(ticket)) {
+  TlsPair(const TlsServer& server, const ClientSide& side, std::optional<TlsTicket> ticket = std::nullopt,
+          bool wants_tickets = true)
+      : client(side.context(), std::move(ticket), wants_tickets) {
     mbedtls_ssl_init(&server_);
     REQUIRE(mbedtls_ssl_setup(&server_, &server.config()) == 0);
     mbedtls_ssl_set_bio(&server_, this, send, receive, nullptr);
@@ -187,6 +191,21 @@ class TlsPair {
       REQUIRE(count > 0);
       octets = octets.subspan(static_cast<std::size_t>(count));
     }
+  }
+  void server_writes_nothing() { REQUIRE(mbedtls_ssl_write(&server_, nullptr, 0) == 0); }
+  /// Octets of handshake messages, in records of up to 4,000.
+  void server_sends_handshake(Bytes octets) {
+    while (!octets.empty()) {
+      const Bytes part = octets.first(std::min<std::size_t>(octets.size(), 4000));
+      server_.MBEDTLS_PRIVATE(out_msgtype) = MBEDTLS_SSL_MSG_HANDSHAKE;
+      server_.MBEDTLS_PRIVATE(out_msglen) = part.size();
+      std::memcpy(server_.MBEDTLS_PRIVATE(out_msg), part.data(), part.size());
+      REQUIRE(mbedtls_ssl_write_record(&server_, 1) == 0);
+      octets = octets.subspan(part.size());
+    }
+  }
+  void server_sends_alert(std::uint8_t alert) {
+    REQUIRE(mbedtls_ssl_send_alert_message(&server_, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert) == 0);
   }
   void server_says_goodbye() { mbedtls_ssl_close_notify(&server_); }
 

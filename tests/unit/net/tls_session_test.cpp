@@ -123,15 +123,28 @@ TEST_CASE("tickets resume a session, at both versions") {
 
 TEST_CASE("a certificate that is good beyond 2038, on machines too whose time_t is not") {
   TlsServer server({.certificate = "long-lived"});
-  const ClientSide side("upstream.test", "", {pin_of("long-lived.chain")});
+  const ClientSide side;
   TlsPair pair(server, side);
   REQUIRE(pair.run() == State::established);
   const std::vector<TlsTicket> tickets = pair.client.take_tickets();
   REQUIRE_FALSE(tickets.empty());
-  const std::int64_t now = std::time(nullptr);
-  const std::int64_t years = 25LL * 365 * 86400;
-  CHECK(tickets[0].usable_at(now + years - 3600));
-  CHECK_FALSE(tickets[0].usable_at(now + years + 3600));
+  CHECK(tickets[0].usable_at(std::time(nullptr)));
+}
+
+TEST_CASE("a check of the server counts for a day, and not after the clock was set back behind it") {
+  for (const bool pinned : {false, true}) {
+    TlsServer server;
+    const ClientSide side("upstream.test", pinned ? "" : "test-ca.pem",
+                          pinned ? std::vector{pin_of("good.chain")} : std::vector<PublicKeyPin>{});
+    TlsPair pair(server, side);
+    REQUIRE(pair.run() == State::established);
+    const std::int64_t now = std::time(nullptr);
+    const std::vector<TlsTicket> tickets = pair.client.take_tickets();
+    REQUIRE_FALSE(tickets.empty());
+    CHECK(tickets[0].usable_at(now + TlsTicket::kMaxAgeSeconds - 60));
+    CHECK_FALSE(tickets[0].usable_at(now + TlsTicket::kMaxAgeSeconds + 60));
+    CHECK_FALSE(tickets[0].usable_at(now - 60));
+  }
 }
 
 TEST_CASE("a TLS 1.2 session that is resumed without a new ticket has none to give") {
@@ -187,6 +200,117 @@ TEST_CASE("a ticket that the server has forgotten means a full handshake, and th
       CHECK(second.run() == State::failed);
       CHECK(second.client.failure().kind == TlsSession::FailureKind::authentication);
     }
+  }
+}
+
+/// A NewSessionTicket of TLS 1.3 (RFC 8446 4.6.1).
+std::vector<std::uint8_t> ticket_message(std::uint32_t lifetime, std::size_t nonce, std::size_t ticket) {
+  std::vector<std::uint8_t> message(4 + 4 + 4 + 1 + nonce + 2 + ticket + 2);
+  ByteWriter writer(message);
+  const auto body = static_cast<std::uint32_t>(message.size() - 4);
+  writer.u32(MBEDTLS_SSL_HS_NEW_SESSION_TICKET << 24 | body);
+  writer.u32(lifetime);
+  writer.u32(7);
+  writer.u8(static_cast<std::uint8_t>(nonce));
+  writer.zeros(nonce);
+  writer.u16(static_cast<std::uint16_t>(ticket));
+  writer.zeros(ticket + 2);
+  return message;
+}
+
+TEST_CASE("records without content are passed over, but not without end") {
+  for (const bool tls_13 : {true, false}) {
+    TlsServer server({.tls_13 = tls_13});
+    const ClientSide side;
+    TlsPair pair(server, side);
+    REQUIRE(pair.run() == State::established);
+    for (int i = 0; i < 100; ++i) pair.server_writes_nothing();
+    pair.server_writes(octets("answer"));
+    for (int i = 0; i < 3; ++i) pair.server_writes_nothing();
+    pair.deliver();
+    CHECK(pair.client.state() == State::established);
+    CHECK(received(pair) == "answer");
+    for (int i = 0; i < 3000; ++i) pair.server_writes_nothing();
+    pair.deliver();
+    CHECK(pair.client.state() == State::failed);
+    CHECK(pair.client.failure().text == "TLS failed: too many empty records");
+  }
+}
+
+TEST_CASE("a ticket that the library could not read is ignored, and those before and after it are kept") {
+  for (const auto& [lifetime, nonce] : {std::pair{604'801U, 8U}, std::pair{3600U, 255U}}) {
+    CAPTURE(lifetime);
+    TlsServer server;
+    const ClientSide side;
+    TlsPair pair(server, side);
+    REQUIRE(pair.run() == State::established);
+    CHECK_FALSE(pair.client.take_tickets().empty());
+    pair.server_sends_handshake(ticket_message(lifetime, nonce, 100));
+    pair.server_writes(octets("answer"));
+    pair.deliver();
+    CHECK(pair.client.state() == State::established);
+    CHECK(received(pair) == "answer");
+    CHECK(pair.client.take_tickets().empty());
+    pair.server_sends_handshake(ticket_message(604'800, 32, 100));
+    pair.deliver();
+    CHECK(pair.client.state() == State::established);
+    CHECK(pair.client.take_tickets().size() == 1);
+    pair.client.write(octets("question"));
+    pair.run();
+    CHECK(pair.server_read.size() == 8);
+  }
+}
+
+TEST_CASE("what TLS 1.3 allows and the library cannot: the end of the session, named, and no fault of the server") {
+  TlsServer server;
+  const ClientSide side;
+  TlsPair pair(server, side);
+  REQUIRE(pair.run() == State::established);
+  SUBCASE("new keys") {
+    pair.server_sends_handshake(std::vector<std::uint8_t>{24, 0, 0, 1, 0});
+    pair.deliver();
+    CHECK(pair.client.failure().text == "the server renews its keys (KeyUpdate), which is not supported");
+    CHECK_FALSE(pair.client.failed_by_ticket());
+  }
+  SUBCASE("a large ticket, for which the next session does not ask") {
+    pair.server_sends_handshake(ticket_message(3600, 8, 40'000));
+    pair.deliver();
+    CHECK(pair.client.failure().text == "the server sends a ticket of more than 16 KB");
+    CHECK(pair.client.failed_by_ticket());
+    TlsPair without(server, side, std::nullopt, false);
+    REQUIRE(without.run() == State::established);
+    CHECK(without.client.take_tickets().empty());
+  }
+  CHECK(pair.client.state() == State::failed);
+  CHECK(pair.client.failure().kind == TlsSession::FailureKind::unsupported);
+}
+
+TEST_CASE("a fatal alert is named, with what it means where that is known") {
+  const std::pair<std::uint8_t, const char*> alerts[] = {
+      {116, "the server refuses: certificate_required (it asks for a client certificate)"},
+      {80, "the server refuses: internal_error"},
+      {250, "the server refuses: TLS alert 250"}};
+  for (const auto& [number, words] : alerts) {
+    TlsServer server;
+    const ClientSide side;
+    TlsPair pair(server, side);
+    REQUIRE(pair.run() == State::established);
+    pair.server_sends_alert(number);
+    pair.deliver();
+    CHECK(pair.client.state() == State::failed);
+    CHECK(pair.client.failure().kind == TlsSession::FailureKind::other);
+    CHECK(pair.client.failure().text == words);
+  }
+}
+
+TEST_CASE("a server that does not have its certificate's key is no server of ours") {
+  for (const bool tls_13 : {true, false}) {
+    TlsServer server({.certificate = "good", .tls_13 = tls_13, .key = "ip-san"});
+    const ClientSide side;
+    TlsPair pair(server, side);
+    CHECK(pair.run() == State::failed);
+    CHECK(pair.client.failure().kind == TlsSession::FailureKind::authentication);
+    CHECK(pair.client.failure().text == "the server does not prove that it has its certificate's key");
   }
 }
 

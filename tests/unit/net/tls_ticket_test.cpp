@@ -59,6 +59,26 @@ TEST_CASE("a ticket that went through shared memory resumes, also for another co
   }
 }
 
+TEST_CASE("a resumed session's tickets are good for no longer than the one that it was resumed with") {
+  TlsServer server;
+  const ClientSide side;
+  Octets octets = obtain(server, side);
+  const std::int64_t now = std::time(nullptr);
+  const auto until = static_cast<std::uint64_t>(now + 100);
+  for (std::size_t i = 0; i < 8; ++i) octets[64 + i] = static_cast<std::uint8_t>(until >> (56 - 8 * i));
+  auto ticket = TlsTicket::parse(signed_anew(octets), side.context());
+  REQUIRE(ticket);
+  CHECK(ticket->usable_at(now + 50));
+  CHECK_FALSE(ticket->usable_at(now + 150));
+  TlsPair second(server, side, std::move(ticket));
+  REQUIRE(second.run() == State::established);
+  REQUIRE(second.client.resumed());
+  const std::vector<TlsTicket> more = second.client.take_tickets();
+  REQUIRE_FALSE(more.empty());
+  CHECK(more[0].usable_at(now + 50));
+  CHECK_FALSE(more[0].usable_at(now + 150));
+}
+
 TEST_CASE("another name, other authorities, other pins: no ticket, and none is used behind the store's back") {
   const std::string changed_ca = Certificates::get().path("changed-ca.pem");
   std::ofstream(changed_ca) << std::ifstream(Certificates::get().path("test-ca.pem")).rdbuf() << "# another edition\n";
