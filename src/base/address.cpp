@@ -1,9 +1,9 @@
 // See address.hpp.
 #include "base/address.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <charconv>
-#include <optional>
 
 namespace dotrelay {
 namespace {
@@ -20,6 +20,32 @@ std::optional<std::uint32_t> parse_number(std::string_view text, std::uint32_t l
   return number;
 }
 
+/// ::ffff:0:0/96 in front of an IPv4 address.
+constexpr std::array<std::uint8_t, 12> kMappedPrefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+constexpr std::uint32_t kMappedBits = 8 * kMappedPrefix.size();
+
+bool is_mapped(const IpAddress& address) {
+  return address.is_v6 && equal(address.bytes().first(kMappedPrefix.size()), kMappedPrefix);
+}
+
+IpAddress unmapped(const IpAddress& address) {
+  IpAddress plain;
+  std::ranges::copy(address.bytes().subspan(kMappedPrefix.size()), plain.octets.begin());
+  return plain;
+}
+
+/// As written: IPv4-mapped stays IPv6.
+std::optional<IpAddress> parse_literal(std::string_view text) {
+  IpAddress address;
+  const std::string terminated(text);
+  address.is_v6 = text.find(':') != std::string_view::npos;
+  if (terminated.find('\0') != std::string::npos ||
+      inet_pton(address.is_v6 ? AF_INET6 : AF_INET, terminated.c_str(), address.octets.data()) != 1) {
+    return std::nullopt;
+  }
+  return address;
+}
+
 bool bit(const IpAddress& address, std::size_t index) {
   return ((address.octets[index / 8] >> (7 - index % 8)) & 1) != 0;
 }
@@ -30,6 +56,17 @@ bool IpAddress::is_unspecified() const {
   return std::ranges::all_of(bytes(), [](std::uint8_t octet) { return octet == 0; });
 }
 
+bool IpAddress::is_loopback() const {
+  if (!is_v6) return octets[0] == 127;
+  IpAddress loopback{.is_v6 = true, .octets = {}};
+  loopback.octets.back() = 1;
+  return *this == loopback;
+}
+
+bool IpAddress::is_multicast() const { return is_v6 ? octets[0] == 0xff : octets[0] >> 4 == 0xe; }
+
+bool IpAddress::is_link_local() const { return is_v6 && octets[0] == 0xfe && octets[1] >> 6 == 2; }
+
 std::string IpAddress::to_text() const {
   char text[INET6_ADDRSTRLEN];
   inet_ntop(is_v6 ? AF_INET6 : AF_INET, octets.data(), text, sizeof text);
@@ -37,19 +74,25 @@ std::string IpAddress::to_text() const {
 }
 
 Result<IpAddress> parse_ip_address(std::string_view text) {
-  IpAddress address;
-  const std::string terminated(text);
-  address.is_v6 = text.find(':') != std::string_view::npos;
-  if (terminated.find('\0') != std::string::npos ||
-      inet_pton(address.is_v6 ? AF_INET6 : AF_INET, terminated.c_str(), address.octets.data()) != 1) {
-    return bad(text, "an IP address");
+  const std::optional<IpAddress> address = parse_literal(text);
+  if (!address) return bad(text, "an IP address");
+  return is_mapped(*address) ? unmapped(*address) : *address;
+}
+
+std::optional<Scope> Scope::parse(std::string_view name) {
+  const auto fits = [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':' && c != '%'; };
+  if (name.empty() || name.size() > kMaxName || name == "." || name == ".." || !std::ranges::all_of(name, fits)) {
+    return std::nullopt;
   }
-  return address;
+  Scope scope;
+  std::ranges::copy(name, scope.name_.begin());
+  return scope;
 }
 
 std::string Endpoint::to_text() const {
-  const std::string host = address.is_v6 ? "[" + address.to_text() + "]" : address.to_text();
-  return host + ":" + std::to_string(port);
+  const std::string end = ":" + std::to_string(port);
+  if (!address.is_v6) return address.to_text() + end;
+  return "[" + address.to_text() + (scope.empty() ? "" : "%" + scope.name()) + "]" + end;
 }
 
 Result<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_port) {
@@ -75,15 +118,20 @@ Result<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_por
     port_text = text.substr(colon + 1);
   }
 
+  std::optional<Scope> scope = Scope{};
+  if (const std::size_t percent = host.find('%'); percent != std::string_view::npos) {
+    scope = Scope::parse(host.substr(percent + 1));
+    host = host.substr(0, percent);
+  }
   const Result<IpAddress> address = parse_ip_address(host);
-  if (!address) return bad(text, wanted);
+  if (!address || !scope || (!scope->empty() && !address->is_v6)) return bad(text, wanted);
   if (!port_text) {
     if (default_port == 0) return bad(text, wanted);
-    return Endpoint{*address, default_port};
+    return Endpoint{*address, default_port, *scope};
   }
   const auto port = parse_number(*port_text, 65535);
   if (!port || *port == 0) return bad(text, wanted);
-  return Endpoint{*address, static_cast<std::uint16_t>(*port)};
+  return Endpoint{*address, static_cast<std::uint16_t>(*port), *scope};
 }
 
 bool AddressRange::contains(const IpAddress& address) const {
@@ -110,15 +158,16 @@ AddressRange network_of(const IpAddress& address, std::uint8_t prefix_length) {
 Result<AddressRange> parse_address_range(std::string_view text) {
   const std::string_view wanted = "an address range (\"10.0.0.0/8\", \"fd00::/8\")";
   const std::size_t slash = text.find('/');
-  const Result<IpAddress> address = parse_ip_address(text.substr(0, slash));
+  const std::optional<IpAddress> address = parse_literal(text.substr(0, slash));
   if (!address) return bad(text, wanted);
   const std::uint32_t width = address->is_v6 ? 128 : 32;
-  if (slash == std::string_view::npos) return AddressRange{*address, static_cast<std::uint8_t>(width)};
-  const auto length = parse_number(text.substr(slash + 1), width);
+  const auto length = slash == std::string_view::npos ? width : parse_number(text.substr(slash + 1), width);
   if (!length) return bad(text, wanted);
   for (std::size_t i = *length; i < width; ++i) {
     if (bit(*address, i)) return Error{"\"" + std::string(text) + "\" has bits set behind its prefix length"};
   }
+  // The mapped prefix ends in set bits, so here a mapped range is not wider than it.
+  if (is_mapped(*address)) return AddressRange{unmapped(*address), static_cast<std::uint8_t>(*length - kMappedBits)};
   return AddressRange{*address, static_cast<std::uint8_t>(*length)};
 }
 

@@ -49,6 +49,9 @@ int check_configuration(const CommandLine& line) {
     std::fprintf(stderr, "warning: %s\n", printable(warning).c_str());
   }
   if (line.handover != 0) return line.answer < 0 ? 0 : answer_takeover(line);  // standard output is a log then
+  std::vector<std::string> warnings = loaded->verdict.warnings;
+  if (!loaded->verdict.refusal.empty()) warnings.push_back(loaded->verdict.refusal);  // another user may start it
+  for (const std::string& warning : warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
   return print(line.config_file + ": ok, " + counted(loaded->config.listen.addresses.size(), "listen address") + ", " +
                counted(loaded->config.upstreams.size(), "upstream") + "\n");
 }

@@ -12,7 +12,8 @@ int print(std::string_view text);
 
 int print_version();
 
-/// Reads and checks the configuration and everything it names; opens no socket.
+/// Reads and checks the configuration and everything it names, and judges it by this machine; takes no port. What works
+/// less than the file says is a warning on standard error and does not change the status.
 int check_configuration(const CommandLine& line);
 
 /// Runs the relay as the supervisor.

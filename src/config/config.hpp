@@ -3,6 +3,7 @@
 
 #include "base/address.hpp"
 #include "base/clock.hpp"
+#include "base/egress.hpp"
 #include "base/log.hpp"
 
 #include <array>
@@ -30,6 +31,7 @@ struct AllowList {
 
 struct ListenConfig {
   std::vector<Endpoint> addresses;
+  std::vector<SourcePosition> address_positions;  ///< one for each address
   /// Nobody wrote `addresses`: one that this host cannot bind is skipped with a warning instead of an error.
   bool addresses_are_default = true;
   AllowList allow;
@@ -43,10 +45,15 @@ using Pin = std::array<std::uint8_t, 32>;
 struct UpstreamConfig {
   std::string name;
   std::vector<Endpoint> addresses;
-  std::string tls_name;  ///< a host name without trailing dot, or an IP literal
-  std::string ca_file;   ///< empty: the system's bundle, or with pins none
+  std::vector<SourcePosition> address_positions;  ///< one for each address
+  std::string tls_name;                           ///< a host name without trailing dot, or an IP literal
+  std::string ca_file;                            ///< empty: the system's bundle, or with pins none
   SourcePosition ca_file_position;
   std::vector<Pin> pins;
+  Egress egress;
+  SourcePosition source_position;
+  SourcePosition interface_position;
+  SourcePosition mark_position;
 };
 
 struct RelayConfig {

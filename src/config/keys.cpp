@@ -11,17 +11,66 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint16_t kDotPort = 853;  // RFC 7858 3.1
+constexpr IpAddress kBroadcast{.is_v6 = false, .octets = {255, 255, 255, 255}};
 constexpr std::uint32_t kMaxTcpClients = 1'000'000;
 /// A supervisor and one worker with the system's CA bundle take about 4 MiB when idle.
 constexpr std::uint64_t kMinMemory = std::uint64_t{6} << 20;
 constexpr std::uint64_t kMaxMemory = std::uint64_t{64} << 30;
 
-KeyProblem take_endpoint(std::vector<Endpoint>& endpoints, std::string_view text, std::uint16_t default_port) {
+/// Appends an address at which something can be served or reached at all; what it needs of this machine is not judged.
+KeyProblem take_endpoint(std::vector<Endpoint>& endpoints, std::vector<SourcePosition>& positions,
+                         const KeyTarget& target, std::string_view text, std::uint16_t default_port) {
   const Result<Endpoint> endpoint = parse_endpoint(text, default_port);
   if (!endpoint) return endpoint.error().message;
-  if (std::ranges::find(endpoints, *endpoint) != endpoints.end())
-    return "\"" + std::string(text) + "\" is listed twice";
+  const std::string quoted = "\"" + std::string(text) + "\"";
+  const IpAddress& address = endpoint->address;
+  if (address.is_multicast()) return quoted + " is a multicast address";
+  if (address == kBroadcast) return quoted + " is a broadcast address";
+  if (!endpoint->scope.empty() && !address.is_link_local()) {
+    return quoted + " has an interface behind \"%\"; only link-local addresses (fe80::/10) have one";
+  }
+  if (std::ranges::find(endpoints, *endpoint) != endpoints.end()) return quoted + " is listed twice";
   endpoints.push_back(*endpoint);
+  positions.push_back(target.position);
+  return std::nullopt;
+}
+
+KeyProblem take_listen_address(const KeyTarget& target, std::string_view text) {
+  ListenConfig& listen = target.config.listen;
+  if (KeyProblem problem = take_endpoint(listen.addresses, listen.address_positions, target, text, 0)) return problem;
+  if (const Endpoint& taken = listen.addresses.back(); taken.address.is_link_local() && taken.scope.empty()) {
+    return "\"" + std::string(text) + "\" is link-local and lacks its interface (\"[fe80::1%br-lan]:53\")";
+  }
+  return std::nullopt;
+}
+
+KeyProblem take_upstream_address(const KeyTarget& target, std::string_view text) {
+  UpstreamConfig& upstream = *target.upstream;
+  if (KeyProblem problem = take_endpoint(upstream.addresses, upstream.address_positions, target, text, kDotPort)) {
+    return problem;
+  }
+  if (upstream.addresses.back().address.is_unspecified()) {
+    return "\"" + std::string(text) + "\" is no address of a server";
+  }
+  return std::nullopt;
+}
+
+KeyProblem take_source(const KeyTarget& target, std::string_view text) {
+  const Result<IpAddress> address = parse_ip_address(text);
+  if (!address) return address.error().message;
+  if (address->is_unspecified() || address->is_multicast() || *address == kBroadcast) {
+    return "\"" + std::string(text) + "\" is no address of a machine";
+  }
+  target.upstream->egress.source = *address;
+  target.upstream->source_position = target.position;
+  return std::nullopt;
+}
+
+KeyProblem take_interface(const KeyTarget& target, std::string_view text) {
+  const std::optional<Scope> interface = Scope::parse(text);
+  if (!interface) return "\"" + std::string(text) + "\" is no name of an interface";
+  target.upstream->egress.interface = *interface;
+  target.upstream->interface_position = target.position;
   return std::nullopt;
 }
 
@@ -196,16 +245,20 @@ const KeyRow kKeys[] = {
     {
         .table = "listen",
         .name = "addresses",
-        .set = SetList{[](const KeyTarget& target) { target.config.listen.addresses.clear(); },
-                       [](const KeyTarget& target, std::string_view text) {
-                         return take_endpoint(target.config.listen.addresses, text, 0);
+        .set = SetList{[](const KeyTarget& target) {
+                         target.config.listen.addresses.clear();
+                         target.config.listen.address_positions.clear();
                        },
-                       1, kMaxListenAddresses},
+                       take_listen_address, 1, kMaxListenAddresses},
         .default_value = R"(["127.0.0.1:12555", "[::1]:12555"])",
         .allowed = "1 to 64 IP addresses, each with a port",
         .help =
-            "Where clients ask, each over UDP and TCP. 0.0.0.0 and [::] mean every address of the machine. "
-            "A default address that this machine does not have is skipped with a warning; one written here must work.",
+            "Where clients ask, each over UDP and TCP. 0.0.0.0 and [::] mean every address of the machine. A "
+            "link-local "
+            "address is written with its interface (\"[fe80::1%br-lan]:53\"). An address that the machine does not "
+            "have "
+            "yet is served once it has it; until then the log and check warn. [::] is skipped with a warning where the "
+            "kernel has no IPv6.",
     },
     {
         .table = "listen",
@@ -240,7 +293,9 @@ const KeyRow kKeys[] = {
         .allowed = "true or false",
         .help =
             "Allow a second relay of the same user to listen on the same addresses, as a rollout that starts the new "
-            "one before it stops the old one needs. Otherwise a second start fails with \"address in use\".",
+            "one before it stops the old one needs. Otherwise a second start fails with \"address in use\". It does "
+            "not keep "
+            "other processes of the same user away: give the relay a user of its own.",
     },
     {
         .table = "upstream",
@@ -253,16 +308,16 @@ const KeyRow kKeys[] = {
     {
         .table = "upstream",
         .name = "addresses",
-        .set = SetList{[](const KeyTarget& target) { target.upstream->addresses.clear(); },
-                       [](const KeyTarget& target, std::string_view text) {
-                         return take_endpoint(target.upstream->addresses, text, kDotPort);
+        .set = SetList{[](const KeyTarget& target) {
+                         target.upstream->addresses.clear();
+                         target.upstream->address_positions.clear();
                        },
-                       1, kMaxUpstreamAddresses},
+                       take_upstream_address, 1, kMaxUpstreamAddresses},
         .required = true,
         .allowed = "1 to 16 IP addresses, each with or without a port",
         .help =
             "Where the resolver answers DNS over TLS, port 853 unless written (\"127.0.0.1:8853\", \"[::1]:8853\"). "
-            "Tried in this order.",
+            "Tried in this order. A link-local address is written with its interface (\"fe80::1%eth0\").",
     },
     {
         .table = "upstream",
@@ -287,6 +342,35 @@ const KeyRow kKeys[] = {
         .allowed = "1 to 16 times \"sha256/\" and the base64 of a public key's SHA-256",
         .help = "Public keys (RFC 7858 4.2), of which the certificate or one of its chain must have one. With pins and "
                 "without ca_file the pin alone authenticates; with both, both must hold.",
+    },
+    {
+        .table = "upstream",
+        .name = "source",
+        .set = SetText{take_source},
+        .allowed = "an IP address of this machine, of the same family as all addresses of the upstream",
+        .help = "The source address of the connections to this upstream. While the machine does not have it the "
+                "upstream is "
+                "not reached.",
+    },
+    {
+        .table = "upstream",
+        .name = "interface",
+        .set = SetText{take_interface},
+        .allowed = "the name of a network interface",
+        .help =
+            "The interface by which this upstream is reached, and by no other (SO_BINDTODEVICE). Before Linux 5.7 it "
+            "needs CAP_NET_RAW.",
+    },
+    {
+        .table = "upstream",
+        .name = "mark",
+        .set = SetNumber{[](const KeyTarget& target, std::int64_t value) {
+          target.upstream->mark_position = target.position;
+          return take_number(target.upstream->egress.mark, value, 1, UINT32_MAX);
+        }},
+        .allowed = "1 to 4294967295, also in hexadecimal (0x10)",
+        .help = "The mark of the packets to this upstream, for the packet filter and policy routing (SO_MARK). Needs "
+                "CAP_NET_ADMIN or, since Linux 5.17, CAP_NET_RAW.",
     },
     {
         .table = "relay",

@@ -140,6 +140,7 @@ class TableReader {
     for (const toml::node& entry : *values) {
       const auto value = entry.value_exact<std::string_view>();
       if (!value) return wrong_type(row, entry);
+      target_position_ = position_of(entry.source());
       if (MaybeProblem problem = check(row, entry, set.add(target(), *value))) return problem;
     }
     return std::nullopt;
@@ -161,6 +162,32 @@ void apply_defaults(Config& config) {
         TableReader(row.table, config, nullptr).apply(row, *parsed.table().get("value"));
     assert(!problem);
   }
+  std::ranges::fill(config.listen.address_positions, SourcePosition{});
+}
+
+/// What the keys of an upstream ask of each other.
+MaybeProblem judge_egress(const UpstreamConfig& upstream) {
+  const Egress& egress = upstream.egress;
+  for (std::size_t i = 0; i < upstream.addresses.size(); ++i) {
+    const Endpoint& endpoint = upstream.addresses[i];
+    const auto problem = [&](const std::string& text) {
+      return Problem{upstream.address_positions[i], "upstream.addresses: " + endpoint.to_text() + text};
+    };
+    if (egress.source && egress.source->is_v6 != endpoint.address.is_v6) {
+      return problem(" cannot be reached from the source " + egress.source->to_text() +
+                     ": one is IPv4 and the other IPv6; give the address an [[upstream]] of its own");
+    }
+    if (endpoint.address.is_link_local() && endpoint.scope.empty() && egress.interface.empty()) {
+      return problem(" is link-local and lacks its interface (\"fe80::1%eth0\", or the key interface)");
+    }
+    if (!endpoint.scope.empty() && !egress.interface.empty() && endpoint.scope != egress.interface) {
+      return problem(" is on another interface than " + egress.interface.name());
+    }
+  }
+  if (egress.source && egress.source->is_link_local() && egress.interface.empty()) {
+    return Problem{upstream.source_position, "upstream.source: a link-local address needs the key interface, too"};
+  }
+  return std::nullopt;
 }
 
 MaybeProblem read_upstream(const toml::table& values, Config& config) {
@@ -172,6 +199,7 @@ MaybeProblem read_upstream(const toml::table& values, Config& config) {
                      "[[upstream]] needs the key \"" + std::string(row.name) + "\": " + std::string(row.allowed)};
     }
   }
+  if (MaybeProblem problem = judge_egress(upstream)) return problem;
   const auto same_name = [&](const UpstreamConfig& other) { return other.name == upstream.name; };
   if (std::ranges::any_of(config.upstreams, same_name)) {
     return Problem{position_of(values.get("name")->source()),
@@ -192,6 +220,24 @@ MaybeProblem read_upstreams(const toml::node& node, Config& config) {
   }
   for (const toml::node& table : *tables) {
     if (MaybeProblem problem = read_upstream(*table.as_table(), config)) return problem;
+  }
+  return std::nullopt;
+}
+
+/// Whether the relay serves the endpoint, whatever machine it is on.
+bool serves(const ListenConfig& listen, const Endpoint& endpoint) {
+  return std::ranges::any_of(listen.addresses, [&](const Endpoint& own) {
+    const bool wildcard = own.address.is_unspecified() && own.address.is_v6 == endpoint.address.is_v6;
+    return own == endpoint || (wildcard && own.port == endpoint.port && endpoint.address.is_loopback());
+  });
+}
+
+MaybeProblem find_own_upstream(const Config& config) {
+  for (const UpstreamConfig& upstream : config.upstreams) {
+    for (std::size_t i = 0; i < upstream.addresses.size(); ++i) {
+      if (!serves(config.listen, upstream.addresses[i])) continue;
+      return Problem{upstream.address_positions[i], "upstream.addresses: " + own_upstream(upstream.addresses[i])};
+    }
   }
   return std::nullopt;
 }
@@ -219,7 +265,7 @@ MaybeProblem read_root(const toml::table& root, Config& config) {
   if (config.upstreams.empty()) {
     return Problem{{}, "no upstream: at least one [[upstream]] table with name, addresses and tls_name is needed"};
   }
-  return std::nullopt;
+  return find_own_upstream(config);
 }
 
 /// A key of very many parts ("a.a.a...") exhausts the stack of toml++ 3.3, which takes such tables apart by recursion.
@@ -267,6 +313,10 @@ std::string position_prefix(std::string_view file, SourcePosition position) {
   std::string prefix(file);
   if (position.line > 0) prefix += ":" + std::to_string(position.line) + ":" + std::to_string(position.column);
   return prefix + ": ";
+}
+
+std::string own_upstream(const Endpoint& endpoint) {
+  return endpoint.to_text() + " is the relay itself (listen.addresses)";
 }
 
 Result<Config> parse_config(std::string_view text, std::string_view file) {

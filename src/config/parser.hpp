@@ -18,6 +18,9 @@ Result<Config> parse_config(std::string_view text, std::string_view file);
 /// "FILE:LINE:COLUMN: ", or "FILE: " where there is no position.
 std::string position_prefix(std::string_view file, SourcePosition position);
 
+/// What is wrong with an upstream address that the relay itself serves.
+std::string own_upstream(const Endpoint& endpoint);
+
 /// All keys with their defaults and help as a commented TOML file that parses to the defaults.
 std::string defaults_as_toml();
 

@@ -1,6 +1,8 @@
 // See sockets.hpp.
 #include "net/sockets.hpp"
 
+#include "net/host_addresses.hpp"
+
 #include <array>
 #include <cctype>
 #include <cerrno>
@@ -26,6 +28,9 @@ constexpr int kKeepaliveIdleSeconds = 10;
 constexpr int kKeepaliveIntervalSeconds = 3;
 constexpr int kKeepaliveProbes = 3;
 
+/// A scope that no interface has: an index is a positive int. 0 would mean that none was asked for.
+constexpr std::uint32_t kNoInterface = UINT32_MAX;
+
 bool set_option(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value) == 0;
 }
@@ -34,6 +39,10 @@ UniqueFd open_socket(const Endpoint& endpoint, Protocol protocol) {
   const int type = protocol == Protocol::udp ? SOCK_DGRAM : SOCK_STREAM;
   UniqueFd fd(socket(endpoint.address.is_v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (fd && endpoint.address.is_v6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  if (fd && !endpoint.address.is_unspecified()) {
+    endpoint.address.is_v6 ? set_option(fd.get(), IPPROTO_IPV6, IPV6_FREEBIND, 1)
+                           : set_option(fd.get(), IPPROTO_IP, IP_FREEBIND, 1);
+  }
   // On TCP it only means not to wait for TIME_WAIT; on UDP it would let another user steal the port.
   if (fd && protocol == Protocol::tcp) set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   return fd;
@@ -69,6 +78,10 @@ SocketAddress to_socket_address(const Endpoint& endpoint) {
     in6.sin6_family = AF_INET6;
     in6.sin6_port = htons(endpoint.port);
     std::memcpy(&in6.sin6_addr, endpoint.address.octets.data(), 16);
+    if (!endpoint.scope.empty()) {
+      const std::uint32_t index = interface_index(endpoint.scope);
+      in6.sin6_scope_id = index != 0 ? index : kNoInterface;
+    }
     address.size = sizeof in6;
   } else {
     auto& in4 = reinterpret_cast<sockaddr_in&>(address.storage);
@@ -99,6 +112,8 @@ std::string errno_text(int error) {
   switch (error) {
     case EADDRINUSE:
       return "address in use";
+    case ENODEV:
+      return "this machine does not have that interface";
     case EADDRNOTAVAIL:
       return "this machine does not have that address";
     case EAFNOSUPPORT:
@@ -160,10 +175,36 @@ int claim_port(int fd, const Endpoint& endpoint, Protocol protocol) {
   return error;
 }
 
-UniqueFd begin_connect(const Endpoint& endpoint, int& error) {
-  UniqueFd fd(socket(endpoint.address.is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+std::uint32_t bound_interface(int fd) {
+  SocketAddress own;
+  if (getsockname(fd, own.raw(), &own.size) != 0 || own.raw()->sa_family != AF_INET6) return 0;
+  return reinterpret_cast<const sockaddr_in6&>(own.storage).sin6_scope_id;
+}
+
+UniqueFd open_stream(const Endpoint& peer) {
+  return UniqueFd(socket(peer.address.is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+}
+
+int set_egress(int fd, const Egress& egress) {
+  // First: it says on which interface a link-local source is meant.
+  if (const std::string interface = egress.interface.name();
+      !interface.empty() && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface.c_str(),
+                                       static_cast<socklen_t>(interface.size() + 1)) != 0) {
+    return errno;
+  }
+  if (egress.mark != 0 && setsockopt(fd, SOL_SOCKET, SO_MARK, &egress.mark, sizeof egress.mark) != 0) return errno;
+  if (!egress.source) return 0;
+  set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);  // the port is chosen for the peer: there are more of them
+  const SocketAddress source = to_socket_address({.address = *egress.source, .port = 0});
+  return bind(fd, source.raw(), source.size) == 0 ? 0 : errno;
+}
+
+UniqueFd begin_connect(const Endpoint& endpoint, const Egress& egress, int& error) {
   const SocketAddress address = to_socket_address(endpoint);
-  if (!fd || (connect(fd.get(), address.raw(), address.size) != 0 && errno != EINPROGRESS)) {
+  UniqueFd fd = open_stream(endpoint);
+  error = fd ? set_egress(fd.get(), egress) : errno;
+  if (error != 0) return {};
+  if (connect(fd.get(), address.raw(), address.size) != 0 && errno != EINPROGRESS) {
     error = errno;
     return {};
   }
@@ -192,7 +233,8 @@ void leave_port(int fd, Protocol protocol) {
     self.address = *parse_ip_address(self.address.is_v6 ? "::1" : "127.0.0.1");
   }
   const SocketAddress peer = to_socket_address(self);
-  if (connect(fd, peer.raw(), peer.size) != 0) return;
+  // Where that fails the machine does not have the address (yet), and nothing arrives anyway.
+  connect(fd, peer.raw(), peer.size);
   // It still has the port, and must not keep it from a relay that starts while answers are sent from here.
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 }
@@ -225,23 +267,23 @@ int take_socket_error(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
-std::optional<IpAddress> source_towards(const Endpoint& peer_endpoint) {
+std::optional<IpAddress> source_towards(const Endpoint& peer_endpoint, const Egress& egress) {
   const SocketAddress peer = to_socket_address(peer_endpoint);
   // Connecting a UDP socket asks the routing table and sends nothing.
   const UniqueFd probe(socket(peer.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   SocketAddress source;
-  if (!probe || connect(probe.get(), peer.raw(), peer.size) != 0 ||
+  if (!probe || set_egress(probe.get(), egress) != 0 || connect(probe.get(), peer.raw(), peer.size) != 0 ||
       getsockname(probe.get(), source.raw(), &source.size) != 0) {
     return std::nullopt;
   }
   return to_endpoint(source).address;
 }
 
-bool route_has_changed(int fd, const Endpoint& peer) {
+bool route_has_changed(int fd, const Endpoint& peer, const Egress& egress) {
   // Of a connection that is being made the kernel tells the source that it has chosen, but not yet the peer.
   SocketAddress own;
   if (getsockname(fd, own.raw(), &own.size) != 0) return true;
-  return to_endpoint(own).address != source_towards(peer);
+  return to_endpoint(own).address != source_towards(peer, egress);
 }
 
 }  // namespace dotrelay

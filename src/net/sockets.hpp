@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/address.hpp"
+#include "base/egress.hpp"
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 
@@ -20,6 +21,8 @@ struct SocketAddress {
   [[nodiscard]] const sockaddr* raw() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
+/// With the index that the scope's interface has now. If there is none, the kernel refuses the address (ENODEV,
+/// ENETUNREACH).
 SocketAddress to_socket_address(const Endpoint& endpoint);
 /// The address is IPv4 or IPv6, and all of it is there.
 Endpoint to_endpoint(const sockaddr& address);
@@ -37,8 +40,9 @@ int probe_bind(const Endpoint& endpoint, Protocol protocol);
 /// Whether all sockets that have the endpoint are of this user and share it (SO_REUSEPORT).
 bool is_shared_by_this_user(const Endpoint& endpoint, Protocol protocol);
 
-/// A non-blocking, CLOEXEC socket for join_port(), with SO_REUSEPORT and all other options. IPv6 sockets serve IPv6
-/// only. Wildcard UDP sockets report the destination address of each datagram. The errno in `error` when it fails.
+/// A non-blocking, CLOEXEC socket for join_port(), with SO_REUSEPORT and all other options. It can be bound to an
+/// address that the machine does not have yet. IPv6 sockets serve IPv6 only. Wildcard UDP sockets report the
+/// destination address of each datagram. The errno in `error` when it fails.
 UniqueFd make_listener(const Endpoint& endpoint, Protocol protocol, int& error);
 
 /// Binds the socket (and listens, for TCP): from now on the kernel gives it its share of the clients. 0, or the errno.
@@ -49,9 +53,18 @@ int join_port(int fd, const Endpoint& endpoint, Protocol protocol);
 /// holds as long as no socket that has left is there.
 int claim_port(int fd, const Endpoint& endpoint, Protocol protocol);
 
+/// The index of the interface to which the address of a link-local socket belongs; 0 for others.
+std::uint32_t bound_interface(int fd);
+
+/// A socket as begin_connect() makes it.
+UniqueFd open_stream(const Endpoint& peer);
+
+/// Lets the new socket take this way. 0, or the errno: EPERM (mark, interface), ENODEV (interface), EADDRNOTAVAIL.
+int set_egress(int fd, const Egress& egress);
+
 /// Begins to connect; the socket is non-blocking, without Nagle's delay, and ends by itself when the peer is gone for
 /// some 10 s. The errno in `error` when that fails at once.
-UniqueFd begin_connect(const Endpoint& endpoint, int& error);
+UniqueFd begin_connect(const Endpoint& endpoint, const Egress& egress, int& error);
 
 /// Lets the TCP socket send without Nagle's delay. Connections inherit it from the socket that accepts them.
 void disable_nagle(int fd);
@@ -74,12 +87,14 @@ std::size_t kernel_memory(int fd);
 /// The pending error of a socket, which is cleared by asking.
 int take_socket_error(int fd);
 
-/// The source address from which the kernel would now send to `peer`; nothing when there is no way. No packet leaves.
-std::optional<IpAddress> source_towards(const Endpoint& peer);
+/// The source address from which the kernel would now send to `peer` by `egress`; nothing when there is no way. No
+/// packet leaves.
+std::optional<IpAddress> source_towards(const Endpoint& peer, const Egress& egress);
 
-/// Whether the kernel would now connect to `peer` from another source address than that of the socket, which is
-/// connected to it or about to be, or has no way to it any more. No packet leaves. Routes that differ by protocol
+/// Whether the kernel would now connect to `peer` by `egress` from another source address than that of the socket,
+/// which is connected to it or about to be, or has no way to it any more. No packet leaves. Routes that differ by
+/// protocol
 /// (`ip rule ... ipproto tcp`), or by flow with a source each, read as changed: the kernel is asked for a datagram.
-bool route_has_changed(int fd, const Endpoint& peer);
+bool route_has_changed(int fd, const Endpoint& peer, const Egress& egress);
 
 }  // namespace dotrelay

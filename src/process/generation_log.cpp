@@ -2,6 +2,18 @@
 #include "process/generation_log.hpp"
 
 namespace dotrelay {
+namespace {
+
+/// ", from 192.0.2.1, by wwan0, with mark 16"
+std::string words(const Egress& egress) {
+  std::string text;
+  if (egress.source) text += ", from " + egress.source->to_text();
+  if (!egress.interface.empty()) text += ", by " + egress.interface.name();
+  if (egress.mark != 0) text += ", with mark " + std::to_string(egress.mark);
+  return text;
+}
+
+}  // namespace
 
 void log_beginning(Log& log, const GenerationParts& parts) {
   std::string text = "listening on";
@@ -11,6 +23,7 @@ void log_beginning(Log& log, const GenerationParts& parts) {
     const UpstreamConfig& upstream = parts.config.upstreams[i];
     text = "upstream " + std::to_string(i + 1) + ": " + upstream.name + ", TLS name " + upstream.tls_name + ", at";
     for (const Endpoint& endpoint : upstream.addresses) text += " " + endpoint.to_text();
+    text += words(upstream.egress);
     if (!upstream.pins.empty()) text += upstream.ca_file.empty() ? ", by pin" : ", by CA and pin";
     log.info(text);
   }

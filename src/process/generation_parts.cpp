@@ -47,13 +47,14 @@ std::uint32_t wanted_workers(const Config& config) {
 
 Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& config_file, ListenSockets& sockets,
                                    Log& log) {
+  if (!loaded.verdict.refusal.empty()) return Error{loaded.verdict.refusal};
   const ListenConfig& listen = loaded.config.listen;
   const std::uint32_t workers = wanted_workers(loaded.config);
   if (Status enough = check_descriptors(loaded.config, workers, raise_descriptor_limit()); !enough) {
     return enough.error();
   }
   GenerationParts parts;
-  Result<std::vector<WorkerSockets>> leased = sockets.lease(listen, workers, log);
+  Result<std::vector<WorkerSockets>> leased = sockets.lease(listen, workers);
   if (!leased) return leased.error();
   Result<SharedState> shared = SharedState::create(workers, loaded.config.address_count());
   if (!shared) return shared.error();
@@ -65,13 +66,15 @@ Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& confi
   parts.config_memory = std::move(*memory);
   parts.config = std::move(loaded.config);
   parts.config_file = config_file;
+  for (const std::string& warning : loaded.verdict.warnings) log.warning(warning);
   return parts;
 }
 
 void carry_health(const GenerationParts& from, GenerationParts& to) {
   if (!from.shared || !to.shared) return;
   const auto same = [](const UpstreamConfig& left, const UpstreamConfig& right) {
-    return left.tls_name == right.tls_name && left.ca_file == right.ca_file && left.pins == right.pins;
+    return left.tls_name == right.tls_name && left.ca_file == right.ca_file && left.pins == right.pins &&
+           left.egress == right.egress;
   };
   std::size_t number = 0;
   for (const UpstreamConfig& upstream : to.config.upstreams) {

@@ -15,7 +15,7 @@ namespace dotrelay {
 /// `listen.workers`, or as many as CPUs and memory allow.
 std::uint32_t wanted_workers(const Config& config);
 
-/// Leases the sockets, without joining the new ones.
+/// Leases the sockets, without joining the new ones, and logs the configuration's warnings.
 Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& config_file, ListenSockets& sockets,
                                    Log& log);
 

@@ -1,7 +1,9 @@
 // See listen_sockets.hpp.
 #include "process/listen_sockets.hpp"
 
+#include "net/host_addresses.hpp"
 #include "net/sockets.hpp"
+#include "process/host_check.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -18,8 +20,6 @@ Error cannot_listen(const Endpoint& endpoint, Protocol protocol, int error) {
   if (error == EACCES) text += "; ports below 1024 need CAP_NET_BIND_SERVICE";
   return Error{text};
 }
-
-bool host_lacks(int error) { return error == EADDRNOTAVAIL || error == EAFNOSUPPORT; }
 
 constexpr Duration kDepartureStep = std::chrono::milliseconds(20);
 
@@ -49,20 +49,15 @@ SocketLease::~SocketLease() {
   owner_->pairs_.remove_if([this](const SocketPair& pair) { return &pair == pair_; });
 }
 
-Result<std::vector<WorkerSockets>> ListenSockets::lease(const ListenConfig& config, std::uint32_t workers, Log& log) {
-  std::vector<Endpoint> addresses;
-  for (const Endpoint& address : config.addresses) {
+Result<std::vector<WorkerSockets>> ListenSockets::lease(const ListenConfig& config, std::uint32_t workers) {
+  const std::vector<Endpoint> addresses = bindable_addresses(config);
+  if (addresses.empty()) return Error{"cannot listen: this machine has none of the addresses"};
+  for (const Endpoint& address : addresses) {
     Protocol protocol{};
     const int error = is_ours(address) ? 0 : probe(address, protocol);
-    if (host_lacks(error) && config.addresses_are_default) {
-      log.warning("not listening on the default address " + address.to_text() + ": " + errno_text(error));
-      continue;
-    }
     const bool shared = error == EADDRINUSE && config.share_port;
     if (error != 0 && !shared) return cannot_listen(address, protocol, error);
-    addresses.push_back(address);
   }
-  if (addresses.empty()) return Error{"cannot listen: this machine has none of the default addresses"};
 
   std::vector<WorkerSockets> sockets;
   for (std::uint32_t worker = 1; worker <= workers; ++worker) {
@@ -93,11 +88,15 @@ bool ListenSockets::is_ours(const Endpoint& address) const {
 }
 
 Result<SocketLease> ListenSockets::lease_pair(const Endpoint& address, std::uint32_t worker, bool share_port) {
-  const auto known = std::ranges::find_if(
-      pairs_, [&](const SocketPair& pair) { return pair.address == address && pair.worker == worker && !pair.left; });
+  // An interface that was made anew has another index, and sockets of the old one get nothing from it.
+  const std::uint32_t interface = address.scope.empty() ? 0 : interface_index(address.scope);
+  const auto known = std::ranges::find_if(pairs_, [&](const SocketPair& pair) {
+    return pair.address == address && pair.interface == interface && pair.worker == worker && !pair.left;
+  });
   if (known != pairs_.end()) return SocketLease(*this, *known);
   SocketPair pair;
   pair.address = address;
+  pair.interface = interface;
   pair.worker = worker;
   pair.share_port = share_port;
   int error = 0;
@@ -148,6 +147,7 @@ Result<bool> ListenSockets::restore(SocketPair& pair) {
 SocketLease ListenSockets::adopt(SocketPair pair) {
   pair.joined = true;
   pair.leases = 0;
+  if (pair.udp) pair.interface = bound_interface(pair.udp.get());
   return SocketLease(*this, pairs_.emplace_back(std::move(pair)));
 }
 

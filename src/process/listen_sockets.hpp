@@ -4,7 +4,6 @@
 #pragma once
 
 #include "base/clock.hpp"
-#include "base/log.hpp"
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "config/config.hpp"
@@ -17,7 +16,8 @@ namespace dotrelay {
 
 struct SocketPair {
   Endpoint address;
-  std::uint32_t worker = 0;  ///< counted from 1
+  std::uint32_t interface = 0;  ///< the index of the scope's interface; 0: no scope
+  std::uint32_t worker = 0;     ///< counted from 1
   UniqueFd udp;
   UniqueFd tcp;
   bool share_port = false;  ///< another relay may have the port, too
@@ -56,8 +56,8 @@ class ListenSockets {
   static constexpr Duration kDepartureLimit = std::chrono::seconds(1);
 
   /// Pairs for `workers` workers. New ones are not joined yet, but nobody else uses their addresses, unless share_port
-  /// allows it. A default address that this host does not have is left out with a warning.
-  Result<std::vector<WorkerSockets>> lease(const ListenConfig& config, std::uint32_t workers, Log& log);
+  /// allows it. For the bindable_addresses() only; it is an error when there are none.
+  Result<std::vector<WorkerSockets>> lease(const ListenConfig& config, std::uint32_t workers);
 
   /// Binds what is not bound yet. Without share_port it fails when another process has come to one of the addresses
   /// since lease(): of two relays that start at the same time one serves.

@@ -28,8 +28,10 @@ Result<LoadedConfig> load_config(const std::string& config_file) {
     if (!authorities) return authorities.error();
     warnings = authorities->warnings();
   }
+  Result<HostVerdict> verdict = judge_by_host(*config, config_file);
+  if (!verdict) return verdict.error();
   give_back_heap();  // the parsed bundle was only a test: the supervisor runs on without it
-  return LoadedConfig{std::move(*text), std::move(*config), std::move(warnings)};
+  return LoadedConfig{std::move(*text), std::move(*config), std::move(warnings), std::move(*verdict)};
 }
 
 std::vector<std::string> files_of_config(const std::string& config_file) {

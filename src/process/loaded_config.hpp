@@ -3,6 +3,7 @@
 
 #include "base/result.hpp"
 #include "config/config.hpp"
+#include "process/host_check.hpp"
 
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@ struct LoadedConfig {
   std::string text;
   Config config;                      ///< made from `text`
   std::vector<std::string> warnings;  ///< of what it names, for the operator: "FILE: certificate 2 is left out: ..."
+  HostVerdict verdict;
 };
 
 /// The error is one line for a person: "FILE:LINE:COLUMN: what is wrong".

@@ -4,12 +4,14 @@
 #include "base/printable.hpp"
 #include "net/handles.hpp"
 #include "net/loop.hpp"
+#include "process/address_watch.hpp"
 #include "process/descriptor_plan.hpp"
 #include "process/file_watch.hpp"
 #include "process/generation.hpp"
 #include "process/generation_log.hpp"
 #include "process/generation_parts.hpp"
 #include "process/heartbeat.hpp"
+#include "process/host_check.hpp"
 #include "process/loaded_config.hpp"
 #include "process/system_limits.hpp"
 #include "process/upgrade.hpp"
@@ -55,6 +57,7 @@ class Supervisor final : private Generation::Listener {
         program_(own_program()),
         log_(LogLevel::info, "supervisor"),
         watch_(std::move(watch)),
+        address_watch_(loop_, log_, [this] { want_reload(); }),
         heartbeat_timer_(loop_, [this] { beat(); }),
         watch_timer_(loop_, [this] { poll_files(); }),
         check_limit_(loop_, [this] { give_up_check(); }),
@@ -74,6 +77,7 @@ class Supervisor final : private Generation::Listener {
     if (Status joined = sockets_.join(parts->sockets); !joined) return joined;
     current_ = make_generation(std::move(*parts), Generation::Stage::serving);
     log_beginning(log_, current_->parts());
+    watch_surroundings();
     current_->start();
     return ok();
   }
@@ -178,6 +182,11 @@ class Supervisor final : private Generation::Listener {
     });
   }
 
+  /// Of the generation that serves.
+  void watch_surroundings() {
+    address_watch_.watch(current_->parts());
+  }
+
   void watch_files() {
     if (options_.watch) watch_.set_files(files_of_config(options_.config_file));
   }
@@ -237,6 +246,7 @@ class Supervisor final : private Generation::Listener {
     leaving_.push_back(std::move(current_));
     current_ = std::move(next_);
     log_.set_threshold(current_->config().log_level);
+    watch_surroundings();
     log_.info("reloaded " + options_.config_file + ": " + counted_workers(current_->ready_workers()));
     forget_ended();  // if none of the old ones was running
     go_on();
@@ -302,6 +312,7 @@ class Supervisor final : private Generation::Listener {
   Loop loop_;
   ListenSockets sockets_;
   FileWatch watch_;
+  AddressWatch address_watch_;
   std::unique_ptr<Generation> current_;  // never nullptr once begun
   std::unique_ptr<Generation> next_;     // while a reload is under way
   LeavingGenerations leaving_;           // with workers that drain, or are being killed
@@ -329,6 +340,30 @@ int refuse(const Error& error) {
   return 1;
 }
 
+/// Where the interface of every listen address is yet to come there is nothing to serve; the configuration may change
+/// meanwhile. The exit status, when a signal ends the wait.
+std::optional<int> wait_for_an_address(LoadedConfig& loaded, FileWatch& watch, const SupervisorOptions& options) {
+  if (!bindable_addresses(loaded.config.listen).empty()) return std::nullopt;
+  Log log(loaded.config.log_level, "supervisor");
+  for (const std::string& warning : std::exchange(loaded.verdict.warnings, {})) log.warning(warning);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
+  const timespec interval{std::chrono::duration_cast<std::chrono::seconds>(AddressWatch::kInterval).count(), 0};
+  do {
+    const int number = sigtimedwait(&signals, nullptr, &interval);
+    if (number == SIGTERM || number == SIGINT || (number == SIGHUP && terminal_has_gone())) return 0;
+    if (number != SIGHUP && !(options.watch && watch.poll())) continue;
+    watch.accept();
+    if (Result<LoadedConfig> changed = load_config(options.config_file)) {
+      loaded = std::move(*changed);
+    } else {
+      log.error("reload refused, nothing changed: " + changed.error().message);
+    }
+  } while (bindable_addresses(loaded.config.listen).empty());
+  return std::nullopt;
+}
+
 }  // namespace
 
 int run_supervisor(const SupervisorOptions& options) {
@@ -352,6 +387,7 @@ int run_supervisor(const SupervisorOptions& options) {
     std::fprintf(stderr, "%s\n", printable(loaded.error().message).c_str());
     return 1;
   }
+  if (const std::optional<int> status = wait_for_an_address(*loaded, watch, options)) return *status;
   // Before anything is opened: a loop that gets no descriptor cannot say why.
   const std::uint32_t workers = wanted_workers(loaded->config);
   if (const Status enough = check_descriptors(loaded->config, workers, raise_descriptor_limit()); !enough) {

@@ -20,7 +20,7 @@ constexpr std::size_t kKeptBufferBytes = 64 * 1024;
 
 bool means_no_route(int error) {
   return error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == EADDRNOTAVAIL ||
-         error == EAFNOSUPPORT || error == EPERM || error == EACCES;
+         error == EAFNOSUPPORT || error == ENODEV || error == EPERM || error == EACCES;
 }
 
 CloseKind close_kind(TlsSession::FailureKind kind) {
@@ -38,13 +38,14 @@ CloseKind close_kind(TlsSession::FailureKind kind) {
 }  // namespace
 
 DotConnection::DotConnection(const Environment& environment, ConnectionHandle handle, const Endpoint& endpoint,
-                             const TlsClientContext& tls)
+                             const Egress& egress, const TlsClientContext& tls)
     : environment_(environment),
       handle_(handle),
       endpoint_(endpoint),
+      egress_(egress),
       session_(tls, environment.tickets.take(std::time(nullptr)), environment.tickets.wanted()) {
   int error = 0;
-  UniqueFd fd = begin_connect(endpoint, error);
+  UniqueFd fd = begin_connect(endpoint, egress, error);
   if (!fd) {
     end_by_errno(error);
     environment_.loop.flush_at_turn_end(*this);  // dial() reports nothing from inside the call
@@ -90,7 +91,7 @@ PathState DotConnection::path(TimePoint now, Duration delay) {
 }
 
 bool DotConnection::route_has_changed() const {
-  return !stream_ || dotrelay::route_has_changed(stream_->fd(), endpoint_);
+  return !stream_ || dotrelay::route_has_changed(stream_->fd(), endpoint_, egress_);
 }
 
 void DotConnection::on_poll(bool readable, bool writable) noexcept {

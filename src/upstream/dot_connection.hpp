@@ -4,6 +4,7 @@
 
 #include "base/address.hpp"
 #include "base/byte_queue.hpp"
+#include "base/egress.hpp"
 #include "metrics/counters.hpp"
 #include "net/acknowledgement.hpp"
 #include "net/handles.hpp"
@@ -29,8 +30,8 @@ class DotConnection final : public Connection, private PollListener, private Flu
     TicketStore& tickets;
   };
 
-  /// Begins to connect. What the environment refers to and `tls` outlive the connection.
-  DotConnection(const Environment& environment, ConnectionHandle handle, const Endpoint& endpoint,
+  /// Begins to connect. What the environment refers to, `egress` and `tls` outlive the connection.
+  DotConnection(const Environment& environment, ConnectionHandle handle, const Endpoint& endpoint, const Egress& egress,
                 const TlsClientContext& tls);
   ~DotConnection() override;
 
@@ -56,6 +57,7 @@ class DotConnection final : public Connection, private PollListener, private Flu
   Environment environment_;
   ConnectionHandle handle_;
   Endpoint endpoint_;
+  const Egress& egress_;
   std::optional<TcpStream> stream_;
   TlsSession session_;
   State state_ = State::connecting;

@@ -29,12 +29,13 @@ std::unique_ptr<Connection> DotDialer::dial(std::size_t upstream, std::size_t ad
   Target& target = targets_[upstream];
   return std::make_unique<DotConnection>(
       DotConnection::Environment{loop_, *events_, counters_, target.tickets[address]}, handle,
-      config_.upstreams[upstream].addresses[address], *target.tls);
+      config_.upstreams[upstream].addresses[address], config_.upstreams[upstream].egress, *target.tls);
 }
 
 // FNV-1a of the source address: ways that differ in their gateway alone read as the same, as for open connections.
 std::uint32_t DotDialer::way_to(std::size_t upstream, std::size_t address) {
-  const std::optional<IpAddress> source = source_towards(config_.upstreams[upstream].addresses[address]);
+  const UpstreamConfig& config = config_.upstreams[upstream];
+  const std::optional<IpAddress> source = source_towards(config.addresses[address], config.egress);
   if (!source) return 1;
   std::uint32_t hash = 2166136261U;
   for (const std::uint8_t octet : source->octets) hash = (hash ^ octet) * 16777619U;

@@ -1,13 +1,17 @@
 """Hosts that are built otherwise: addresses of every private range, and a host without IPv6; each in a network namespace of its own."""
+import os
+import re
 import subprocess
+import sys
 import time
 
 import pytest
 
-from support.clients import TcpClient, UdpClient, ask, assert_right, parse, raw_query
+from support.clients import TcpClient, UdpClient, ask, assert_right, parse, raw_query, rcode
 from support.dot_upstream import DotUpstream
+from support.event_loop import wait_until
 from support.namespaces import can_make_namespaces, run_in_network_namespace
-from support.relay import Relay, upstream_table
+from support.relay import Relay, binary, run_binary, toml, upstream_table
 
 pytestmark = pytest.mark.skipif(not can_make_namespaces(), reason="needs root and network namespaces")
 
@@ -62,8 +66,8 @@ def disable_ipv6():
     subprocess.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"], check=True)
 
 
-def test_default_addresses_without_ipv6(certificates, tmp_path):
-    """The default [::1] is skipped with a warning, for nobody asked for it."""
+def test_default_addresses_with_ipv6_switched_off(certificates, tmp_path):
+    """The kernel knows IPv6, but no interface has it: ::1 may come later, and until then it is a warning."""
     def run():
         disable_ipv6()
         with DotUpstream(certificates.good) as upstream:
@@ -71,7 +75,9 @@ def test_default_addresses_without_ipv6(certificates, tmp_path):
             relay.tables["listen"] = {"workers": 1}
             with relay.start():
                 assert_right(ask(12555, "without.six.example"), "without.six.example")
-                assert relay.has_logged(r"warning.*\[::1\]:12555")
+                assert relay.has_logged(r"warning.*\[::1\]:12555 is not an address of this machine yet")
+                subprocess.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0"], check=True)
+                assert_right(ask(12555, "with.six.example", host="::1"), "with.six.example")
     run_in_network_namespace(run)
 
 
@@ -87,21 +93,159 @@ def test_default_addresses(certificates, tmp_path):
     run_in_network_namespace(run)
 
 
-def test_written_address_without_ipv6_is_an_error(certificates, tmp_path):
+def without_ipv6(folder):
+    """A program that runs the relay as a kernel without IPv6 would: no socket of that family can be made (seccomp)."""
+    program = folder / "relay-without-ipv6"
+    program.write_text(WITHOUT_IPV6.format(python=sys.executable, binary=str(binary())))
+    program.chmod(0o755)
+    return program
+
+
+# Loads the system call's number and its first argument; socket(AF_INET6, ...) fails with EAFNOSUPPORT (97). x86-64 and arm64.
+WITHOUT_IPV6 = """#!{python}
+import ctypes, os, platform, struct, sys
+number = 41 if platform.machine() == "x86_64" else 198
+rules = [(0x20, 0, 0, 0), (0x15, 0, 3, number), (0x20, 0, 0, 16), (0x15, 0, 1, 10), (0x06, 0, 0, 0x00050000 | 97), (0x06, 0, 0, 0x7fff0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *rule) for rule in rules))
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+program = Program(len(rules), ctypes.addressof(code))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(program), 0, 0) == 0
+os.execv("{binary}", ["{binary}", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize("addresses", [None, ["0.0.0.0:12555", "[::]:12555"]], ids=["default", "wildcards"])
+def test_kernel_without_ipv6(certificates, tmp_path, addresses):
+    """The default [::1] and the wildcard [::] are left out with a warning: nobody asked for that one address."""
     def run():
-        disable_ipv6()
-        relay = Relay(tmp_path, upstream_table("127.0.0.1:853", certificates), start=False)
-        relay.tables["listen"]["addresses"] = [f"127.0.0.1:{relay.port}", f"[::1]:{relay.port}"]
-        relay.start(wait=False)
-        assert relay.wait() == 1 and len(relay.lines) == 1 and f"[::1]:{relay.port}" in relay.log
+        with DotUpstream(certificates.good) as upstream:
+            relay = Relay(tmp_path, upstream_table(upstream, certificates), start=False, program=without_ipv6(tmp_path))
+            relay.tables["listen"] = {"workers": 1} | ({"addresses": addresses} if addresses else {})
+            with relay.start():
+                assert_right(ask(12555, "four.example"), "four.example")
+                assert relay.has_logged(r"warning.*\[::1?\]:12555 is left out: this machine has no IPv6")
+                relay.reload()
+                assert_right(ask(12555, "reloaded.example"), "reloaded.example")
     run_in_network_namespace(run)
 
 
-def test_address_of_another_host_is_an_error(certificates, tmp_path):
-    relay = Relay(tmp_path, upstream_table("127.0.0.1:853", certificates), start=False)
-    relay.tables["listen"]["addresses"] = [f"203.0.113.77:{relay.port}"]
+@pytest.mark.parametrize("addresses", [["127.0.0.1:12555", "[2001:db8::1]:12555"], ["[::]:12555"]], ids=["written", "only the wildcard"])
+def test_kernel_without_ipv6_cannot_have_what_was_written(certificates, tmp_path, addresses):
+    relay = Relay(tmp_path, upstream_table("127.0.0.1:853", certificates), start=False, program=without_ipv6(tmp_path))
+    relay.tables["listen"] = {"addresses": addresses}
     relay.start(wait=False)
-    assert relay.wait() == 1 and len(relay.lines) == 1 and f"203.0.113.77:{relay.port}" in relay.log
+    assert relay.wait() == 1 and len(relay.lines) == 1 and "this machine has no IPv6" in relay.log
+    checked = subprocess.run([str(relay.program), "check", "--config", str(relay.config_file)], capture_output=True, text=True)
+    assert checked.returncode == 1 and checked.stderr.strip() == relay.log
+
+
+def ip(words):
+    subprocess.run(["ip", *words.split()], check=True)
+
+
+def test_address_that_comes_later(certificates, tmp_path):
+    """DHCP: the relay starts first, says so, and serves the address as soon as the machine has it; and again after it was lost."""
+    def run():
+        with DotUpstream(certificates.good) as upstream:
+            relay = Relay(tmp_path, upstream_table(upstream, certificates), start=False)
+            later = [("192.0.2.7", "192.0.2.7/32"), ("2001:db8::7", "2001:db8::7/128 nodad")]
+            relay.tables["listen"] |= {"addresses": [f"127.0.0.1:{relay.port}", f"192.0.2.7:{relay.port}", f"[2001:db8::7]:{relay.port}"],
+                                       "allow": ["0.0.0.0/0", "::/0"]}
+            with relay.start():
+                assert_right(relay.ask("now.example"), "now.example")
+                assert relay.has_logged(rf":2:\d+: .*192\.0\.2\.7:{relay.port} is not an address of this machine yet; it is served once it is")
+                for _ in range(2):
+                    for host, address in later:
+                        ip(f"address add {address} dev lo")
+                        for transport in ("udp", "tcp"):
+                            assert_right(ask(relay.port, "later.example", transport=transport, host=host), "later.example")
+                    for _, address in later:
+                        ip(f"address del {address.split()[0]} dev lo")
+                for _, address in later:
+                    ip(f"address add {address} dev lo")
+                wait_until(lambda: relay.count_logged(r"\[?(192\.0\.2\.7|2001:db8::7)\]?:\d+ is an address of this machine now") == 2, 10, "both are told")
+    run_in_network_namespace(run)
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["beside another address", "alone"])
+def test_interface_that_comes_later(certificates, tmp_path, beside):
+    """A link-local address belongs to an interface, which comes after the start and is made anew later on."""
+    def run():
+        with DotUpstream(certificates.good) as upstream:
+            relay = Relay(tmp_path, upstream_table(upstream, certificates), start=False)
+            scoped = f"[fe80::7%br-lan]:{relay.port}"
+            relay.tables["listen"]["addresses"] = [f"127.0.0.1:{relay.port}", scoped] if beside else [scoped]
+            relay.start(wait=beside)
+            wait_until(lambda: relay.has_logged(r"there is no interface br-lan; it is served once there is"), 5, "the warning")
+            try:
+                for count in (1, 2):
+                    ip("link add br-lan type bridge")
+                    ip("link set br-lan up")
+                    ip("address add fe80::7/64 dev br-lan nodad")
+                    if beside or count == 2:
+                        wait_until(lambda: relay.count_logged("supervisor: reloaded") >= count - (not beside), 5, "the new sockets serve")
+                    else:
+                        wait_until(lambda: relay.has_logged("supervisor: ready"), 5, "the start")
+                    for transport in ("udp", "tcp"):
+                        assert_right(ask(relay.port, "link.local.example", transport=transport, host="fe80::7%br-lan"), "link.local.example")
+                    ip("link del br-lan")
+                if beside:
+                    assert_right(relay.ask("still.example"), "still.example")
+            finally:
+                relay.stop()
+    run_in_network_namespace(run)
+
+
+def test_wait_for_an_interface_ends_with_a_signal(certificates, tmp_path):
+    relay = Relay(tmp_path, upstream_table("127.0.0.1:853", certificates), start=False)
+    relay.tables["listen"]["addresses"] = [f"[fe80::7%none-such]:{relay.port}"]
+    relay.start(wait=False)
+    wait_until(lambda: relay.has_logged("there is no interface none-such"), 5, "the warning")
+    relay.stop()
+
+
+def test_upstream_that_is_the_relay_itself(certificates, tmp_path):
+    """By a wildcard and an address of this machine: only the machine knows."""
+    def run():
+        ip("address add 192.0.2.7/32 dev lo")
+        relay = Relay(tmp_path, upstream_table("192.0.2.7:853", certificates), start=False)
+        relay.tables["listen"]["addresses"] = ["0.0.0.0:853"]
+        relay.start(wait=False)
+        assert relay.wait() == 1 and len(relay.lines) == 1
+        assert re.search(r":6:\d+: upstream\.addresses: 192\.0\.2\.7:853 is the relay itself", relay.log), relay.log
+        checked = run_binary("check", "--config", relay.config_file)
+        assert checked.returncode == 1 and checked.stderr.strip() == relay.log
+    run_in_network_namespace(run)
+
+
+def test_upstream_with_a_scope(certificates, tmp_path):
+    """A resolver at a link-local address, whose interface comes after the relay."""
+    def run():
+        relay = Relay(tmp_path, upstream_table("[fe80::7%br-lan]:8853", certificates))
+        with relay:
+            assert relay.has_logged(r"cannot be reached before there is an interface br-lan")
+            assert rcode(relay.ask("early.example", timeout=10)) == "SERVFAIL"
+            ip("link add br-lan type bridge")
+            ip("link set br-lan up")
+            ip("address add fe80::7/64 dev br-lan nodad")
+            with DotUpstream(certificates.good, host="fe80::7%br-lan", port=8853):
+                wait_until(lambda: rcode(relay.ask("late.example", timeout=10)) == "NOERROR", 10, "an answer")
+    run_in_network_namespace(run)
+
+
+def test_check_warns_of_a_port_that_needs_a_right(tmp_path):
+    relay = Relay(tmp_path, upstream_table("127.0.0.1:8853"), start=False)
+    relay.config_file.write_text(toml(relay.tables | {"listen": {"addresses": ["127.0.0.1:53"]}}))
+    for path in (tmp_path, *tmp_path.parents):
+        if path.stat().st_uid == os.geteuid() and len(path.parts) > 2:
+            path.chmod(0o755)
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(binary()), "check", "--config", str(relay.config_file)]
+    checked = subprocess.run(command, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    assert re.search(r":2:14: listen.addresses: 127\.0\.0\.1:53: this user may not bind port 53; it needs CAP_NET_BIND_SERVICE", checked.stderr)
+    assert "may not bind" not in run_binary("check", "--config", relay.config_file).stderr
 
 
 def test_containers_that_start_end_no_back_off(certificates, tmp_path):

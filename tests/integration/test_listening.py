@@ -1,4 +1,5 @@
 """The relay's sockets: right source address, IPv6, address in use, nobody else on the port."""
+import os
 import re
 import shutil
 import socket
@@ -83,6 +84,20 @@ def test_shared_port_on_request(make_upstream, make_relay):
     for number in range(60):
         assert_right(ask(port, f"surge-{number}.example"), f"surge-{number}.example")
     assert first.queries and second.queries
+
+
+def test_stranger_on_the_port(make_upstream, make_relay):
+    """A process of the same user joins the port after the start: nothing prevents it, but the log says so."""
+    relay = make_relay(make_upstream())
+    assert not relay.has_logged("other processes")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        stranger.bind(("127.0.0.1", relay.port))
+        relay.reload()
+        words = rf"warning.*127\.0\.0\.1:{relay.port} \(UDP\): other processes have 1 socket .*127\.0\.0\.1:{relay.port} of user {os.geteuid()}$"
+        assert relay.has_logged(words), relay.log
+    relay.reload(relay={"deadline": "3s"})
+    assert relay.count_logged("other processes") == 1, relay.log
 
 
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv")

@@ -34,6 +34,11 @@ def parse(octets):
     return dns.message.from_wire(octets, raise_on_truncation=False)
 
 
+def socket_address(host, port):
+    """What bind() and connect() want, also for an address with its interface ("fe80::1%br-lan")."""
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4] if "%" in host else (host, port)
+
+
 class UdpClient:
     """A connected UDP socket: an answer from another address is never seen."""
 
@@ -41,7 +46,7 @@ class UdpClient:
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         if source:
             self.socket.bind((source, source_port))
-        self.socket.connect((host, port))
+        self.socket.connect(socket_address(host, port))
         self.socket.settimeout(timeout)
 
     def send(self, octets):
@@ -77,7 +82,7 @@ class TcpClient:
         self.socket.settimeout(timeout)
         if source:
             self.socket.bind((source, 0))
-        self.socket.connect((host, port))
+        self.socket.connect(socket_address(host, port))
 
     def send(self, *messages):
         self.socket.sendall(b"".join(struct.pack("!H", len(message)) + message for message in messages))

@@ -12,6 +12,7 @@ import ssl
 import warnings
 
 from . import dns_answers
+from .clients import socket_address
 from .dot_connection import Connection, SeenQuery
 from .event_loop import shared_loop, wait_until
 from .ports import free_port
@@ -59,7 +60,7 @@ class DotUpstream:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if share:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((self.host, self.port))
+        listener.bind(socket_address(self.host, self.port))
         listener.listen(512)
         return listener
 

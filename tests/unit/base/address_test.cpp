@@ -48,6 +48,43 @@ TEST_CASE("what is no IP literal is refused and named") {
   CHECK_FALSE(parse_ip_address(std::string_view("1.2.3.4\0", 8)));
 }
 
+TEST_CASE("an IPv4-mapped address is the IPv4 address, and a range of them is an IPv4 range") {
+  CHECK(ip("::ffff:192.0.2.1") == ip("192.0.2.1"));
+  CHECK(ip("::FFFF:c000:201").to_text() == "192.0.2.1");
+  CHECK(ip("::fffe:192.0.2.1").is_v6);
+  CHECK(range("::ffff:10.0.0.0/104") == range("10.0.0.0/8"));
+  CHECK(range("::ffff:192.0.2.1") == range("192.0.2.1"));
+  CHECK(range("::ffff:0:0/96").contains(ip("192.0.2.1")));
+  CHECK_FALSE(parse_address_range("::ffff:10.0.0.1/104"));
+  CHECK_FALSE(parse_address_range("::ffff:10.0.0.0/95"));
+  CHECK_FALSE(parse_address_range("::ffff:10.0.0.0/8"));
+  CHECK(parse_endpoint("[::ffff:192.0.2.1]:53", 0)->to_text() == "192.0.2.1:53");
+}
+
+TEST_CASE("kinds of addresses") {
+  for (const std::string_view text : {"127.0.0.1", "127.255.0.3", "::1"}) CHECK(ip(text).is_loopback());
+  for (const std::string_view text : {"126.0.0.1", "128.0.0.1", "::", "::2", "7f00::1"})
+    CHECK_FALSE(ip(text).is_loopback());
+  for (const std::string_view text : {"224.0.0.1", "239.255.255.255", "ff02::1"}) CHECK(ip(text).is_multicast());
+  for (const std::string_view text : {"223.255.255.255", "240.0.0.1", "fe80::1"}) CHECK_FALSE(ip(text).is_multicast());
+  for (const std::string_view text : {"fe80::1", "febf::1"}) CHECK(ip(text).is_link_local());
+  for (const std::string_view text : {"fec0::1", "fe7f::1", "169.254.0.1"}) CHECK_FALSE(ip(text).is_link_local());
+}
+
+TEST_CASE("the interface of a link-local address stands behind a percent sign") {
+  CHECK(parse_endpoint("[fe80::1%br-lan]:53", 0)->to_text() == "[fe80::1%br-lan]:53");
+  CHECK(parse_endpoint("fe80::1%eth0.7", 853)->to_text() == "[fe80::1%eth0.7]:853");
+  CHECK(parse_endpoint("fe80::1%2", 853)->scope.name() == std::string_view("2"));
+  CHECK(parse_endpoint("fe80::1", 853)->scope.empty());
+  CHECK_FALSE(*parse_endpoint("fe80::1%a", 853) == *parse_endpoint("fe80::1%b", 853));
+  for (const std::string_view text :
+       {"fe80::1%", "[fe80::1%]:53", "[fe80::1]%eth0:53", "fe80::1%sixteen-octets-x", "fe80::1%a/b", "fe80::1%a b",
+        "fe80::1%a%b", "fe80::1%..", "fe80::1%\x7f", "127.0.0.1%lo:53", "::ffff:127.0.0.1%lo", "[fe80::1%a:b]:53"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_endpoint(text, 853));
+  }
+}
+
 TEST_CASE("endpoints with and without a port") {
   const auto text = [](std::string_view written, std::uint16_t default_port) {
     const Result<Endpoint> endpoint = parse_endpoint(written, default_port);
@@ -125,7 +162,8 @@ TEST_CASE("everything of one family, never of the other") {
   CHECK(range("::/0").contains(ip("ffff::")));
   CHECK_FALSE(range("0.0.0.0/0").contains(ip("::")));
   CHECK_FALSE(range("::/0").contains(ip("0.0.0.0")));
-  CHECK_FALSE(range("127.0.0.0/8").contains(ip("::ffff:127.0.0.1")));
+  CHECK_FALSE(range("127.0.0.0/8").contains(ip("7f00::1")));
+  CHECK(range("127.0.0.0/8").contains(ip("::ffff:127.0.0.1")));
 }
 
 TEST_CASE("what is no range is refused") {

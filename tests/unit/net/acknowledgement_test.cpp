@@ -233,7 +233,7 @@ TEST_CASE("the kernel's own account") {
   REQUIRE(join_port(server.get(), loopback, Protocol::tcp) == 0);
   SocketAddress address;
   REQUIRE(getsockname(server.get(), address.raw(), &address.size) == 0);
-  const UniqueFd client = begin_connect(to_endpoint(address), error);
+  const UniqueFd client = begin_connect(to_endpoint(address), {}, error);
   pollfd waiting{client.get(), POLLOUT, 0};
   REQUIRE(poll(&waiting, 1, 2000) == 1);
   auto facts = ask_tcp(client.get());

@@ -63,11 +63,34 @@ TEST_CASE("a port that is in use is noticed, although our own listeners share it
   CHECK(errno_text(ETIMEDOUT) == "connection timed out");
 }
 
-TEST_CASE("an address that this machine does not have") {
+TEST_CASE("an address that this machine does not have yet can be bound, unless its interface is not there") {
   int error = 0;
-  const Endpoint endpoint = loopback("192.0.2.1", 5353);
-  const UniqueFd fd = make_listener(endpoint, Protocol::udp, error);
-  CHECK(join_port(fd.get(), endpoint, Protocol::udp) == EADDRNOTAVAIL);
+  for (const char* text : {"192.0.2.1:5353", "[2001:db8::1]:5353"}) {
+    const Endpoint endpoint = *parse_endpoint(text, 0);
+    const UniqueFd fd = make_listener(endpoint, Protocol::udp, error);
+    CHECK(join_port(fd.get(), endpoint, Protocol::udp) == 0);
+  }
+  const Endpoint scoped = *parse_endpoint("[fe80::1%none-such]:5353", 0);
+  const UniqueFd fd = make_listener(scoped, Protocol::udp, error);
+  CHECK(join_port(fd.get(), scoped, Protocol::udp) == ENODEV);
+}
+
+TEST_CASE("a way that this machine does not have is told before anything is sent") {
+  const UniqueFd server = listener(loopback(), Protocol::tcp);
+  int error = 0;
+  CHECK_FALSE(
+      begin_connect(bound_to(server), {.source = *parse_ip_address("192.0.2.1"), .interface = {}, .mark = 0}, error));
+  CHECK(error == EADDRNOTAVAIL);
+  CHECK_FALSE(
+      begin_connect(bound_to(server), {.source = {}, .interface = *Scope::parse("none-such"), .mark = 0}, error));
+  CHECK(error == ENODEV);
+  const UniqueFd client = begin_connect(
+      bound_to(server), {.source = *parse_ip_address("127.0.0.9"), .interface = *Scope::parse("lo"), .mark = 0}, error);
+  CHECK(error == 0);
+  CHECK(bound_to(client).address == *parse_ip_address("127.0.0.9"));
+  CHECK_FALSE(route_has_changed(client.get(), bound_to(server),
+                                {.source = *parse_ip_address("127.0.0.9"), .interface = {}, .mark = 0}));
+  CHECK(route_has_changed(client.get(), bound_to(server), {}));
 }
 
 TEST_CASE("a wildcard socket answers from the address that was asked") {
@@ -163,7 +186,7 @@ TEST_CASE("connections: nobody yet, accepted with the peer's address, refused") 
   disable_nagle(server.get());
   CHECK(accept_connection(server.get()).status == AcceptResult::Status::nothing_yet);
   int error = 0;
-  const UniqueFd client = begin_connect(bound_to(server), error);
+  const UniqueFd client = begin_connect(bound_to(server), {}, error);
   REQUIRE(client);
   wait_readable(server.get());
   const AcceptResult accepted = accept_connection(server.get());
@@ -173,7 +196,7 @@ TEST_CASE("connections: nobody yet, accepted with the peer's address, refused") 
   socklen_t size = sizeof no_delay;
   REQUIRE(getsockopt(accepted.fd.get(), IPPROTO_TCP, TCP_NODELAY, &no_delay, &size) == 0);
   CHECK(no_delay == 1);  // inherited
-  CHECK_FALSE(route_has_changed(client.get(), bound_to(server)));
+  CHECK_FALSE(route_has_changed(client.get(), bound_to(server), {}));
 }
 
 TEST_CASE("a connection from an address that the kernel would not choose now") {
@@ -181,8 +204,8 @@ TEST_CASE("a connection from an address that the kernel would not choose now") {
   const UniqueFd client = listener(loopback("127.0.0.2"), Protocol::udp);
   const SocketAddress target = to_socket_address(bound_to(server));
   REQUIRE(connect(client.get(), target.raw(), target.size) == 0);
-  CHECK(route_has_changed(client.get(), bound_to(server)));
-  CHECK(route_has_changed(-1, bound_to(server)));
+  CHECK(route_has_changed(client.get(), bound_to(server), {}));
+  CHECK(route_has_changed(-1, bound_to(server), {}));
 }
 
 TEST_CASE("a connection that nobody answers yet goes the way that it would go now") {
@@ -190,16 +213,16 @@ TEST_CASE("a connection that nobody answers yet goes the way that it would go no
   REQUIRE(listen(server.get(), 0) == 0);  // room for one; the kernel drops what the others say
   std::vector<UniqueFd> clients;
   int error = 0;
-  for (int i = 0; i < 4; ++i) clients.push_back(begin_connect(bound_to(server), error));
+  for (int i = 0; i < 4; ++i) clients.push_back(begin_connect(bound_to(server), {}, error));
   pollfd waiting{clients.back().get(), POLLOUT, 0};
   REQUIRE(poll(&waiting, 1, 20) == 0);
-  CHECK_FALSE(route_has_changed(clients.back().get(), bound_to(server)));
+  CHECK_FALSE(route_has_changed(clients.back().get(), bound_to(server), {}));
 }
 
 TEST_CASE("a connection to a port that nobody serves") {
   const Endpoint unused = bound_to(listener(loopback(), Protocol::tcp));
   int error = 0;
-  const UniqueFd client = begin_connect(unused, error);
+  const UniqueFd client = begin_connect(unused, {}, error);
   if (client) {
     pollfd waiting{client.get(), POLLOUT, 0};
     REQUIRE(poll(&waiting, 1, 2000) == 1);
@@ -214,7 +237,7 @@ TEST_CASE("a stream: octets, nothing yet, the end, a reset, and a queue longer t
   const UniqueFd server = listener(loopback(), Protocol::tcp);
   int error = 0;
   std::optional<TcpStream> near;
-  near.emplace(loop, begin_connect(bound_to(server), error), deaf);
+  near.emplace(loop, begin_connect(bound_to(server), {}, error), deaf);
   wait_readable(server.get());
   TcpStream far(loop, accept_connection(server.get()).fd, deaf);
   std::vector<std::uint8_t> buffer(1 << 16);

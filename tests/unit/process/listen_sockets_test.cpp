@@ -31,14 +31,13 @@ ListenConfig config_of(std::vector<Endpoint> addresses) {
 }
 
 struct Fixture {
-  Log log{LogLevel::error, "test"};
   ListenSockets sockets;
   Endpoint first = free_address();
   Endpoint second = free_address();
 };
 
 TEST_CASE_FIXTURE(Fixture, "nobody is served before the sockets are joined") {
-  auto leases = sockets.lease(config_of({first}), 2, log);
+  auto leases = sockets.lease(config_of({first}), 2);
   REQUIRE(leases);
   CHECK(leases->size() == 2);
   CHECK(probe_bind(first, Protocol::udp) == 0);
@@ -48,11 +47,11 @@ TEST_CASE_FIXTURE(Fixture, "nobody is served before the sockets are joined") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "an address that stays keeps its sockets, one that goes loses them with its last lease") {
-  auto before = std::make_unique<Result<std::vector<WorkerSockets>>>(sockets.lease(config_of({first, second}), 1, log));
+  auto before = std::make_unique<Result<std::vector<WorkerSockets>>>(sockets.lease(config_of({first, second}), 1));
   REQUIRE(*before);
   REQUIRE(sockets.join(**before));
   {
-    auto after = sockets.lease(config_of({first}), 2, log);
+    auto after = sockets.lease(config_of({first}), 2);
     REQUIRE(after);
     REQUIRE(sockets.join(*after));
     CHECK(&(*after)[0][0].pair() == &(**before)[0][0].pair());
@@ -66,12 +65,12 @@ TEST_CASE_FIXTURE(Fixture, "an address that stays keeps its sockets, one that go
 }
 
 TEST_CASE_FIXTURE(Fixture, "a pair that is being left is not leased again") {
-  auto leaving = sockets.lease(config_of({first}), 1, log);
+  auto leaving = sockets.lease(config_of({first}), 1);
   REQUIRE(leaving);
   REQUIRE(sockets.join(*leaving));
   SocketPair& left = (*leaving)[0][0].pair();
   left.left = true;
-  auto again = sockets.lease(config_of({first}), 1, log);
+  auto again = sockets.lease(config_of({first}), 1);
   REQUIRE(again);
   CHECK(&(*again)[0][0].pair() != &left);
   CHECK(sockets.join(*again));
@@ -82,30 +81,48 @@ TEST_CASE_FIXTURE(Fixture,
   int error = 0;
   const UniqueFd workers = make_listener(first, Protocol::udp, error);
   REQUIRE(join_port(workers.get(), first, Protocol::udp) == 0);
-  CHECK_FALSE(sockets.lease(config_of({first}), 1, log));
+  CHECK_FALSE(sockets.lease(config_of({first}), 1));
   {
     SocketPair pair;
     pair.address = first;
     pair.left = true;
     const SocketLease held = sockets.adopt(std::move(pair));
-    auto again = sockets.lease(config_of({first}), 1, log);
+    auto again = sockets.lease(config_of({first}), 1);
     REQUIRE(again);
     CHECK(sockets.join(*again));
   }
-  CHECK_FALSE(sockets.lease(config_of({first}), 1, log));
+  CHECK_FALSE(sockets.lease(config_of({first}), 1));
+}
+
+TEST_CASE_FIXTURE(Fixture, "an address that this machine does not have yet is bound, and nobody else can have it") {
+  const Endpoint later{*parse_ip_address("203.0.113.77"), first.port};
+  auto leases = sockets.lease(config_of({later}), 1);
+  REQUIRE(leases);
+  REQUIRE(sockets.join(*leases));
+  CHECK(probe_bind(later, Protocol::udp) == EADDRINUSE);
+  CHECK(probe_bind(later, Protocol::tcp) == EADDRINUSE);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an address whose interface is not there is left out; alone it is an error") {
+  const Endpoint later = *parse_endpoint("[fe80::1%none-such]:5353", 0);
+  auto leases = sockets.lease(config_of({later, first}), 1);
+  REQUIRE(leases);
+  CHECK((*leases)[0].size() == 1);
+  CHECK((*leases)[0][0].pair().address == first);
+  CHECK_FALSE(sockets.lease(config_of({later}), 1));
 }
 
 TEST_CASE_FIXTURE(Fixture, "the address of another program is refused as a whole; of our own, the wildcard is not") {
   ListenSockets others;
-  auto theirs = others.lease(config_of({second}), 1, log);
+  auto theirs = others.lease(config_of({second}), 1);
   REQUIRE(others.join(*theirs));
-  const auto refused = sockets.lease(config_of({first, second}), 1, log);
+  const auto refused = sockets.lease(config_of({first, second}), 1);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message.find("cannot listen on " + second.to_text()) == 0);
 
   const Endpoint wildcard{*parse_ip_address("0.0.0.0"), second.port};
-  CHECK_FALSE(sockets.lease(config_of({wildcard}), 1, log));
-  auto ours = others.lease(config_of({wildcard}), 1, log);
+  CHECK_FALSE(sockets.lease(config_of({wildcard}), 1));
+  auto ours = others.lease(config_of({wildcard}), 1);
   REQUIRE(ours);
   CHECK(others.join(*ours));
 }
