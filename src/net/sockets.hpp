@@ -93,8 +93,8 @@ std::optional<IpAddress> source_towards(const Endpoint& peer, const Egress& egre
 
 /// Whether the kernel would now connect to `peer` by `egress` from another source address than that of the socket,
 /// which is connected to it or about to be, or has no way to it any more. No packet leaves. Routes that differ by
-/// protocol
-/// (`ip rule ... ipproto tcp`), or by flow with a source each, read as changed: the kernel is asked for a datagram.
+/// protocol (`ip rule ... ipproto tcp`), or by flow with a source each, read as changed: the kernel is asked for a
+/// datagram.
 bool route_has_changed(int fd, const Endpoint& peer, const Egress& egress);
 
 }  // namespace dotrelay

@@ -70,6 +70,8 @@ class ListenSockets {
   /// Takes in a joined pair that an earlier program opened, or one without sockets that only its workers have.
   SocketLease adopt(SocketPair pair);
 
+  [[nodiscard]] const std::list<SocketPair>& pairs() const { return pairs_; }
+
  private:
   friend class SocketLease;
 

@@ -13,6 +13,7 @@
 #include "process/heartbeat.hpp"
 #include "process/host_check.hpp"
 #include "process/loaded_config.hpp"
+#include "process/port_watch.hpp"
 #include "process/system_limits.hpp"
 #include "process/upgrade.hpp"
 
@@ -57,6 +58,7 @@ class Supervisor final : private Generation::Listener {
         program_(own_program()),
         log_(LogLevel::info, "supervisor"),
         watch_(std::move(watch)),
+        port_watch_(loop_, log_, sockets_),
         address_watch_(loop_, log_, [this] { want_reload(); }),
         heartbeat_timer_(loop_, [this] { beat(); }),
         watch_timer_(loop_, [this] { poll_files(); }),
@@ -100,6 +102,7 @@ class Supervisor final : private Generation::Listener {
     log_.info("upgraded to dotrelay " + options_.version + "; " +
               counted_workers(handover.generations.front().running.size()) +
               " of the old one serve until the new ones are ready");
+    watch_surroundings();
     current_->start_missing();
     reload_wanted_ = true;
   }
@@ -185,6 +188,7 @@ class Supervisor final : private Generation::Listener {
   /// Of the generation that serves.
   void watch_surroundings() {
     address_watch_.watch(current_->parts());
+    port_watch_.watch(current_->config().listen.share_port);
   }
 
   void watch_files() {
@@ -312,6 +316,7 @@ class Supervisor final : private Generation::Listener {
   Loop loop_;
   ListenSockets sockets_;
   FileWatch watch_;
+  PortWatch port_watch_;
   AddressWatch address_watch_;
   std::unique_ptr<Generation> current_;  // never nullptr once begun
   std::unique_ptr<Generation> next_;     // while a reload is under way

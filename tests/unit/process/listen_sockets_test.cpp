@@ -129,8 +129,8 @@ TEST_CASE_FIXTURE(Fixture, "the address of another program is refused as a whole
 
 TEST_CASE_FIXTURE(Fixture, "of two relays that start at the same time one serves") {
   ListenSockets others;
-  auto ours = sockets.lease(config_of({first}), 2, log);
-  auto theirs = others.lease(config_of({first}), 2, log);
+  auto ours = sockets.lease(config_of({first}), 2);
+  auto theirs = others.lease(config_of({first}), 2);
   REQUIRE(ours);
   REQUIRE(theirs);  // nobody has bound anything yet
   REQUIRE(sockets.join(*ours));
@@ -143,21 +143,21 @@ TEST_CASE_FIXTURE(Fixture, "with share_port both serve") {
   ListenConfig config = config_of({first});
   config.share_port = true;
   ListenSockets others;
-  auto ours = sockets.lease(config, 2, log);
-  auto theirs = others.lease(config, 2, log);
+  auto ours = sockets.lease(config, 2);
+  auto theirs = others.lease(config, 2);
   REQUIRE(sockets.join(*ours));
   CHECK(others.join(*theirs));
 }
 
 TEST_CASE_FIXTURE(Fixture, "the wildcard and an address of it may be in one configuration") {
   const Endpoint wildcard{*parse_ip_address("0.0.0.0"), first.port};
-  auto leases = sockets.lease(config_of({wildcard, first}), 2, log);
+  auto leases = sockets.lease(config_of({wildcard, first}), 2);
   REQUIRE(leases);
   CHECK(sockets.join(*leases));
 }
 
 TEST_CASE_FIXTURE(Fixture, "workers that have left the port are no hindrance for a relay that starts") {
-  auto killed = sockets.lease(config_of({first}), 2, log);
+  auto killed = sockets.lease(config_of({first}), 2);
   REQUIRE(killed);
   REQUIRE(sockets.join(*killed));
   const auto leave = [](const WorkerSockets& leases) {
@@ -166,10 +166,10 @@ TEST_CASE_FIXTURE(Fixture, "workers that have left the port are no hindrance for
   };
   ListenSockets others;
   leave((*killed)[0]);
-  CHECK_FALSE(others.lease(config_of({first}), 2, log));  // one is still there
+  CHECK_FALSE(others.lease(config_of({first}), 2));  // one is still there
   leave((*killed)[1]);
   ListenSockets::await_departure(config_of({first}));
-  auto started = others.lease(config_of({first}), 2, log);
+  auto started = others.lease(config_of({first}), 2);
   REQUIRE(started);
   CHECK(others.join(*started));
   CHECK(probe_bind(first, Protocol::udp) == EADDRINUSE);
@@ -184,12 +184,12 @@ TEST_CASE_FIXTURE(Fixture, "a program that shares addresses in its own way is no
     const SocketAddress address = to_socket_address(first);
     REQUIRE(bind(other.get(), address.raw(), address.size) == 0);
     CHECK(probe_bind(first, Protocol::udp) == EADDRINUSE);
-    CHECK_FALSE(sockets.lease(config_of({first}), 1, log));
+    CHECK_FALSE(sockets.lease(config_of({first}), 1));
   }
 }
 
 TEST_CASE_FIXTURE(Fixture, "sockets that a worker took from the port before it died are bound anew, and no others") {
-  auto leases = sockets.lease(config_of({first}), 1, log);
+  auto leases = sockets.lease(config_of({first}), 1);
   REQUIRE(leases);
   SocketPair& pair = (*leases)[0][0].pair();
   CHECK_FALSE(*ListenSockets::restore(pair));  // not bound yet
