@@ -29,10 +29,12 @@ namespace dotrelay {
   COUNT(upstream_hedged, "Queries asked at the next upstream, too, because the first was later than usual") \
   COUNT(upstream_trials, "Copies of queries sent to upstreams in trouble to see whether they work again") \
   COUNT(upstream_suspected, "Connections whose octets were acknowledged later than on a living path") \
+  COUNT(upstream_retired, "Connections closed because too many of their queries were never answered") \
   COUNT(upstream_silent, "Connections given up because the path to the upstream went silent") \
   COUNT(upstream_answers, "Answers from upstreams that matched a query") \
   COUNT(upstream_errors, "Answers from upstreams with an RCODE that makes the relay ask the next one") \
   COUNT(upstream_mismatched, "Frames from upstreams that matched no query") \
+  COUNT(upstream_strayed, "Connections closed because too many frames in a short time matched no query") \
   COUNT(upstream_late, "Answers from upstreams to queries that nobody waited for any more") \
   COUNT(upstream_dials, "Connections begun to upstreams") \
   COUNT(upstream_handshakes, "TLS handshakes completed") \

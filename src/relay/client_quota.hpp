@@ -40,6 +40,9 @@ class ClientQuota {
     return latest_;
   }
 
+  /// Queries of the client that wait.
+  [[nodiscard]] std::uint32_t waiting(Place place) const { return shares_[place].waiting; }
+
   /// Whether the client may have one more, when there is `room` for so many more of all clients.
   [[nodiscard]] bool may_wait(Place place, std::size_t room) const {
     return shares_[place].waiting < kWaitingShare * room;

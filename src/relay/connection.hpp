@@ -44,7 +44,8 @@ struct PathState {
 
 class Connection {
  public:
-  enum class State : std::uint8_t { connecting, ready, closed };
+  /// `handshaking`: TCP is connected, TLS is not ready.
+  enum class State : std::uint8_t { connecting, handshaking, ready, closed };
 
   /// Closes without ceremony.
   virtual ~Connection() = default;

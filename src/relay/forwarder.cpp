@@ -25,7 +25,7 @@ Forwarder::Forwarder(const Config& config, std::span<SharedHealth> health, Diale
       in_flight_(queries_, hash_key_),
       quota_(hash_key_),
       error_limit_(hash_key_),
-      upstreams_(config.upstreams, health, random),
+      upstreams_(config.upstreams, health, patience_, random),
       deadlines_(waiters_),
       checks_(queries_),
       room_(queries_),
@@ -65,13 +65,13 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
   const ClientQuota::Place place = quota_.place_of(incoming.source);
   if (!quota_.may_wait(place, kMaxWaiters - waiters_.size()) ||
       !memory_.take_for_query(kWaiterBytes, quota_.is_greedy(place, waiters_.size())))
-    return answer_with_overload(incoming, query, place);
+    return answer_with_overload(incoming, query, place, now);
   const QueryKey key{*query.question, static_cast<std::uint16_t>(query.header.flags & dns::kQueryFlags),
                      query.opt && query.opt->dnssec_ok, *options};
   const QueryHandle handle = join_or_begin(key, place, now);
   if (!handle) {
     memory_.give_back(kWaiterBytes);
-    return answer_with_overload(incoming, query, place);
+    return answer_with_overload(incoming, query, place, now);
   }
   add_waiter(handle, incoming, query, place, now);
   return {Accepted::Kind::waiting, {}};
@@ -96,11 +96,20 @@ Accepted Forwarder::answer_with_error(const Incoming& incoming, const dns::Query
                                                             query.question, rcode, explanation)};
 }
 
+/// The client has left so many unanswered queries behind that it may begin no further one now.
+bool Forwarder::leaves_too_much_unanswered(ClientQuota::Place place, TimePoint now) {
+  return unanswered_.used_up(place, now) && quota_.waiting(place) > UnansweredShare::kMaxWaiting;
+}
+
 /// There is no room for the query, or its client has had its share.
-Accepted Forwarder::answer_with_overload(const Incoming& incoming, const dns::Query& query, ClientQuota::Place place) {
+Accepted Forwarder::answer_with_overload(const Incoming& incoming, const dns::Query& query, ClientQuota::Place place,
+                                         TimePoint now) {
   counters_.add(Counter::overloaded);
   std::string_view why = "out of memory";
-  if (waiters_.size() >= kMaxWaiters || queries_.size() >= kMaxQueries) {
+  if (leaves_too_much_unanswered(place, now)) {
+    why = "too many unanswered queries from this address";
+    counters_.add(Counter::client_limited);
+  } else if (waiters_.size() >= kMaxWaiters || queries_.size() >= kMaxQueries) {
     why = "too many queries";
   } else if (!quota_.may_wait(place, kMaxWaiters - waiters_.size()) ||
              !quota_.may_begin(place, kMaxQueries - queries_.size())) {
@@ -124,7 +133,7 @@ QueryHandle Forwarder::join_or_begin(const QueryKey& key, ClientQuota::Place pla
       return shared;
     }
   }
-  if (!quota_.may_begin(place, kMaxQueries - queries_.size()) ||
+  if (leaves_too_much_unanswered(place, now) || !quota_.may_begin(place, kMaxQueries - queries_.size()) ||
       !memory_.take_for_query(kQueryBytes, quota_.is_greedy(place, waiters_.size())))
     return {};
   if (shared) in_flight_.unlist(shared);
@@ -157,7 +166,8 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
     const UpstreamSet::Choice choice = query.may_be_sent()
                                            ? upstreams_.choose(query.asked, query.stale, query.fresh_since, now)
                                            : UpstreamSet::Choice{};
-    if (choice.target != AddressIndex{}) start_trials(choice.target, 0, false, now);
+    if (choice.target != AddressIndex{} || upstreams_.address(choice.target).health.in_trouble())
+      start_trials(choice.target, 0, false, now);
     switch (choice.kind) {
       case UpstreamSet::Choice::Kind::send:
         if (send(handle, choice.connection, false, now)) return send_copy(handle, choice.target, now);
@@ -248,7 +258,7 @@ UpstreamMask Forwarder::mute_upstreams(const Query& query, TimePoint now) {
   UpstreamMask mute = 0;
   UpstreamMask alive = 0;
   for (const Attempt& attempt : query.attempts) {
-    UpstreamMask& side = upstreams_.connections().get(attempt.connection).mute(now) ? mute : alive;
+    UpstreamMask& side = upstreams_.connections().get(attempt.connection).rules(now).is_doubtful ? mute : alive;
     side |= UpstreamMask{1} << attempt.upstream;
   }
   return mute & ~alive;
@@ -290,6 +300,11 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
     return false;
   }
   counters_.add(Counter::upstream_queries);
+  if (query.holds_hedge && !trial) [[unlikely]] {
+    query.holds_hedge = false;
+    // Alone it is no second sending: what it waited beside has ended meanwhile.
+    query.attempts.empty() ? hedge_budget_.give_back() : counters_.add(Counter::upstream_hedged);
+  }
   pooled.idle_since = now;
   pooled.look_at = std::min(pooled.look_at, now + kFirstLook);
   if (pooled.mute_at == kNever) {
@@ -320,11 +335,12 @@ void Forwarder::send_copy(QueryHandle handle, AddressIndex before, TimePoint now
   const AddressIndex index = upstreams_.connections().get(connection).index();
   UpstreamAddress& address = upstreams_.address(index);
   address.no_trial_until = now + config_.relay.slow;
-  address.health.claim_trial(now);
+  // Where connections fail, only another connection is the trial that all workers wait for.
+  if (address.health.degraded()) address.health.claim_trial(now);
   counters_.add(Counter::upstream_trials);
   if (!send(handle, connection, true, now)) {
     query.asked &= ~(UpstreamMask{1} << index.upstream);
-    note_trouble(index, address.health.trouble(), address.health.cause(), address.health.epoch(), now);
+    note_failed_copy(connection, now);
     return;
   }
   const Attempt& attempt = query.attempts.back();
@@ -339,8 +355,11 @@ ConnectionHandle Forwarder::dial(AddressIndex target, TimePoint now) {
 }
 
 void Forwarder::start_trials(AddressIndex before, UpstreamMask excluded, bool urgent, TimePoint now) {
+  if (urgent) upstreams_.note_handshakes(now);
   for (const AddressIndex target : upstreams_.trials_due(before, excluded, urgent, now)) {
-    upstreams_.address(target).health.claim_trial(now);
+    UpstreamAddress& address = upstreams_.address(target);
+    if (urgent && !address.urgent_dials.claim(address.last_dial, now)) continue;
+    address.health.claim_trial(now);
     dial(target, now);
   }
 }
@@ -358,7 +377,8 @@ void Forwarder::reroute_room_in_time(TimePoint now) {
   const Duration pause = room_.size() <= kSmallRoom ? Duration{} : kPausePerQuery * static_cast<int>(room_.size());
   const TimePoint soonest = rerouted_at_ + pause;
   if (soonest <= now) return reroute_room(now);
-  reroute_due_ = std::min(reroute_due_, soonest);
+  // A walk that was due when the room was emptier is put off again.
+  reroute_due_ = reroute_due_ <= now ? soonest : std::min(reroute_due_, soonest);
 }
 
 }  // namespace dotrelay

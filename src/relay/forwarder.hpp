@@ -17,6 +17,7 @@
 #include "relay/outage.hpp"
 #include "relay/query.hpp"
 #include "relay/reply_channel.hpp"
+#include "relay/unanswered_share.hpp"
 #include "relay/upstream_set.hpp"
 
 #include <array>
@@ -60,8 +61,6 @@ class Forwarder final : public ConnectionEvents {
   /// an upstream connection and a listener.
   static constexpr std::size_t kQueryBytes = 832;
   static constexpr std::size_t kWaiterBytes = 320;
-  /// Frames from an upstream that match no query before its connection is closed.
-  static constexpr int kMaxBadFrames = 8;
 
   /// After this time, or a quarter of the deadline when that is shorter, the next upstream is asked as well, whatever
   /// the budget for hedging: with three upstreams and the default deadline each has been asked before the last quarter
@@ -127,7 +126,8 @@ class Forwarder final : public ConnectionEvents {
   [[gnu::cold]] Accepted answer_with_error(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
                                            const std::optional<dns::Explanation>& explanation = {});
   [[gnu::cold]] Accepted answer_with_overload(const Incoming& incoming, const dns::Query& query,
-                                              ClientQuota::Place place);
+                                              ClientQuota::Place place, TimePoint now);
+  [[nodiscard]] bool leaves_too_much_unanswered(ClientQuota::Place place, TimePoint now);
   QueryHandle join_or_begin(const QueryKey& key, ClientQuota::Place place, TimePoint now);
   void add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Query& message, ClientQuota::Place place,
                   TimePoint now);
@@ -153,7 +153,7 @@ class Forwarder final : public ConnectionEvents {
   [[gnu::cold]] void on_check(QueryHandle handle, TimePoint now);
   [[gnu::cold]] void repeat(QueryHandle handle, TimePoint now);
   [[gnu::cold]] void mark_late(Query& query, TimePoint now);
-  [[gnu::cold]] bool may_hedge(const Query& query);
+  [[gnu::cold]] bool may_hedge(Query& query);
   [[gnu::cold]] void ask_next_too(QueryHandle handle, TimePoint now);
   void check_connections(TimePoint now);
   void check_expected(TimePoint now);
@@ -180,6 +180,7 @@ class Forwarder final : public ConnectionEvents {
   };
   void on_answer(QueryHandle handle, const dns::Response& response, Source from, Bytes message, TimePoint now);
   [[gnu::cold]] void close_renewed(ConnectionHandle replacement, TimePoint now);
+  [[gnu::cold]] void close_worn(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void close_surplus_dials(std::size_t upstream, TimePoint now);
   [[gnu::cold]] void on_server_closed_idle(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void close(ConnectionHandle handle, const CloseReason& reason, TimePoint now);
@@ -190,7 +191,8 @@ class Forwarder final : public ConnectionEvents {
   // What is learned about upstreams.
   [[gnu::cold]] void note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, Health::Epoch epoch,
                                   TimePoint now);
-  void note_answer(const PooledConnection& from, Duration took, bool good, TimePoint now);
+  void note_answer(const PooledConnection& from, TimePoint sent_at, bool good, TimePoint now);
+  [[gnu::cold]] void note_failed_copy(ConnectionHandle connection, TimePoint now);
   [[gnu::cold]] void note_unanswered(AddressIndex target, TimePoint now);
   void note_contradiction(const Query& query, TimePoint now);
   void expect_answer(ConnectionHandle connection, std::uint16_t id, TimePoint sent_at, bool trial);
@@ -234,6 +236,7 @@ class Forwarder final : public ConnectionEvents {
   InFlight in_flight_;
   ClientQuota quota_;
   ErrorLimit error_limit_;
+  UnansweredShare unanswered_;
   UpstreamSet upstreams_;
   LinkedList<Waiter, &Waiter::by_deadline> deadlines_;
   DueWheel<Query, &Query::check> checks_;

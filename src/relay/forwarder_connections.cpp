@@ -31,8 +31,8 @@ void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
   notice_time(now);
   PooledConnection* pooled = upstreams_.connections().find(handle);
   if (pooled == nullptr) return;
-  const bool was_mute = pooled->mute(now);
-  if (was_mute && pooled->suspicion.active() && pooled->connection->state() == Connection::State::ready) {
+  const bool was_doubtful = pooled->rules(now).is_doubtful;
+  if (pooled->suspicion.active() && pooled->connection->state() == Connection::State::ready) {
     look_at_path(handle, now);  // for what there is to learn; octets that come prove that the path lives
     pooled = upstreams_.connections().find(handle);
     if (pooled == nullptr) return;
@@ -50,9 +50,9 @@ void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
   if (pooled->connection->state() == Connection::State::closed) {
     const CloseReason reason = pooled->connection->close_reason();
     close(handle, reason, now);
-  } else if (pooled->pending.abandoned() >= PendingQueries::kMaxAbandoned && pooled->pending.live() == 0) {
-    close(handle, {CloseKind::closed_by_peer, "too many unanswered queries"}, now);
-  } else if (was_mute && !pooled->mute(now)) {
+  } else if (pooled->worn_out()) {
+    close_worn(handle, now);
+  } else if (was_doubtful && !pooled->rules(now).is_doubtful) {
     on_usable(now);
     reroute_room(now);
   }
@@ -97,6 +97,12 @@ void Forwarder::on_usable(TimePoint now) {
   urgent_ = false;
 }
 
+/// Nobody waits for what may still come on a connection that takes no more queries.
+void Forwarder::close_worn(ConnectionHandle handle, TimePoint now) {
+  counters_.add(Counter::upstream_retired);
+  close(handle, {CloseKind::dropped, "too many unanswered queries"}, now);
+}
+
 void Forwarder::close_surplus_dials(std::size_t upstream, TimePoint now) {
   for (const ConnectionHandle dial : upstreams_.surplus_dials(upstream, now)) {
     if (upstreams_.connections().find(dial) != nullptr) close(dial, {CloseKind::dropped, "another one is ready"}, now);
@@ -115,7 +121,6 @@ void Forwarder::close_renewed(ConnectionHandle replacement, TimePoint now) {
 
 void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, TimePoint now) {
   PooledConnection& pooled = upstreams_.connections().get(connection_handle);
-  pooled.last_received = now;
   const std::optional<dns::Response> response = dns::parse_response(message);
   if (!response || response->header.opcode() != static_cast<std::uint8_t>(dns::Opcode::query)) {
     return on_bad_frame(connection_handle, now);
@@ -127,31 +132,32 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
       entry != nullptr && (response->question ? answers(*entry, *response->question) : is_error(response->rcode()));
   if (!matches) return on_bad_frame(connection_handle, now);
 
+  pooled.answered = true;
+  pooled.last_answer = now;
   pooled.mute_at = pooled.useless_at = kNever;
   const AddressIndex index = pooled.index();
-  const Duration took = now - entry->sent_at;
-  latest_proof_ = std::max(latest_proof_, entry->sent_at);
+  const TimePoint sent_at = entry->sent_at;
+  latest_proof_ = std::max(latest_proof_, sent_at);
   const bool good = response->question && is_final(*response);
   const QueryHandle handle = entry->query;
   pooled.pending.remove(id);
   if (!handle) {
     counters_.add(Counter::upstream_late);
-    note_answer(pooled, took, good, now);
+    note_answer(pooled, sent_at, good, now);
     return;
   }
   Query& query = queries_.get(handle);
   counters_.add(Counter::upstream_answers);
-  pooled.answered = true;
   if (pooled.pending.live() == 0) pooled.idle_since = now;
   bool trial = false;
   query.attempts.erase_if([&](const Attempt& attempt) {
     if (attempt.connection != connection_handle || attempt.id != id) return false;
     trial = attempt.trial;
     query.asked |= UpstreamMask{1} << attempt.upstream;
-    if (!attempt.late) upstreams_[attempt.upstream].usual_time.on_answer(took);
+    if (!attempt.late) upstreams_[attempt.upstream].usual_time.on_answer(now - sent_at);
     return true;
   });
-  note_answer(pooled, took, good, now);
+  note_answer(pooled, sent_at, good, now);
   if (good) note_contradiction(query, now);
   on_answer(handle, *response, {index, trial}, message, now);
 }
@@ -164,7 +170,8 @@ bool Forwarder::answers(const PendingQueries::Entry& entry, const dns::Question&
 
 void Forwarder::on_bad_frame(ConnectionHandle handle, TimePoint now) {
   counters_.add(Counter::upstream_mismatched);
-  if (++upstreams_.connections().get(handle).bad_frames < kMaxBadFrames) return;
+  if (!upstreams_.connections().get(handle).stray_frames.add(now)) return;
+  counters_.add(Counter::upstream_strayed);
   close(handle, {CloseKind::protocol, "answers that match no query"}, now);
 }
 
@@ -209,6 +216,7 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
   const bool answered = pooled.answered;
   const Health::Epoch epoch = pooled.epoch;
   const bool was_suspect = pooled.suspicion.active();
+  const TimePoint dialled_at = pooled.dialled_at;
   const bool closed_by_peer = reason.kind == CloseKind::closed_by_peer;
   CloseReason told = reason;
   if (was_ready && closed_by_peer) told.text = "connection closed before the answer";
@@ -222,11 +230,12 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
   const bool is_failure = reason.kind != CloseKind::dropped && (!was_ready || !closed_by_peer || (owed && !answered));
   if (was_suspect) end_suspicion(handle, now);
   const std::vector<QueryHandle> unanswered = take_down(handle);
-  if (is_failure && !was_ready && upstreams_.has_ready(index, now)) {
+  const bool beside = is_failure && !was_ready && upstreams_.has_usable(index, now);
+  if (beside) address.no_more_until = now + Health::kMaxBackOff;
+  if (beside && !address.health.in_trouble()) {
     // The server does not want another connection beside those it serves: the address is well.
-    address.no_more_until = now + Health::kMaxBackOff;
     log_.debug("upstream " + upstreams_.label(index) + ": no further connection (" + told.text + ")");
-  } else if (is_failure) {
+  } else if (is_failure && (was_ready || !address.health.proven_since(dialled_at, now))) {
     note_trouble(index, trouble_of(reason.kind), told.text, epoch, now);
   } else if (log_.enabled(LogLevel::debug)) {
     log_.debug("upstream " + upstreams_.label(index) + ": closed (" + reason.text + ")");

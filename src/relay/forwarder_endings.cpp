@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace dotrelay {
 namespace {
@@ -133,6 +134,7 @@ Bytes Forwarder::write_kept_error(const Query& query, const Waiter& waiter) {
 /// The client's deadline has passed.
 void Forwarder::fail_waiter(WaiterHandle handle, TimePoint now) {
   const QueryHandle query_handle = waiters_.get(handle).query;
+  const ClientQuota::Place client = waiters_.get(handle).place;
   Query& query = queries_.get(query_handle);
   if (query.error) {
     // The others may still get a better one from the next upstream.
@@ -142,7 +144,13 @@ void Forwarder::fail_waiter(WaiterHandle handle, TimePoint now) {
     note_outage(text, now);
     deliver(handle, write_outcome(query, waiters_.get(handle), {Outcome::Kind::failure, octets_of(text)}));
   }
-  if (query.waiters.empty()) drop(query_handle);
+  if (!query.waiters.empty()) return;
+  const auto has_answered_others = [&](const Attempt& attempt) {
+    return upstreams_.connections().get(attempt.connection).last_answer > attempt.sent_at;
+  };
+  const auto left_behind = std::ranges::count_if(query.attempts, has_answered_others);
+  unanswered_.add(client, static_cast<std::size_t>(left_behind), now);
+  drop(query_handle);
 }
 
 /// Whoever takes a waiter out of its lists answers it, exactly once.
@@ -176,6 +184,7 @@ void Forwarder::retire(QueryHandle handle) {
     assert(pooled != nullptr);
     pooled->pending.abandon(attempt.id);
   }
+  if (std::exchange(query.holds_hedge, false)) hedge_budget_.give_back();
   in_flight_.unlist(handle);
   room_.remove(handle);
   checks_.remove(handle);
@@ -188,7 +197,7 @@ void Forwarder::shrink() {
 }
 
 void Forwarder::note_outage(std::string_view cause, TimePoint now) {
-  if (!upstreams_.any_ready(now) && outage_.tell(now))
+  if (!upstreams_.any_usable(now) && outage_.tell(now))
     log_.error("no upstream is usable, clients get SERVFAIL: " + std::string(cause));
 }
 

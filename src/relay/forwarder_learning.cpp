@@ -13,6 +13,8 @@ void Forwarder::note_trouble(AddressIndex target, Trouble trouble, const std::st
   const std::string label = "upstream " + upstreams_.label(target) + ": ";
   if (address.health.trouble() == Trouble::silent_path) {
     log_.debug(label + "its connection may have gone silent, another is made");
+  } else if (!address.health.degraded() && upstreams_.has_usable(target, now)) {
+    log_.warning(label + cause + "; its open connections still answer and are used, new ones are tried");
   } else if (trouble == Trouble::authentication) {
     log_.error(label + cause + "; no query is sent to it until this is mended");
   } else {
@@ -21,10 +23,10 @@ void Forwarder::note_trouble(AddressIndex target, Trouble trouble, const std::st
 }
 
 /// An answer has come from there, to a query that still waited or to one that others have answered meanwhile.
-void Forwarder::note_answer(const PooledConnection& from, Duration took, bool good, TimePoint now) {
+void Forwarder::note_answer(const PooledConnection& from, TimePoint sent_at, bool good, TimePoint now) {
   const AddressIndex target = from.index();
   UpstreamAddress& address = upstreams_.address(target);
-  const bool in_time = took < config_.relay.slow;
+  const bool in_time = now - sent_at < config_.relay.slow;
   if (in_time) address.late.add(false);
   if (good) address.errors.add(false);
   const Trouble trouble = address.health.trouble();
@@ -33,7 +35,18 @@ void Forwarder::note_answer(const PooledConnection& from, Duration took, bool go
     return note_trouble(target, trouble, address.health.cause(), address.health.epoch(), now);
   address.late.clear();
   address.errors.clear();
-  if (address.health.on_proof(from.epoch, now)) log_.info("upstream " + upstreams_.label(target) + ": works again");
+  if (address.health.on_proof(upstreams_.proven_epoch(from, sent_at), now))
+    log_.info("upstream " + upstreams_.label(target) + ": works again");
+}
+
+/// A copy of a query that was sent there as a trial was not taken, or not answered in time.
+void Forwarder::note_failed_copy(ConnectionHandle connection, TimePoint now) {
+  const PooledConnection& pooled = upstreams_.connections().get(connection);
+  const AddressIndex index = pooled.index();
+  const Health& health = upstreams_.address(index).health;
+  if (!health.in_trouble()) return;
+  // Where answers are the trouble, any connection shows whether they are good again.
+  note_trouble(index, health.trouble(), health.cause(), health.degraded() ? health.epoch() : pooled.epoch, now);
 }
 
 /// It has not answered within config.relay.slow what another upstream has answered.
@@ -87,13 +100,7 @@ void Forwarder::check_expected(TimePoint now) {
     if (pooled == nullptr) continue;
     const PendingQueries::Entry* const entry = pooled->pending.find(expected.id);
     if (entry == nullptr || entry->sent_at != expected.sent_at) continue;  // it has come
-    const AddressIndex index = pooled->index();
-    const Health& health = upstreams_.address(index).health;
-    if (!expected.trial) {
-      note_unanswered(index, now);
-    } else if (health.in_trouble()) {
-      note_trouble(index, health.trouble(), health.cause(), health.epoch(), now);
-    }
+    expected.trial ? note_failed_copy(expected.connection, now) : note_unanswered(pooled->index(), now);
   }
 }
 

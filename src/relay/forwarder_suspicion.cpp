@@ -50,12 +50,12 @@ void Forwarder::suspect(ConnectionHandle handle, TimePoint now) {
   pooled.suspicion.begin(now, before != after ? std::optional(after) : std::nullopt);
   pooled.mute_at = now;
   for_idle_siblings(handle, [&](ConnectionHandle, PooledConnection& idle) {
-    if (idle.mute(now)) return;
+    if (idle.rules(now).is_doubtful) return;
     idle.mute_at = now;
     idle.doubted = true;
   });
-  if (address.dials == 0 && address.health.trial_due(now) && !upstreams_.has_ready(index, now) &&
-      UpstreamSet::next_urgent_dial(address, now) <= now) {
+  if (address.dials == 0 && address.health.trial_due(now) && !upstreams_.has_usable(index, now) &&
+      address.last_dial + Health::kUrgentInterval <= now) {
     address.health.claim_trial(now);
     dial(index, now);
   }

@@ -162,7 +162,7 @@ void Forwarder::mark_late(Query& query, TimePoint now) {
 
 /// Whether a late query may be asked elsewhere before patience is over: within the budget, or because another query or
 /// another worker has found out meanwhile that its upstream is slow.
-bool Forwarder::may_hedge(const Query& query) {
+bool Forwarder::may_hedge(Query& query) {
   UpstreamMask asked = query.asked;
   bool known_slow = false;
   for (const Attempt& attempt : query.attempts) {
@@ -172,9 +172,8 @@ bool Forwarder::may_hedge(const Query& query) {
   }
   if (asked == upstreams_.everyone()) return false;
   if (known_slow) return true;
-  if (!hedge_budget_.spend()) return false;
-  counters_.add(Counter::upstream_hedged);
-  return true;
+  query.holds_hedge = query.holds_hedge || hedge_budget_.take();
+  return query.holds_hedge;
 }
 
 /// Asks the next upstream as well; the first answer counts.
@@ -199,8 +198,7 @@ void Forwarder::check_connections(TimePoint now) {
     if (now >= pooled.look_at) unsure.push_back(handle);
     if (now >= pooled.useless_at) useless.push_back(handle);
     if (pooled.pending.live() > 0) return;
-    if (pooled.pending.abandoned() >= PendingQueries::kMaxAbandoned ||
-        now >= pooled.idle_end(upstreams_.address(pooled.index()).idle_close.limit())) {
+    if (pooled.worn_out() || now >= pooled.idle_end(upstreams_.address(pooled.index()).idle_close.limit())) {
       idle.push_back(handle);
     }
   });
@@ -224,8 +222,8 @@ void Forwarder::check_connections(TimePoint now) {
 void Forwarder::on_idle(ConnectionHandle handle, TimePoint now) {
   PooledConnection& pooled = upstreams_.connections().get(handle);
   IdleClose& idle_close = upstreams_.address(pooled.index()).idle_close;
-  const bool full = pooled.pending.abandoned() >= PendingQueries::kMaxAbandoned;
-  if (idle_close.known() && !pooled.renewed && !full) {
+  if (pooled.worn_out()) return close_worn(handle, now);
+  if (idle_close.known() && !pooled.renewed) {
     const Duration lifetime = idle_close.limit();
     idle_close.on_own_close();
     renew(handle, lifetime, now);

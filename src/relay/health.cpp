@@ -200,6 +200,14 @@ bool Health::withdraw(Epoch epoch, TimePoint now) {
   return true;
 }
 
+bool Health::proven_since(TimePoint begun, TimePoint now) const {
+  const Verdict verdict = load(shared_);
+  if (verdict.trouble != Trouble::none || verdict.epoch == 0) return false;
+  // It settles from its proof on.
+  const Duration left = ahead(shared_, now);
+  return left != Duration{} && now + left - kSettlingTime > begun;
+}
+
 bool Health::trial_due(TimePoint now) const { return in_trouble() && ahead(shared_, now) == Duration{}; }
 
 TimePoint Health::next_trial(TimePoint now) const { return in_trouble() ? now + ahead(shared_, now) : kNever; }

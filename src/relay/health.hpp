@@ -81,6 +81,9 @@ class Health {
   /// learned since.
   [[gnu::cold]] bool withdraw(Epoch epoch, TimePoint now);
 
+  /// Whether an answer has ended the latest trouble since `begun`: what was begun before and fails tells nothing new.
+  [[nodiscard]] bool proven_since(TimePoint begun, TimePoint now) const;
+
   /// Whether the next trial is due, in all workers together.
   [[nodiscard]] bool trial_due(TimePoint now) const;
   [[nodiscard]] TimePoint next_trial(TimePoint now) const;

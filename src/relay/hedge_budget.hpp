@@ -18,12 +18,14 @@ class HedgeBudget {
 
   void on_query() { saved_ = std::min(kBurst, saved_ + share_); }
 
-  /// Takes one, if one is left.
-  bool spend() {
+  /// Takes one, if one is left, for a query that is to be sent a second time.
+  bool take() {
     if (!enabled() || saved_ < 1) return false;
     saved_ -= 1;
     return true;
   }
+  /// The query that took it was not sent.
+  void give_back() { saved_ = std::min(kBurst, saved_ + 1); }
 
  private:
   double share_;

@@ -26,7 +26,8 @@ class PendingQueries {
 
   [[nodiscard]] std::size_t live() const { return live_; }
   [[nodiscard]] std::size_t abandoned() const { return abandoned_; }
-  [[nodiscard]] bool full() const { return live_ >= kMaxLive || abandoned_ >= kMaxAbandoned; }
+  [[nodiscard]] bool worn() const { return abandoned_ >= kMaxAbandoned; }
+  [[nodiscard]] bool full() const { return live_ >= kMaxLive || worn(); }
 
   /// Reserves an ID for the query. `question_hash` recognises its answer after abandon(). Only when not full().
   std::uint16_t add(QueryHandle query, std::uint64_t question_hash, TimePoint sent_at);

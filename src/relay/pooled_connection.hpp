@@ -9,6 +9,8 @@
 #include "relay/idle_close.hpp"
 #include "relay/pending_queries.hpp"
 #include "relay/slow_path.hpp"
+#include "relay/standing.hpp"
+#include "relay/stray_frames.hpp"
 #include "relay/suspicion.hpp"
 
 #include <cstdint>
@@ -37,15 +39,24 @@ struct PooledConnection {
         dialled_at(now),
         slow_at(now + slow_after),
         dial_until(now + kConnectLimit),
-        last_received(now),
         idle_since(now),
         slow_path(patience),
         pending(random) {}
 
   [[nodiscard]] AddressIndex index() const { return {upstream, address}; }
 
-  /// It is to get no queries: it brings no answers, or it is suspected of a dead path.
-  [[nodiscard]] bool mute(TimePoint now) const { return now >= mute_at; }
+  [[nodiscard]] Standing standing(TimePoint now) const {
+    if (!ready) return Standing::connecting;
+    if (now >= mute_at) return suspicion.active() || doubted ? Standing::suspect : Standing::mute;
+    if (pending.worn()) return Standing::worn;
+    return pending.full() ? Standing::busy : Standing::good;
+  }
+
+  /// What its standing allows.
+  [[nodiscard]] const StandingRules& rules(TimePoint now) const { return rules_of(standing(now)); }
+
+  /// A worn connection has come to its end: no client waits for an answer on it.
+  [[nodiscard]] bool worn_out() const { return ready && pending.worn() && pending.live() == 0; }
 
   /// When it has been idle for too long. `limit`: what the server grants. Its replacement may be longer in coming.
   [[nodiscard]] TimePoint idle_end(Duration limit) const { return idle_since + (renewed ? IdleClose::kMost : limit); }
@@ -53,7 +64,6 @@ struct PooledConnection {
   std::unique_ptr<Connection> connection;
   std::uint8_t upstream;
   std::uint8_t address;
-  std::uint8_t bad_frames = 0;
   std::uint8_t unused_renewals = 0;  ///< connections opened in advance before this one that nobody used
   bool ready = false;
   bool slow = false;      ///< not ready at slow_at
@@ -63,7 +73,7 @@ struct PooledConnection {
   TimePoint dialled_at;
   TimePoint slow_at;
   TimePoint dial_until;
-  TimePoint last_received;
+  TimePoint last_answer{};
   TimePoint idle_since;
   TimePoint look_at = kNever;     ///< when to look whether the path is alive
   TimePoint mute_at = kNever;     ///< when it counts as mute: it owes answers, and has brought none since the first
@@ -72,6 +82,7 @@ struct PooledConnection {
   SlowPath slow_path;
   bool measured = false;  ///< TCP is connected, and dial_until is set by its round-trip time
   Suspicion suspicion;    ///< while it is active the connection is mute, too
+  StrayFrames stray_frames;
   PendingQueries pending;
 };
 

@@ -118,6 +118,7 @@ struct Query {
   TimePoint patience_end{};  ///< of the latest sending that was no copy for a trial
   TimePoint last_hope{};     ///< until when it waits for upstreams that are tried for its sake; zero: none was yet
   bool repeated = false;     ///< was sent again to those that it had been sent to
+  bool holds_hedge = false;  ///< it has taken of the budget for hedging, and not been sent for it yet
   bool over = false;         ///< its outcome is known, and its clients are being told
   bool hedge_next = false;   ///< the next check is the one after the upstream's usual time
   std::unique_ptr<ErrorAnswer> error;  ///< on the heap: there seldom is one

@@ -1,6 +1,6 @@
 // What all workers know together of one upstream address. It lies in memory that they share, where a worker may die
 // between any two instructions: so each fact is one atomic word, nobody holds a lock, and all zero octets mean "nothing
-// is known, nothing is wrong". Health gives the words their meaning.
+// is known, nothing is wrong". Health, IdleClose and UrgentDials give the words their meaning.
 #pragma once
 
 #include "base/shared_word.hpp"
@@ -15,6 +15,9 @@ struct SharedHealth {
   SharedWord idle_close_ms;          ///< after which the server closes idle connections; 0: not seen
   SharedWord acknowledgement_delay;  ///< see AcknowledgementDelay; 0: not seen
   SharedWord way;                    ///< that the kernel takes there, see Dialer::way_to(); 0: not looked yet
+  SharedWord dialled_ms;             ///< the latest dial of any worker: clock's low 32 bits; 0: never
+  SharedWord handshake_ms;           ///< when a TLS handshake was last seen under way; the same
+  SharedWord ready_ms;               ///< the latest dial that has succeeded; the same
   std::array<SharedWord, 32> cause;  ///< the trouble in words, NUL-padded; a torn text is only a text
 };
 

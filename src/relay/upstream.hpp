@@ -9,6 +9,7 @@
 #include "relay/idle_close.hpp"
 #include "relay/pooled_connection.hpp"
 #include "relay/recent_outcomes.hpp"
+#include "relay/urgent_dials.hpp"
 #include "relay/usual_time.hpp"
 
 #include <algorithm>
@@ -22,7 +23,8 @@ struct UpstreamAddress {
       : label(upstream + " (" + endpoint.to_text() + ")"),
         health(shared),
         idle_close(shared),
-        acknowledgement_delay(shared) {}
+        acknowledgement_delay(shared),
+        urgent_dials(shared) {}
 
   /// A dial that takes longer makes queries look at the next upstream: well above what the server usually takes, and
   /// before anybody has seen it, above two round trips across a continent.
@@ -39,6 +41,7 @@ struct UpstreamAddress {
   Health health;
   IdleClose idle_close;
   AcknowledgementDelay acknowledgement_delay;
+  UrgentDials urgent_dials;
   RecentOutcomes late;    ///< answers that came too late, where another upstream had one
   RecentOutcomes errors;  ///< errors, where another upstream had an answer
   bool ever_ready = false;
@@ -59,6 +62,7 @@ struct Upstream {
   UsualTime usual_time;
   /// "NAME (ADDRESS): cause" of the latest connection that failed or left queries unanswered.
   std::string last_problem;
+  TimePoint latest_ready{};  ///< when one of its connections became ready
   TimePoint last_query{};
   Duration usual_gap{};  ///< between queries; zero: not known yet
 

@@ -7,8 +7,9 @@
 
 namespace dotrelay {
 
-UpstreamSet::UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<SharedHealth> health, Random& random)
-    : random_(random) {
+UpstreamSet::UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<SharedHealth> health, Duration patience,
+                         Random& random)
+    : patience_(patience), random_(random) {
   std::size_t next = 0;
   for (const UpstreamConfig& config : configs) {
     Upstream& upstream = upstreams_.emplace_back();
@@ -76,18 +77,12 @@ UpstreamSet::Choice UpstreamSet::wait_or_dial(std::size_t index, TimePoint now) 
     if (!connection.ready && now < connection.slow_at && settled(upstream.addresses[connection.address]))
       return {Choice::Kind::wait, {}, {index, connection.address}};
   }
-  if (count_usable(upstream, now) >= kMaxConnections) return {};
-  // A slow dial or a mute connection makes the next address of the same upstream the next candidate.
-  const auto mute = [&](std::size_t address) {
-    return std::ranges::any_of(upstream.connections, [&](ConnectionHandle handle) {
-      const PooledConnection& connection = connections_.get(handle);
-      return connection.address == address && connection.mute(now);
-    });
-  };
+  if (count(upstream, &StandingRules::holds_place, now) >= kMaxConnections) return {};
   Choice dial;
   for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
-    if (!settled(upstream.addresses[j]) || !may_dial(index, j, now)) continue;
-    const bool better = !mute(j);
+    if (!settled(upstream.addresses[j]) || !may_dial({index, j}, now)) continue;
+    // A slow dial or a mute connection makes the next address of the same upstream the next candidate.
+    const bool better = !has({index, j}, &StandingRules::is_doubtful, now);
     if (better || dial.kind == Choice::Kind::none) dial = {Choice::Kind::dial, {}, {index, j}};
     if (better) break;
   }
@@ -98,10 +93,10 @@ UpstreamSet::Choice UpstreamSet::wait_or_dial(std::size_t index, TimePoint now) 
 UpstreamSet::Choice UpstreamSet::choose_unsettled(std::size_t index, TimePoint now) const {
   const Upstream& upstream = upstreams_[index];
   if (prompt_dials_until(upstream, now) > now) return {Choice::Kind::wait, {}, {index, 0}};
-  if (count_usable(upstream, now) >= kMaxConnections) return {};
+  if (count(upstream, &StandingRules::holds_place, now) >= kMaxConnections) return {};
   for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
     const UpstreamAddress& address = upstream.addresses[j];
-    if (!address.health.in_trouble() && may_dial(index, j, now)) return {Choice::Kind::dial, {}, {index, j}};
+    if (!address.health.in_trouble() && may_dial({index, j}, now)) return {Choice::Kind::dial, {}, {index, j}};
   }
   return {};
 }
@@ -122,15 +117,13 @@ ConnectionHandle UpstreamSet::trial_by_copy(AddressIndex before, UpstreamMask ex
   return {};
 }
 
-bool UpstreamSet::any_ready(TimePoint now) const {
-  return std::ranges::any_of(upstreams_, [&](const Upstream& upstream) { return count_usable(upstream, now) > 0; });
+bool UpstreamSet::any_usable(TimePoint now) const {
+  return std::ranges::any_of(
+      upstreams_, [&](const Upstream& upstream) { return count(upstream, &StandingRules::usable, now) > 0; });
 }
 
-bool UpstreamSet::has_ready(AddressIndex index, TimePoint now) const {
-  return std::ranges::any_of(upstreams_[index.upstream].connections, [&](ConnectionHandle handle) {
-    const PooledConnection& connection = connections_.get(handle);
-    return connection.ready && connection.address == index.address && !connection.mute(now);
-  });
+bool UpstreamSet::has_usable(AddressIndex index, TimePoint now) const {
+  return has(index, &StandingRules::usable, now);
 }
 
 std::vector<AddressIndex> UpstreamSet::trials_due(AddressIndex before, UpstreamMask excluded, bool urgent,
@@ -140,12 +133,11 @@ std::vector<AddressIndex> UpstreamSet::trials_due(AddressIndex before, UpstreamM
     if ((excluded >> i & 1) != 0) continue;
     const Upstream& upstream = upstreams_[i];
     const bool asked = i == before.upstream;
-    const std::size_t end = asked ? before.address : upstream.addresses.size();
-    if (end == 0) continue;
+    const std::size_t end = asked ? before.address + 1 : upstream.addresses.size();
     std::size_t dials = count_dials(upstream);
-    if (dials >= kMaxDials || (!urgent && !asked && count_usable(upstream, now) > 0)) continue;
+    if (dials >= kMaxDials || (!urgent && !asked && count(upstream, &StandingRules::usable, now) > 0)) continue;
     for (std::size_t j = 0; j < end && dials < kMaxDials; ++j) {
-      if (!(urgent ? next_urgent_dial(upstream.addresses[j], now) <= now : wants_trial({i, j}, asked, now))) continue;
+      if (!(urgent ? next_urgent_dial({i, j}, now) <= now : wants_trial({i, j}, asked, now))) continue;
       due.push_back({i, j});
       ++dials;
     }
@@ -153,17 +145,31 @@ std::vector<AddressIndex> UpstreamSet::trials_due(AddressIndex before, UpstreamM
   return due;
 }
 
+/// Whether a connection to the address works that shows, or will show with its answers, what became of its trouble.
+bool UpstreamSet::proves_itself(AddressIndex index, TimePoint now) const {
+  const Health& health = upstreams_[index.upstream].addresses[index.address].health;
+  const bool any = !health.in_trouble() || health.degraded();
+  return std::ranges::any_of(upstreams_[index.upstream].connections, [&](ConnectionHandle handle) {
+    const PooledConnection& connection = connections_.get(handle);
+    return connection.address == index.address && connection.rules(now).usable &&
+           (any || connection.epoch == health.epoch());
+  });
+}
+
 /// By a new connection, while nothing is urgent. `beside`: another address of the upstream works.
 bool UpstreamSet::wants_trial(AddressIndex index, bool beside, TimePoint now) const {
   const UpstreamAddress& address = upstreams_[index.upstream].addresses[index.address];
-  if (address.dials > 0 || (beside && has_ready(index, now))) return false;
+  if (address.dials > 0 || (beside && proves_itself(index, now))) return false;
   if (address.health.in_trouble()) return address.health.trial_due(now);
-  return !beside && !address.health.settled(now) && next_urgent_dial(address, now) <= now;
+  return !beside && !address.health.settled(now) && next_urgent_dial(index, now) <= now;
 }
 
-TimePoint UpstreamSet::next_urgent_dial(const UpstreamAddress& address, TimePoint now) {
-  if (address.last_dial == TimePoint::min()) return TimePoint::min();
-  const TimePoint soonest = address.last_dial + Health::kUrgentInterval;
+/// When an urgent dial to the address may follow its latest one.
+TimePoint UpstreamSet::next_urgent_dial(AddressIndex index, TimePoint now) const {
+  const UpstreamAddress& address = upstreams_[index.upstream].addresses[index.address];
+  TimePoint soonest =
+      std::max(address.urgent_dials.next(address.last_dial, now), next_replacement(upstreams_[index.upstream], now));
+  if (address.last_dial != TimePoint::min()) soonest = std::max(soonest, address.last_dial + Health::kUrgentInterval);
   // A certificate is not mended within a fifth of a second, and one worker is enough to see that a route is back.
   return address.health.hopeless() ? std::max(soonest, address.health.next_trial(now)) : soonest;
 }
@@ -171,7 +177,7 @@ TimePoint UpstreamSet::next_urgent_dial(const UpstreamAddress& address, TimePoin
 std::optional<AddressIndex> UpstreamSet::wants_more(ConnectionHandle used, TimePoint now) const {
   if (connections_.get(used).pending.live() < kComfortableLoad) return std::nullopt;
   const Upstream& upstream = upstreams_[connections_.get(used).upstream];
-  if (count_dials(upstream) > 0 || count_usable(upstream, now) >= kMaxConnections) return std::nullopt;
+  if (upstream.connections.size() >= kMaxConnections || count_dials(upstream) > 0) return std::nullopt;
   const ConnectionHandle best = best_ready(upstream, {}, now, [](const PooledConnection&) { return true; });
   if (!best) return std::nullopt;
   const PooledConnection& connection = connections_.get(best);
@@ -212,6 +218,24 @@ bool UpstreamSet::worth_waiting(UpstreamMask excluded) const {
   return false;
 }
 
+void UpstreamSet::note_handshakes(TimePoint now) {
+  connections_.for_each([&](ConnectionHandle, const PooledConnection& connection) {
+    if (connection.connection->state() == Connection::State::handshaking) {
+      address(connection.index()).urgent_dials.on_handshake(now);
+    }
+  });
+}
+
+Health::Epoch UpstreamSet::proven_epoch(const PooledConnection& from, TimePoint sent_at) const {
+  const Upstream& upstream = upstreams_[from.upstream];
+  const Health::Epoch latest = upstream.addresses[from.address].health.epoch();
+  const bool made_since = std::ranges::any_of(upstream.connections, [&](ConnectionHandle handle) {
+    const PooledConnection& other = connections_.get(handle);
+    return other.ready && other.address == from.address && other.epoch == latest && other.dialled_at <= sent_at;
+  });
+  return made_since ? latest : from.epoch;
+}
+
 ConnectionHandle UpstreamSet::add(AddressIndex target, Duration patience, TimePoint now) {
   UpstreamAddress& address = this->address(target);
   const ConnectionHandle handle =
@@ -219,12 +243,13 @@ ConnectionHandle UpstreamSet::add(AddressIndex target, Duration patience, TimePo
   upstreams_[target.upstream].connections.push_back(handle);
   ++address.dials;
   address.last_dial = now;
+  address.urgent_dials.on_dial(now);
   return handle;
 }
 
 std::vector<ConnectionHandle> UpstreamSet::surplus_dials(std::size_t index, TimePoint now) const {
   const Upstream& upstream = upstreams_[index];
-  const bool enough = count_usable(upstream, now) >= kMaxConnections;
+  const bool enough = count(upstream, &StandingRules::holds_place, now) >= kMaxConnections;
   std::vector<std::size_t> left;
   for (const UpstreamAddress& address : upstream.addresses) left.push_back(address.dials);
   std::vector<ConnectionHandle> surplus;
@@ -240,16 +265,24 @@ std::vector<ConnectionHandle> UpstreamSet::surplus_dials(std::size_t index, Time
 ConnectionHandle UpstreamSet::surplus_connection(ConnectionHandle latest, TimePoint now) const {
   ConnectionHandle mute;
   ConnectionHandle idle;
-  std::size_t ready = 0;
+  std::size_t places = 0;
+  std::size_t mutes = 0;
   for (const ConnectionHandle handle : upstreams_[connections_.get(latest).upstream].connections) {
     const PooledConnection& connection = connections_.get(handle);
-    if (!connection.ready) continue;
-    ++ready;
-    if (!mute && connection.mute(now)) mute = handle;
-    if (!idle && handle != latest && connection.pending.live() == 0) idle = handle;
+    const Standing standing = connection.standing(now);
+    const bool owes = connection.pending.live() > 0;
+    if (rules_of(standing).holds_place) {
+      ++places;
+      if (!idle && handle != latest && !owes) idle = handle;
+    } else if (rules_of(standing).is_doubtful) {
+      ++mutes;
+      // The oldest, but rather one that no client waits for.
+      if (!mute || (!owes && connections_.get(mute).pending.live() > 0)) mute = handle;
+    }
   }
-  if (ready <= kMaxConnections) return {};
-  return mute ? mute : idle ? idle : latest;
+  if (mutes > kMaxMute) return mute;
+  if (places > kMaxConnections) return idle ? idle : latest;
+  return {};
 }
 
 void UpstreamSet::remove(ConnectionHandle handle) {
@@ -264,10 +297,11 @@ void UpstreamSet::mark_ready(ConnectionHandle handle, TimePoint now) {
   PooledConnection& connection = connections_.get(handle);
   assert(!connection.ready);
   connection.ready = true;
-  connection.last_received = now;
   connection.idle_since = now;
+  upstreams_[connection.upstream].latest_ready = now;
   UpstreamAddress& address = this->address(connection.index());
   --address.dials;
+  address.urgent_dials.on_ready(now);
   address.on_dialled(now - connection.dialled_at);
 }
 
@@ -282,10 +316,13 @@ TimePoint UpstreamSet::next_event(bool urgent, TimePoint now) {
     next = std::min({next, connection.look_at, connection.useless_at});
   });
   if (!urgent) return next;
-  for (const Upstream& upstream : upstreams_) {
+  // In steps of the clock, so that what happens meanwhile does not put it off.
+  next = std::min(next, TimePoint((now.time_since_epoch() / UrgentDials::kLook + 1) * UrgentDials::kLook));
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    const Upstream& upstream = upstreams_[i];
     if (count_dials(upstream) >= kMaxDials) continue;
-    for (const UpstreamAddress& address : upstream.addresses) {
-      next = std::min(next, std::max(now, next_urgent_dial(address, now)));
+    for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
+      next = std::min(next, std::max(now, next_urgent_dial({i, j}, now)));
     }
   }
   return next;
@@ -300,7 +337,7 @@ ConnectionHandle UpstreamSet::best_ready(const Upstream& upstream, TimePoint fre
   std::tuple<bool, std::size_t> best_rank;
   for (const ConnectionHandle handle : upstream.connections) {
     const PooledConnection& connection = connections_.get(handle);
-    if (!connection.ready || connection.pending.full() || connection.mute(now)) continue;
+    if (connection.standing(now) != Standing::good) continue;
     if (connection.dialled_at < fresh_since || !suits(connection)) continue;
     const std::size_t load = connection.pending.live();
     const auto rank = load < kComfortableLoad ? std::tuple<bool, std::size_t>{false, connection.address}
@@ -312,18 +349,41 @@ ConnectionHandle UpstreamSet::best_ready(const Upstream& upstream, TimePoint fre
   return best;
 }
 
-/// Connections that may be given queries.
-std::size_t UpstreamSet::count_usable(const Upstream& upstream, TimePoint now) const {
+std::size_t UpstreamSet::count(const Upstream& upstream, bool StandingRules::*what, TimePoint now) const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      upstream.connections, [&](ConnectionHandle handle) { return connections_.get(handle).rules(now).*what; }));
+}
+
+std::size_t UpstreamSet::count(const Upstream& upstream, Standing standing, TimePoint now) const {
   return static_cast<std::size_t>(std::ranges::count_if(upstream.connections, [&](ConnectionHandle handle) {
-    const PooledConnection& connection = connections_.get(handle);
-    return connection.ready && !connection.pending.full() && !connection.mute(now);
+    return connections_.get(handle).standing(now) == standing;
   }));
 }
 
-/// Nobody dials it, and its server has not just refused a connection beside one that works.
-bool UpstreamSet::may_dial(std::size_t upstream, std::size_t number, TimePoint now) const {
-  const UpstreamAddress& address = upstreams_[upstream].addresses[number];
-  return address.dials == 0 && (now >= address.no_more_until || !has_ready({upstream, number}, now));
+bool UpstreamSet::has(AddressIndex index, bool StandingRules::*what, TimePoint now) const {
+  return std::ranges::any_of(upstreams_[index.upstream].connections, [&](ConnectionHandle handle) {
+    const PooledConnection& connection = connections_.get(handle);
+    return connection.address == index.address && connection.rules(now).*what;
+  });
+}
+
+/// There is no dial to it, its server has not just refused a connection beside one that works, and no connection to
+/// the upstream has been replaced just now.
+bool UpstreamSet::may_dial(AddressIndex index, TimePoint now) const {
+  const Upstream& upstream = upstreams_[index.upstream];
+  const UpstreamAddress& address = upstream.addresses[index.address];
+  if (address.dials > 0 || now < next_replacement(upstream, now)) return false;
+  if (now >= address.no_more_until) return true;
+  // Beside one that takes no more queries it is tried again, not at once.
+  return !has(index, &StandingRules::takes_queries, now) && now >= address.last_dial + Health::kUrgentInterval;
+}
+
+/// When a connection may be made in place of those that are to be replaced: once each patience, whatever wears them
+/// out.
+TimePoint UpstreamSet::next_replacement(const Upstream& upstream, TimePoint now) const {
+  if (count(upstream, Standing::worn, now) >= kMaxWorn) return kNever;
+  if (count(upstream, &StandingRules::is_paced, now) == 0) return TimePoint::min();
+  return upstream.latest_ready + patience_;
 }
 
 TimePoint UpstreamSet::prompt_dials_until(const Upstream& upstream, TimePoint now) const {

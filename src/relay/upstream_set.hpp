@@ -18,9 +18,13 @@ namespace dotrelay {
 
 class UpstreamSet {
  public:
-  /// Ready connections to one upstream that take queries: more than one only under load, since each costs the server
-  /// and a handshake.
+  /// Connections to one upstream that hold a place: more than one only under load, since each costs the server and a
+  /// handshake.
   static constexpr std::size_t kMaxConnections = 4;
+  /// Connections beside them that are worn, and that are mute: they may still bring answers. They are replaced once
+  /// each patience, a quarter of the deadline or less, and their queries have ended after one and a half deadlines.
+  static constexpr std::size_t kMaxWorn = 6;
+  static constexpr std::size_t kMaxMute = 4;
   /// Queries in flight on each ready connection before another is opened. Servers bound what one connection may have in
   /// flight (Knot Resolver: 100, Unbound: 32 at work) and then read no further.
   static constexpr std::size_t kComfortableLoad = 256;
@@ -28,8 +32,10 @@ class UpstreamSet {
   /// take.
   static constexpr std::size_t kMaxDials = 16;
 
-  /// `health` has an entry for each address, in the order of the configuration, and outlives the set.
-  UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<SharedHealth> health, Random& random);
+  /// `health` has an entry for each address, in the order of the configuration, and outlives the set. `patience`: no
+  /// connection is replaced twice within it.
+  UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<SharedHealth> health, Duration patience,
+              Random& random);
 
   [[nodiscard]] std::size_t size() const { return upstreams_.size(); }
   [[nodiscard]] UpstreamMask everyone() const { return (UpstreamMask{1} << upstreams_.size()) - 1; }
@@ -65,11 +71,12 @@ class UpstreamSet {
   /// when there is none.
   [[nodiscard]] ConnectionHandle trial_by_copy(AddressIndex before, UpstreamMask excluded, TimePoint now);
 
-  /// Whether any upstream could carry a query at once.
-  [[nodiscard]] bool any_ready(TimePoint now) const;
+  /// Whether any upstream has a connection that works.
+  [[nodiscard]] bool any_usable(TimePoint now) const;
 
-  /// The addresses before `before` that are due for a trial by a new connection: those of upstreams without one, and
-  /// earlier addresses of the upstream that is asked. `urgent`: queries wait and nothing is usable; then dials under
+  /// The addresses up to `before` that are due for a trial by a new connection: those of upstreams without one, earlier
+  /// addresses of the upstream that is asked, and the address itself when only connections from before its trouble
+  /// answer. `urgent`: queries wait and nothing is usable; then dials under
   /// way do not count as long as there are fewer than kMaxDials.
   [[nodiscard]] std::vector<AddressIndex> trials_due(AddressIndex before, UpstreamMask excluded, bool urgent,
                                                      TimePoint now) const;
@@ -78,8 +85,8 @@ class UpstreamSet {
   /// its least loaded connection has plenty.
   [[nodiscard]] std::optional<AddressIndex> wants_more(ConnectionHandle used, TimePoint now) const;
 
-  /// Whether the address has a ready connection that answers.
-  [[nodiscard]] bool has_ready(AddressIndex index, TimePoint now) const;
+  /// Whether the address has a connection that works.
+  [[nodiscard]] bool has_usable(AddressIndex index, TimePoint now) const;
 
   /// Until when the dials to upstreams outside `excluded` that are under way may take without being slow; `now` when
   /// there is none.
@@ -92,6 +99,13 @@ class UpstreamSet {
   /// back within seconds.
   [[gnu::cold]] [[nodiscard]] bool worth_waiting(UpstreamMask excluded) const;
 
+  /// The epoch for which an answer on `from` to a query sent at `sent_at` is proof. A connection from before the latest
+  /// trouble shows that the address answers; a ready one from after it, that others can be made.
+  [[gnu::cold]] [[nodiscard]] Health::Epoch proven_epoch(const PooledConnection& from, TimePoint sent_at) const;
+
+  /// Tells the other workers which addresses have a handshake under way here, so that they dial them seldom.
+  [[gnu::cold]] void note_handshakes(TimePoint now);
+
   /// Creates the entry of a new connection; the caller dials.
   [[gnu::cold]] ConnectionHandle add(AddressIndex target, Duration patience, TimePoint now);
 
@@ -102,7 +116,8 @@ class UpstreamSet {
   /// has piled them up, or the upstream has connections enough.
   [[nodiscard]] std::vector<ConnectionHandle> surplus_dials(std::size_t upstream, TimePoint now) const;
 
-  /// The connection to do without now that `latest` is ready; none while there are no more than kMaxConnections.
+  /// The connection to do without now that `latest` is ready; none while there are no more than kMaxConnections and
+  /// kMaxMute. Never one that works and owes answers, nor the last one that works.
   [[gnu::cold]] [[nodiscard]] ConnectionHandle surplus_connection(ConnectionHandle latest, TimePoint now) const;
 
   /// Records that the connection can carry queries.
@@ -111,9 +126,6 @@ class UpstreamSet {
   /// When a trial that is due or a connection's time limit next changes something. `urgent` as in trials_due().
   [[nodiscard]] TimePoint next_event(bool urgent, TimePoint now);
 
-  /// When an urgent dial to the address may follow its latest one.
-  [[nodiscard]] static TimePoint next_urgent_dial(const UpstreamAddress& address, TimePoint now);
-
  private:
   template <class Suits>
   [[nodiscard]] ConnectionHandle best_ready(const Upstream& upstream, TimePoint fresh_since, TimePoint now,
@@ -121,14 +133,21 @@ class UpstreamSet {
   [[nodiscard]] ConnectionHandle trusted_connection(std::size_t index, TimePoint fresh_since, TimePoint now) const;
   [[gnu::cold]] [[nodiscard]] Choice wait_or_dial(std::size_t index, TimePoint now) const;
   [[gnu::cold]] [[nodiscard]] Choice choose_unsettled(std::size_t index, TimePoint now) const;
-  [[nodiscard]] std::size_t count_usable(const Upstream& upstream, TimePoint now) const;
+  /// The connections to the upstream whose standing allows `what`.
+  [[nodiscard]] std::size_t count(const Upstream& upstream, bool StandingRules::*what, TimePoint now) const;
+  [[nodiscard]] std::size_t count(const Upstream& upstream, Standing standing, TimePoint now) const;
+  [[nodiscard]] bool has(AddressIndex index, bool StandingRules::*what, TimePoint now) const;
+  [[nodiscard]] bool proves_itself(AddressIndex index, TimePoint now) const;
   [[nodiscard]] bool wants_trial(AddressIndex index, bool beside, TimePoint now) const;
-  [[nodiscard]] bool may_dial(std::size_t upstream, std::size_t address, TimePoint now) const;
+  [[nodiscard]] bool may_dial(AddressIndex index, TimePoint now) const;
+  [[nodiscard]] TimePoint next_urgent_dial(AddressIndex index, TimePoint now) const;
+  [[nodiscard]] TimePoint next_replacement(const Upstream& upstream, TimePoint now) const;
   [[nodiscard]] TimePoint prompt_dials_until(const Upstream& upstream, TimePoint now) const;
   [[nodiscard]] static std::size_t count_dials(const Upstream& upstream);
 
   std::vector<Upstream> upstreams_;
   Slab<PooledConnection> connections_;
+  const Duration patience_;
   Random& random_;
 };
 

@@ -117,6 +117,7 @@ void DotConnection::on_poll(bool readable, bool writable) noexcept {
 
 void DotConnection::on_connected() {
   tcp_connected_ = true;
+  state_ = State::handshaking;
   if (const std::optional<TcpFacts> facts = ask_tcp(stream_->fd())) writes_.begin(*facts);
   advance_session();
 }
@@ -150,7 +151,7 @@ void DotConnection::advance_session() {
     case TlsSession::State::handshaking:
       return;
     case TlsSession::State::established:
-      if (state_ != State::connecting) return;
+      if (state_ != State::handshaking) return;
       state_ = State::ready;
       environment_.counters.add(Counter::upstream_handshakes);
       if (session_.resumed()) environment_.counters.add(Counter::upstream_resumptions);

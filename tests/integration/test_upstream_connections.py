@@ -192,3 +192,17 @@ def test_upstream_over_ipv6(make_upstream, make_relay):
     upstream = make_upstream(host="::1")
     assert_right(make_relay(upstream).ask("six.example"), "six.example")
     assert len(upstream.queries) == 1
+
+
+def test_slow_handshakes_are_not_dialled_over_and_over(make_upstream, make_relay):
+    """All workers together begin few connections while one is in its handshake, and it answers once it is ready."""
+    upstream = make_upstream()
+    upstream.handshake_delay = 1.2
+    relay = make_relay(upstream, listen={"workers": 4})
+    sockets = [UdpClient(relay.port) for _ in range(24)]   # from so many ports that each worker has some
+    for number, client in enumerate(sockets):
+        client.send(raw_query(f"slow-{number}.example", message_id=number))
+    for number, client in enumerate(sockets):
+        assert_right(clients.parse(client.receive()), f"slow-{number}.example")
+        client.close()
+    assert len(upstream.connections) <= 8

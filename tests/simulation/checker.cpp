@@ -14,8 +14,15 @@ constexpr int kMaxWakesAtOnce = 4;
 constexpr unsigned kMaxWakesASecond = 1500;
 /// Dials to one address within a second, beside those that replace a connection that worked. Trials are at least 150 ms
 /// apart (kFirstBackOff less its jitter), urgent dials 200 ms after the latest dial of any kind, and a retry on a fresh
-/// connection follows a silent one at once.
-constexpr std::size_t kMaxDialsASecond = 8;
+/// connection follows a silent one, or one that is suspected, at once.
+constexpr std::size_t kMaxDialsASecond = 10;
+
+/// Dials under way to one address in all workers: an urgent one each Health::kUrgentInterval for as long as it may
+/// take, and a few that each worker begins for itself.
+constexpr std::size_t kMaxDialsOfAll = 16;
+constexpr std::size_t kMaxOwnDials = 2;
+/// Queries from which on their ways say whether the order of the upstreams is kept.
+constexpr unsigned kEnoughForOrder = 40;
 
 void forget_before(std::vector<TimePoint>& times, TimePoint from) {
   std::erase_if(times, [&](TimePoint at) { return at < from; });
@@ -38,6 +45,7 @@ bool may_go_silent(const Plan& plan) {
 }  // namespace
 
 Checker::Checker(const Plan& plan, Promise promise) : plan_(plan), promise_(promise), workers_(plan.workers) {
+  for (const UpstreamConfig& upstream : plan.config.upstreams) dials_.emplace_back(upstream.addresses.size());
   for (Worker& worker : workers_) {
     for (const UpstreamConfig& upstream : plan.config.upstreams) {
       worker.upstreams.push_back({0, 0, std::vector<Address>(upstream.addresses.size())});
@@ -116,6 +124,7 @@ void Checker::check_answer(Client& client, Bytes answer, TimePoint now) {
 std::optional<std::size_t> Checker::promised_by(const Client& client, TimePoint now) const {
   const Truth truth = truth_of(client.question);
   if (truth != Truth::address && truth != Truth::no_such) return std::nullopt;
+  if (client.refused && is_flooded(plan_, now)) return std::nullopt;
   if (last_disturbance_ + seconds(1) >= client.asked_at || slept_through(client, now)) return std::nullopt;
   return well_upstream(plan_, promise_, client.asked_at, now);
 }
@@ -133,6 +142,9 @@ void Checker::check_service(const Client& client, unsigned rcode, TimePoint now)
 
 void Checker::dials(std::size_t worker, std::size_t upstream, std::size_t address, TimePoint now) {
   ++connections_;
+  if (++dials_[upstream][address] > kMaxDialsOfAll + kMaxOwnDials * workers_.size()) {
+    fail("limit", std::to_string(dials_[upstream][address]) + " dials of all workers to one address", now);
+  }
   Upstream& pool = workers_[worker].upstreams[upstream];
   if (++pool.dials > UpstreamSet::kMaxDials) fail("limit", "more than kMaxDials dials to one upstream", now);
   Address& host = pool.addresses[address];
@@ -146,11 +158,13 @@ void Checker::dials(std::size_t worker, std::size_t upstream, std::size_t addres
   }
 }
 
-void Checker::becomes_ready(std::size_t worker, std::size_t upstream, TimePoint now) {
+void Checker::becomes_ready(std::size_t worker, std::size_t upstream, std::size_t address, TimePoint now) {
+  --dials_[upstream][address];
   Upstream& pool = workers_[worker].upstreams[upstream];
   --pool.dials;
   // One more than the limit, for as long as it takes to see which of them is the surplus.
-  if (++pool.ready > UpstreamSet::kMaxConnections + 1) {
+  constexpr std::size_t kMost = UpstreamSet::kMaxConnections + UpstreamSet::kMaxWorn + UpstreamSet::kMaxMute;
+  if (++pool.ready > kMost + 1) {
     fail("limit", std::to_string(pool.ready) + " ready connections to one upstream", now);
   }
 }
@@ -159,10 +173,13 @@ void Checker::destroyed(std::size_t worker, std::size_t upstream, std::size_t ad
   --connections_;
   Upstream& pool = workers_[worker].upstreams[upstream];
   --(was_ready ? pool.ready : pool.dials);
+  if (!was_ready) --dials_[upstream][address];
   if (was_ready) pool.addresses[address].replaced.push_back(now);
 }
 
-void Checker::sends(std::size_t line, std::size_t worker, Reserved& reserved, const Read& query, TimePoint now) {
+void Checker::sends(std::size_t line, std::size_t worker, std::size_t upstream, Reserved& reserved, const Read& query,
+                    TimePoint now) {
+  check_order(workers_[worker], upstream, query.question, now);
   if (query.is_answer || !query.has_question) fail("upstream query", "what is no query was sent upstream", now);
   if (!reserved.emplace(query.id, query.question).second) {
     fail("ID reuse", "ID " + std::to_string(query.id) + " on line " + std::to_string(line) + " may still be answered",
@@ -173,6 +190,26 @@ void Checker::sends(std::size_t line, std::size_t worker, Reserved& reserved, co
   if (reserved.size() > wanted + PendingQueries::kMaxAbandoned) {
     fail("limit", "a connection with more than kMaxAbandoned given-up IDs got a query", now);
   }
+}
+
+/// The first upstream of the file that works gets the queries: also after trouble that all workers had.
+void Checker::check_order(Worker& worker, std::size_t upstream, Question question, TimePoint now) {
+  if (truth_of(question) != Truth::address) return;
+  const bool well = last_disturbance_ + 2 * kRecovery < now && first_is_well(plan_, now);
+  if (!well || worker.sent_to_first + worker.sent_elsewhere == 0) {
+    worker.order_since = now;
+    worker.sent_to_first = worker.sent_elsewhere = 0;
+  }
+  if (!well) return;
+  ++(upstream == 0 ? worker.sent_to_first : worker.sent_elsewhere);
+  if (worker.sent_to_first + worker.sent_elsewhere < kEnoughForOrder || now - worker.order_since < seconds(5)) return;
+  if (worker.sent_to_first < worker.sent_elsewhere / 2) {
+    fail("order",
+         "only " + std::to_string(worker.sent_to_first) + " queries to the first upstream, " +
+             std::to_string(worker.sent_elsewhere) + " to others, although it has long been well",
+         now);
+  }
+  worker.sent_to_first = worker.sent_elsewhere = 0;
 }
 
 void Checker::wakes(std::size_t worker, TimePoint now) {

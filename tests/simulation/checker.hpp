@@ -27,7 +27,8 @@ struct Client {
   Question question;
   Octets query;
   TimePoint asked_at;
-  bool owed = false;  ///< accept() promised an answer later
+  bool owed = false;     ///< accept() promised an answer later
+  bool refused = false;  ///< accept() gave the answer at once
   unsigned answers = 0;
   unsigned rcode = 0;
 };
@@ -48,9 +49,10 @@ class Checker {
 
   // What upstreams see. `line` is for the words only.
   void dials(std::size_t worker, std::size_t upstream, std::size_t address, TimePoint now);
-  void becomes_ready(std::size_t worker, std::size_t upstream, TimePoint now);
+  void becomes_ready(std::size_t worker, std::size_t upstream, std::size_t address, TimePoint now);
   void destroyed(std::size_t worker, std::size_t upstream, std::size_t address, bool was_ready, TimePoint now);
-  void sends(std::size_t line, std::size_t worker, Reserved& reserved, const Read& query, TimePoint now);
+  void sends(std::size_t line, std::size_t worker, std::size_t upstream, Reserved& reserved, const Read& query,
+             TimePoint now);
   void disturbed(TimePoint now) { last_disturbance_ = now; }
   /// An upstream has answered the question so.
   void error_sent(Question question, unsigned rcode) { errors_sent_[key_of(question)] |= 1U << rcode; }
@@ -84,16 +86,21 @@ class Checker {
     TimePoint last_wake;
     TimePoint second_began;
     unsigned wakes_this_second = 0;
+    TimePoint order_since;  ///< the first upstream has been well since, and these were sent
+    unsigned sent_to_first = 0;
+    unsigned sent_elsewhere = 0;
   };
 
   static std::uint64_t key_of(Question question) { return std::uint64_t{question.number} << 16 | question.type; }
   [[nodiscard]] bool slept_through(const Client& client, TimePoint now) const;
   void check_answer(Client& client, Bytes answer, TimePoint now);
+  void check_order(Worker& worker, std::size_t upstream, Question question, TimePoint now);
   void check_service(const Client& client, unsigned rcode, TimePoint now);
   [[nodiscard]] std::optional<std::size_t> promised_by(const Client& client, TimePoint now) const;
 
   const Plan& plan_;
   const Promise promise_;
+  std::vector<std::vector<std::size_t>> dials_;  ///< under way to each address of each upstream, of all workers
   std::vector<Worker> workers_;
   std::map<std::uint64_t, unsigned> errors_sent_;
   unsigned bare_errors_sent_ = 0;

@@ -82,27 +82,31 @@ std::unique_ptr<Connection> Network::dial(std::size_t worker, std::size_t upstre
 /// A SYN that arrives leaves at `at`.
 void Network::begin_handshake(Line& line, TimePoint at) {
   const HostPlan& host = *line.host;
-  if (host.has(Fault::refuse, at)) {
+  if (host.has(Fault::refuse, at) || host.has(Fault::down, at)) {
     timeline_.at(arrival(host, arrival(host, at)),
                  [this, &line] { close(line, CloseKind::unreachable, "connection refused"); });
     return;
   }
   // TCP's round trip, and the first of TLS.
   TimePoint done = arrival(host, arrival(host, at));
-  timeline_.at(done, [this, &line] {
-    if (line.gone || dead(line) || line.state != Connection::State::connecting) return;
-    line.tcp_connected = true;
-    tell(line);
-  });
+  timeline_.at(done, [this, &line] { begin_tls(line); });
   done = arrival(host, arrival(host, done) + host.handshake_work);
   if (host.has(Fault::slow_dials, at)) done += milliseconds(100 + random_.below(4000));
+  if (host.has(Fault::slow_handshakes, at)) done += milliseconds(500 + random_.below(2400));
   timeline_.at(done, [this, &line] { finish_handshake(line); });
+}
+
+void Network::begin_tls(Line& line) {
+  if (line.gone || dead(line) || line.state != Connection::State::connecting) return;
+  line.state = Connection::State::handshaking;
+  line.tcp_connected = true;
+  tell(line);
 }
 
 void Network::finish_handshake(Line& line) {
   const TimePoint now = timeline_.now();
   const HostPlan& host = *line.host;
-  if (line.gone || dead(line)) return;
+  if (line.gone || dead(line) || line.state == Connection::State::closed) return;
   if (line.forgotten) return close(line, CloseKind::unreachable, "connection reset by peer");
   if (host.has(Fault::wrong_certificate, now)) return close(line, CloseKind::authentication, "certificate expired");
   if (host.has(Fault::broken_tls, now)) return close(line, CloseKind::tls, "handshake failure");
@@ -152,7 +156,7 @@ bool Network::send(Line& line, Bytes message) {
   }
   transcript_.add(now, Happening::sends, line.worker, line.number, query->question.number, query->question.type,
                   query->id);
-  checker_.sends(line.number, line.worker, line.reserved, *query, now);
+  checker_.sends(line.number, line.worker, line.upstream, line.reserved, *query, now);
   line.queries.emplace_back(message.begin(), message.end());
   if (stopped) {
     ++line.unread;
@@ -206,7 +210,7 @@ void Network::end(Line& line, CloseKind kind, std::string text) {
 void Network::close(Line& line, CloseKind kind, std::string text) {
   if (line.gone || line.state == Connection::State::closed) return;
   // Before the handshake is done every end is a failed dial.
-  if (line.state == Connection::State::connecting && kind == CloseKind::closed_by_peer) kind = CloseKind::unreachable;
+  if (line.state != Connection::State::ready && kind == CloseKind::closed_by_peer) kind = CloseKind::unreachable;
   line.state = Connection::State::closed;
   line.reason = {kind, std::move(text)};
   transcript_.add(timeline_.now(), Happening::ends, line.worker, line.number, static_cast<unsigned>(kind));

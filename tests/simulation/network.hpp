@@ -105,6 +105,7 @@ class Network {
   [[nodiscard]] Duration acknowledgement_delay(const HostPlan& host, TimePoint at);
   [[nodiscard]] bool dead(const Line& line) const { return line.dead_since <= timeline_.now(); }
   void begin_handshake(Line& line, TimePoint at);
+  void begin_tls(Line& line);
   void finish_handshake(Line& line);
   void close(Line& line, CloseKind kind, std::string text);
   void tell(Line& line);

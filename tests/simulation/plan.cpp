@@ -99,6 +99,15 @@ std::vector<Traffic> Planner::traffic(TimePoint end) {
     Traffic part{at, std::min(end, at + time(seconds(1), seconds(12))), milliseconds(50), 1, 400};
     part.names = one_of({3U, 40U, 400U, 4000U});
     switch (between(0, 5)) {
+      case 4:
+        if (chance(12)) {  // a client whose names nobody can answer: it fills connections with given-up queries
+          part.mean_gap = time(milliseconds(2), milliseconds(10));
+          part.names = 4000;
+          part.unanswerable = true;
+          break;
+        }
+        part.mean_gap = time(milliseconds(500), seconds(6));
+        break;
       case 0:
       case 1:  // steady
         part.mean_gap = time(milliseconds(20), milliseconds(200));
@@ -145,7 +154,7 @@ TimePoint HostPlan::end_of(Fault fault, TimePoint at) const {
 Plan::Plan(std::uint32_t seed) {
   Planner planner(seed);
   config = planner.config();
-  workers = planner.one_of<std::size_t>({1, 1, 2, 3});
+  workers = planner.one_of<std::size_t>({1, 1, 2, 3, 4});
   end = kBirth + (planner.chance(70) ? planner.time(seconds(4), seconds(16)) : planner.time(seconds(16), seconds(45)));
   timers_first = planner.chance(50);
   const bool quiet = planner.chance(10);

@@ -21,6 +21,8 @@ namespace dotrelay::simulation {
   FAULT(wrong_certificate, "wrong certificate") \
   FAULT(broken_tls, "broken TLS") \
   FAULT(slow_dials, "slow dials") \
+  FAULT(slow_handshakes, "slow TLS handshakes") \
+  FAULT(down, "down: connections reset, dials refused") \
   FAULT(one_connection, "no second connection") \
   FAULT(mute, "mute") \
   FAULT(slow_answers, "slow answers") \
@@ -80,8 +82,9 @@ struct Traffic {
   TimePoint from;
   TimePoint until;
   Duration mean_gap{};
-  unsigned burst = 1;    ///< queries at once
-  unsigned names = 200;  ///< different ones
+  unsigned burst = 1;         ///< queries at once
+  unsigned names = 200;       ///< different ones
+  bool unanswerable = false;  ///< none of them has an answer; all from one client
 };
 
 struct Sleep {

@@ -15,10 +15,10 @@ constexpr Question kAddress{11, 1};
 constexpr Question kNoSuch{6, 1};
 constexpr Question kUnanswered{1, 1};
 
-/// One upstream that is well all the time, asked by one worker.
+/// One upstream that is well all the time, asked by the first of two workers.
 Plan plain_plan() {
   Plan plan(1);
-  plan.workers = 1;
+  plan.workers = 2;
   plan.config.upstreams.resize(1);
   plan.config.upstreams[0].addresses.resize(1);
   plan.config.relay.deadline = seconds(4);
@@ -53,7 +53,7 @@ struct Stage {
     checker.told(client, answer, kNow);
   }
   void send(std::uint16_t id) {
-    checker.sends(0, 0, reserved, *read_message(write_query(id, client.question, {}, random)), kNow);
+    checker.sends(0, 0, 0, reserved, *read_message(write_query(id, client.question, {}, random)), kNow);
   }
   void end(TimePoint timer = kNever, bool idle = true) { checker.ends(0, counters, idle, timer, kNow); }
 };
@@ -96,16 +96,36 @@ constexpr Case kCases[] = {
      }},
     {"limit", kAddress,
      [](Stage& stage) {
-       for (std::size_t i = 0; i <= UpstreamSet::kMaxConnections + 1; ++i) {
-         stage.checker.dials(0, 0, 0, kNow);
-         stage.checker.becomes_ready(0, 0, kNow);
+       for (std::size_t i = 0; i <= 15; ++i) {
+         stage.checker.dials(0, 0, 0, kNow + seconds(i));
+         stage.checker.becomes_ready(0, 0, 0, kNow + seconds(i));
        }
      }},
     {"dial rate", kAddress,
      [](Stage& stage) {
-       for (int i = 0; i < 10; ++i) {
+       for (int i = 0; i < 12; ++i) {
          stage.checker.dials(0, 0, 0, kNow + milliseconds(i));
          stage.checker.destroyed(0, 0, 0, false, kNow + milliseconds(i));
+       }
+     }},
+    {"limit", kAddress,
+     [](Stage& stage) {
+       for (std::size_t i = 0; i < 24; ++i) stage.checker.dials(i % 2, 0, 0, kNow + seconds(i));
+     }},
+    {"order", kAddress,
+     [](Stage& stage) {
+       for (int i = 0; i < 100; ++i) {
+         Reserved reserved;
+         const auto query = *read_message(write_query(7, stage.client.question, {}, stage.random));
+         stage.checker.sends(0, 0, 1, reserved, query, kNow + milliseconds(100) * i);
+       }
+     }},
+    {"", kAddress,
+     [](Stage& stage) {
+       for (int i = 0; i < 100; ++i) {
+         Reserved reserved;
+         const auto query = *read_message(write_query(7, stage.client.question, {}, stage.random));
+         stage.checker.sends(0, 0, i % 2, reserved, query, kNow + milliseconds(100) * i);
        }
      }},
     {"busy loop", kAddress,

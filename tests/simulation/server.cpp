@@ -35,6 +35,7 @@ void Servers::begin_phase(std::size_t upstream, std::size_t address, const Phase
         line.forgotten = true;
         break;
       case Fault::reset_all:
+      case Fault::down:
         network_.end(line, CloseKind::closed_by_peer, "connection reset by peer");
         break;
       case Fault::close_all:

@@ -38,6 +38,8 @@ bool is_clean(Fault fault) {
     case Fault::wrong_certificate:
     case Fault::broken_tls:
     case Fault::slow_dials:
+    case Fault::slow_handshakes:
+    case Fault::down:
     case Fault::one_connection:
     case Fault::connections_die:
     case Fault::restart:
@@ -69,6 +71,18 @@ bool may_err(const std::vector<HostPlan>& upstream, TimePoint from, TimePoint un
 }
 
 }  // namespace
+
+bool first_is_well(const Plan& plan, TimePoint now) {
+  return plan.config.relay.slow >= milliseconds(400) && std::ranges::all_of(plan.hosts[0], [&](const HostPlan& host) {
+           return is_well(host, now - 2 * kRecovery, now);
+         });
+}
+
+bool is_flooded(const Plan& plan, TimePoint now) {
+  return std::ranges::any_of(plan.traffic, [&](const Traffic& traffic) {
+    return traffic.unanswerable && traffic.from <= now && now <= traffic.until + seconds(10);
+  });
+}
 
 std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, TimePoint asked_at, TimePoint now) {
   const auto crowds = [&](const Traffic& traffic) {

@@ -25,4 +25,12 @@ enum class Promise : std::uint8_t {
 /// The number of an upstream that was reachable, prompt, authentic and willing all the time.
 std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, TimePoint asked_at, TimePoint now);
 
+/// Whether the first upstream was well on all its addresses, as fast as the configuration wants it, for so long that
+/// the relay must have gone back to it.
+bool first_is_well(const Plan& plan, TimePoint now);
+
+/// Whether a client asked unanswerable names until a moment ago: an address that shares its place in the relay's table
+/// may be refused with it.
+bool is_flooded(const Plan& plan, TimePoint now);
+
 }  // namespace dotrelay::simulation

@@ -123,7 +123,7 @@ void World::tell(Line& line) {
   line.visible_state = line.state;
   if (line.state == Connection::State::ready && !line.known_ready) {
     line.known_ready = true;
-    checker_.becomes_ready(line.worker, line.upstream, now);
+    checker_.becomes_ready(line.worker, line.upstream, line.address, now);
   }
   turn(worker, [&](Forwarder& forwarder) { forwarder.on_activity(line.handle, now); });
 }
@@ -136,20 +136,23 @@ void World::deliver(ClientKey key, Bytes answer) noexcept {
 
 void World::ask_for_a_while(const Traffic& traffic) {
   const std::size_t worker = random_.below(static_cast<std::uint32_t>(workers_.size()));
-  for (unsigned i = 0; i < traffic.burst; ++i) ask(worker, traffic.names);
+  for (unsigned i = 0; i < traffic.burst; ++i) ask(worker, traffic);
   const Duration gap = traffic.mean_gap * (1 + random_.below(2048)) / 1024;
   if (timeline_.now() + gap >= traffic.until) return;
   timeline_.after(gap, [this, &traffic] { ask_for_a_while(traffic); });
 }
 
-void World::ask(std::size_t worker, unsigned names) {
+void World::ask(std::size_t worker, const Traffic& traffic) {
   const std::uint16_t type = random_.below(3) == 0 ? 28 : 1;
-  const Question question{random_.below(names) * 13 + 7, type};
+  const std::uint32_t name = random_.below(traffic.names);
+  const Question question{traffic.unanswerable ? name * 64 + 1 : name * 13 + 7, type};
   // A process that sleeps reads its queries when it wakes.
-  when_awake(workers_[worker], timeline_.now(), [this, worker, question] { ask_now(worker, question); });
+  when_awake(workers_[worker], timeline_.now(), [this, worker, question, unanswerable = traffic.unanswerable] {
+    ask_now(worker, question, unanswerable);
+  });
 }
 
-void World::ask_now(std::size_t number, Question question) {
+void World::ask_now(std::size_t number, Question question, bool unanswerable) {
   Worker& worker = workers_[number];
   const TimePoint now = timeline_.now();
   const auto index = static_cast<std::uint32_t>(clients_.size());
@@ -163,7 +166,8 @@ void World::ask_now(std::size_t number, Question question) {
   client.query = write_query(static_cast<std::uint16_t>(random_.below(65536)), question, style, random_);
   transcript_.add(now, Happening::asks, number, index, question.number, question.type);
   IpAddress source;
-  source.octets = {10, 0, 0, static_cast<std::uint8_t>(index)};
+  source.octets = {10, 0, static_cast<std::uint8_t>(unanswerable ? 1 : 0),
+                   static_cast<std::uint8_t>(unanswerable ? 0 : index)};
   turn(worker, [&](Forwarder& forwarder) {
     const Accepted accepted = forwarder.accept({.message = client.query,
                                                 .source = source,
@@ -174,6 +178,7 @@ void World::ask_now(std::size_t number, Question question) {
     checker_.asks(client, accepted.kind, true, now);
     if (accepted.kind == Accepted::Kind::answered) {
       transcript_.add(now, Happening::told_at_once, number, index, accepted.answer[3] & 15U);
+      client.refused = true;
       checker_.told(client, accepted.answer, now);
     }
   });

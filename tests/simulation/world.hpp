@@ -76,8 +76,8 @@ class World final : private ReplyChannel {
   void notify(Line& line);
   void tell(Line& line);
   void ask_for_a_while(const Traffic& traffic);
-  void ask(std::size_t worker, unsigned names);
-  void ask_now(std::size_t worker, Question question);
+  void ask(std::size_t worker, const Traffic& traffic);
+  void ask_now(std::size_t worker, Question question, bool unanswerable);
   void change_network();
   void suspend();
   void fall_asleep(const Sleep& sleep);

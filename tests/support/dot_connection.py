@@ -81,6 +81,13 @@ class Connection(asyncio.Protocol):
             self._read_hello(data)
             if self.upstream.handshake != "normal":
                 return self._refuse_handshake()
+            if self.upstream.handshake_delay:
+                return self.upstream.loop.call_later(self.upstream.handshake_delay, self._take, data)
+        self._take(data)
+
+    def _take(self, data):
+        if self.closed:
+            return
         self.incoming.write(data)
         try:
             if not self.established:

@@ -28,6 +28,7 @@ class DotUpstream:
         self.host, self.port = host, port or free_port()
         self.behaviour, self.handshake, self.octets, self.idle_close = behaviour, handshake, octets, idle_close
         self.ttl, self.pad_to, self.record = ttl, pad_to, record
+        self.handshake_delay = 0   # seconds between the ClientHello and the answer to it
         self.queries, self.connections, self.query_count, self.script_errors = [], [], 0, []
         self.end_idle = Connection.close
         self.loop, self.server = None, None

@@ -41,21 +41,32 @@ TEST_CASE("the usual time follows a slower upstream within some ten answers, and
   CHECK(usual.get() == UsualTime::kMost);
 }
 
+TEST_CASE("the budget: what was not spent is given back, never more than a burst") {
+  HedgeBudget budget(0.1);
+  for (int i = 0; i < 16; ++i) CHECK(budget.take());
+  CHECK_FALSE(budget.take());
+  budget.give_back();
+  CHECK(budget.take());
+  for (int i = 0; i < 50; ++i) budget.give_back();
+  for (int i = 0; i < 16; ++i) CHECK(budget.take());
+  CHECK_FALSE(budget.take());
+}
+
 TEST_CASE("the budget: a burst first, then the share") {
   HedgeBudget budget(0.1);
   int spent = 0;
-  while (budget.spend()) ++spent;
+  while (budget.take()) ++spent;
   CHECK(spent == 16);
   for (int i = 0; i < 1000; ++i) {
     budget.on_query();
-    if (budget.spend()) ++spent;
+    if (budget.take()) ++spent;
   }
   CHECK(spent >= 16 + 99);
   CHECK(spent <= 16 + 100);
   HedgeBudget off(0);
   off.on_query();
   CHECK_FALSE(off.enabled());
-  CHECK_FALSE(off.spend());
+  CHECK_FALSE(off.take());
 }
 
 TEST_CASE("mostly bad: five of the latest eight") {

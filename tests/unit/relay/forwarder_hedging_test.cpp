@@ -48,9 +48,9 @@ TEST_CASE("a query that waits longer than usual is asked at the next upstream, t
   relay.advance(milliseconds(1));
   REQUIRE(relay.upstreams.lines.size() == 2);
   CHECK(relay.line(1).upstream == 1);
-  CHECK(relay.count(Counter::upstream_hedged) == 1);
   relay.ready(1);
   REQUIRE(relay.line(1).sent.size() == 1);
+  CHECK(relay.count(Counter::upstream_hedged) == 1);
   SUBCASE("of the first") { relay.answer_latest(0); }
   SUBCASE("of the second") { relay.answer(1); }
   CHECK(relay.rcode(client) == 0);
@@ -84,16 +84,17 @@ TEST_CASE("a copy for a trial changes nothing for its query: late or dead, it is
   REQUIRE(relay.count(Counter::upstream_trials) == 1);
   SUBCASE("late") {
     relay.advance(milliseconds(110));
-    CHECK(relay.count(Counter::upstream_hedged) >= 1);
     REQUIRE(relay.upstreams.lines.size() == 3);
     CHECK(relay.line(2).upstream == 2);
+    relay.ready(2);
+    CHECK(relay.count(Counter::upstream_hedged) >= 1);
   }
   SUBCASE("dead") {
     relay.end(1);
     REQUIRE(relay.upstreams.lines.size() == 3);
     CHECK(relay.line(2).upstream == 1);
+    relay.ready(2);
   }
-  relay.ready(2);
   relay.answer(2, relay.line(2).sent.size() - 1);
   CHECK(relay.rcode(client) == 0);
 }
@@ -219,6 +220,35 @@ TEST_CASE("errors on which all agree say nothing about an upstream") {
     relay.answer_latest(1, 2);
   }
   CHECK_FALSE(contains(relay.logged(), "passed over"));
+}
+
+TEST_CASE("a hedge that cannot be sent is neither counted nor paid") {
+  RelayFixture relay({1, 1}, 1, 0.05);
+  relay.ask("warm.example");
+  relay.ready(0);
+  relay.answer(0);
+  relay.advance(seconds(1));
+  Health(relay.health[1]).on_trouble(Trouble::authentication, "certificate expired", 0, relay.now, relay.random);
+  for (int i = 0; i < 40; ++i) {
+    relay.ask("late" + std::to_string(i) + ".example");
+    relay.advance(milliseconds(150));
+    for (std::size_t dial = 1; dial < relay.upstreams.lines.size(); ++dial) {
+      if (!relay.line(dial).gone) relay.end(dial, CloseKind::authentication, "certificate expired");
+    }
+    relay.answer(0, relay.line(0).sent.size() - 1);
+  }
+  CHECK(relay.count(Counter::upstream_hedged) == 0);
+  // So the budget is there when it is of use.
+  Health(relay.health[1]).on_proof(Health(relay.health[1]).epoch(), relay.now);
+  relay.advance(seconds(6));
+  const auto lines = relay.upstreams.lines.size();
+  relay.ask("www.example");
+  relay.advance(milliseconds(300));
+  REQUIRE(relay.upstreams.lines.size() == lines + 1);
+  CHECK(relay.count(Counter::upstream_hedged) == 0);  // it waits for the connection
+  relay.ready(lines);
+  CHECK(relay.line(lines).sent.size() == 1);
+  CHECK(relay.count(Counter::upstream_hedged) == 1);
 }
 
 }  // namespace

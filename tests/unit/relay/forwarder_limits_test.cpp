@@ -207,5 +207,21 @@ TEST_CASE("messages that are not to be relayed go nowhere") {
   CHECK(relay.forwarder.idle());
 }
 
+TEST_CASE("the timer of a room that fills while a walk through it is put off does not spin") {
+  RelayFixture relay({2});
+  for (std::size_t i = 0; i < 600; ++i) relay.ask(numbered(i), {.source = static_cast<unsigned>(i % 32)});
+  relay.refuse(0);  // all look again, and the other address is dialled
+  relay.advance(milliseconds(1));
+  relay.refuse(1);  // too soon for another walk
+  for (std::size_t i = 600; i < 6000; ++i) relay.ask(numbered(i), {.source = static_cast<unsigned>(i % 32)});
+  std::size_t wakes = 0;
+  for (const TimePoint until = relay.now + milliseconds(60); relay.now < until; ++wakes) {
+    relay.now = std::max(relay.now, relay.forwarder.next_timeout(relay.now));
+    relay.forwarder.on_timer(relay.now);
+    REQUIRE(wakes < 100);
+    CHECK(relay.forwarder.next_timeout(relay.now) > relay.now);
+  }
+}
+
 }  // namespace
 }  // namespace dotrelay::test

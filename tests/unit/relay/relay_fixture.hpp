@@ -74,6 +74,9 @@ class RelayFixture {
   explicit RelayFixture(std::initializer_list<std::size_t> addresses_of_upstreams = {1}, std::uint32_t seed = 1,
                         double hedge = 0)
       : config(relay_config(addresses_of_upstreams, hedge)), random(seed) {}
+  /// Another worker of the same relay: it shares what is known of the upstreams.
+  RelayFixture(const RelayFixture& sibling, std::uint32_t seed)
+      : config(sibling.config), now(sibling.now), random(seed), health(sibling.health) {}
   ~RelayFixture() { close(log_file); }
 
   Config config;
@@ -84,7 +87,8 @@ class RelayFixture {
   Random random;
   FakeUpstreams upstreams;
   RecordingChannel channel{now};
-  std::vector<SharedHealth> health = std::vector<SharedHealth>(16);
+  std::vector<SharedHealth> own_health = std::vector<SharedHealth>(16);
+  std::span<SharedHealth> health{own_health};
   std::vector<SharedWord> memory_words = std::vector<SharedWord>(1);
   MemoryBudget memory{memory_words, 0, 4096};
   Forwarder forwarder{config, health, upstreams, counters, memory, log, random};
@@ -127,7 +131,7 @@ class RelayFixture {
 
   void ready(std::size_t index) {
     Line& line = this->line(index);
-    REQUIRE(line.state == Connection::State::connecting);
+    REQUIRE((line.state == Connection::State::connecting || line.state == Connection::State::handshaking));
     line.state = Connection::State::ready;
     notify(line);
   }
