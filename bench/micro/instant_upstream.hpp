@@ -21,7 +21,8 @@ class InstantUpstream final : public Dialer {
 
   std::uint32_t way_to(std::size_t, std::size_t) override { return 1; }
 
-  std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) override {
+  std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle,
+                                   std::uint16_t) override {
     check(!handle_ && upstream == 0 && address == 0, "the first upstream is dialled, and no other");
     handle_ = handle;
     return std::make_unique<Line>(*this);
@@ -57,6 +58,7 @@ class InstantUpstream final : public Dialer {
 
     [[nodiscard]] const CloseReason& close_reason() const override { return reason_; }
     [[nodiscard]] PathState path(TimePoint, Duration) override { return {}; }
+    [[nodiscard]] Duration handshake_silence(TimePoint) override { return {}; }
     [[nodiscard]] bool route_has_changed() const override { return false; }
     [[nodiscard]] std::string description() const override { return "instant"; }
 

@@ -50,6 +50,7 @@ struct UpstreamConfig {
   std::string ca_file;                            ///< empty: the system's bundle, or with pins none
   SourcePosition ca_file_position;
   std::vector<Pin> pins;
+  bool refused_is_final = false;  ///< REFUSED is its answer, not a reason to ask the next upstream
   Egress egress;
   SourcePosition source_position;
   SourcePosition interface_position;

@@ -345,6 +345,17 @@ const KeyRow kKeys[] = {
     },
     {
         .table = "upstream",
+        .name = "refused_is_final",
+        .set = SetFlag{[](const KeyTarget& target, bool value) -> KeyProblem {
+          target.upstream->refused_is_final = value;
+          return std::nullopt;
+        }},
+        .allowed = "true or false",
+        .help = "true: REFUSED from this upstream is the answer, and no other upstream is asked. For a filtering "
+                "resolver that blocks names with REFUSED and no Extended DNS Error. Otherwise false.",
+    },
+    {
+        .table = "upstream",
         .name = "source",
         .set = SetText{take_source},
         .allowed = "an IP address of this machine, of the same family as all addresses of the upstream",

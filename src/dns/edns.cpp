@@ -9,6 +9,14 @@ bool options_well_formed(Bytes options) {
   return options.empty();
 }
 
+bool has_extended_error(Bytes options, bool (*suits)(std::uint16_t code)) {
+  while (const auto option = take_option(options)) {
+    const bool is_error = option->code == option::extended_error && option->data.size() >= 2;
+    if (is_error && suits(load_u16(option->data.data()))) return true;
+  }
+  return false;
+}
+
 void write_option(ByteWriter& writer, std::uint16_t code, Bytes data) {
   writer.u16(code);
   writer.u16(static_cast<std::uint16_t>(data.size()));

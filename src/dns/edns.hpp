@@ -31,6 +31,9 @@ inline std::optional<EdnsOption> take_option(Bytes& options) {
   return option;
 }
 
+/// Whether `options` has an Extended DNS Error whose code suits. There may be several, in any order (RFC 8914 3).
+bool has_extended_error(Bytes options, bool (*suits)(std::uint16_t code));
+
 /// Whether the options fill `options` exactly.
 bool options_well_formed(Bytes options);
 

@@ -123,19 +123,33 @@ QueryVerdict parse_query(Bytes message) {
 }
 
 bool Response::explained_by_dnssec() const {
-  Bytes options = opt ? opt->options : Bytes();
-  while (const auto option = take_option(options)) {
-    if (option->code != option::extended_error || option->data.size() < 2) continue;
-    const std::uint16_t code = load_u16(option->data.data());
-    if (code == 1 || code == 2 || (code >= 5 && code <= 12)) return true;
-  }
-  return false;
+  return opt && has_extended_error(opt->options, [](std::uint16_t code) {
+           return code == 1 || code == 2 || (code >= 5 && code <= 12);
+         });
+}
+
+bool Response::blocked_by_policy() const {
+  return opt && has_extended_error(opt->options, [](std::uint16_t code) { return code >= 15 && code <= 18; });
 }
 
 std::optional<Response> parse_response(Bytes message) {
   std::optional<Response> response(std::in_place);
   if (!read_response(message, *response)) response.reset();
   return response;
+}
+
+std::optional<BrokenAnswer> read_broken_answer(Bytes message) {
+  constexpr std::size_t kIdAndFlags = 4;
+  if (message.size() < kIdAndFlags) return std::nullopt;
+  BrokenAnswer answer;
+  const Header start{load_u16(&message[0]), load_u16(&message[2])};
+  answer.id = start.id;
+  answer.response = start.has(flag::qr) && start.opcode() == static_cast<std::uint8_t>(Opcode::query);
+  ByteReader reader(message);
+  Header header;
+  const std::optional<Counts> counts = read_header(reader, header);
+  if (counts && counts->questions > 0) read_question(reader, answer.question);
+  return answer;
 }
 
 }  // namespace dotrelay::dns

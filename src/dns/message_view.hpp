@@ -95,12 +95,24 @@ struct Response {
     return static_cast<Rcode>(upper | (header.flags & flag::rcode_mask));
   }
 
-  /// Whether an Extended DNS Error says that DNSSEC is the reason (RFC 8914 4.2, 4.3, 4.6 to 4.13). There may be
-  /// several errors in any order.
+  /// Whether an Extended DNS Error says that DNSSEC is the reason (RFC 8914 4.2, 4.3, 4.6 to 4.13).
   [[nodiscard]] bool explained_by_dnssec() const;
+  /// Whether one says that the resolver does not want to answer: Blocked, Censored, Filtered or Prohibited (RFC 8914
+  /// 4.16 to 4.19).
+  [[nodiscard]] bool blocked_by_policy() const;
 };
 
 /// Nothing when the octets are not a well-formed answer with at most one question and at most one OPT.
 std::optional<Response> parse_response(Bytes message);
+
+/// What can be read of a message that is no answer to relay: enough to tell which query it was meant for.
+struct BrokenAnswer {
+  std::uint16_t id = 0;
+  bool response = false;             ///< QR is set, and the opcode is QUERY
+  std::optional<Question> question;  ///< the first one; nothing when there is none or it is malformed
+};
+
+/// Nothing when not even ID and flags are there.
+[[gnu::cold]] std::optional<BrokenAnswer> read_broken_answer(Bytes message);
 
 }  // namespace dotrelay::dns

@@ -20,6 +20,13 @@ bool is_at_or_below(Bytes name, Bytes suffix) {
   return same_name(name, suffix);
 }
 
+Bytes last_labels(Bytes name, std::size_t count) {
+  std::size_t labels = 0;
+  for (std::size_t at = 0; name[at] != 0; at += 1U + name[at]) ++labels;
+  for (; labels > count; --labels) name = name.subspan(1U + name[0]);
+  return name;
+}
+
 std::string to_text(Bytes name) {
   std::string text;
   while (!name.empty() && name[0] != 0) {

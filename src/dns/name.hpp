@@ -82,6 +82,9 @@ inline bool same_name(Bytes left, Bytes right) { return equal(left, right) || sa
 /// Whether `name` is `suffix` or below it. Both plain; `suffix` in lower case.
 bool is_at_or_below(Bytes name, Bytes suffix);
 
+/// The last `count` labels of a plain name and the root label; the whole name when it has fewer.
+Bytes last_labels(Bytes name, std::size_t count);
+
 /// Presentation format with a trailing dot, escapes of RFC 1035 5.1; "." for the root.
 std::string to_text(Bytes name);
 

@@ -20,8 +20,10 @@ std::optional<std::vector<std::uint8_t>> carried_options(const Opt& opt) {
 
 std::size_t write_upstream_query(MutableBytes buffer, const UpstreamQuery& query) {
   ByteWriter writer(buffer);
-  write_header(writer, {.id = query.id, .flags = static_cast<std::uint16_t>(query.flags & kQueryFlags)}, {1, 0, 0, 1});
+  write_header(writer, {.id = query.id, .flags = static_cast<std::uint16_t>(query.flags & kQueryFlags)},
+               {1, 0, 0, static_cast<std::uint16_t>(query.edns ? 1 : 0)});
   write_question(writer, query.question);
+  if (!query.edns) return writer.size();
 
   const std::size_t unpadded = writer.size() + kOptFixedSize + query.options.size() + kOptionHeader;
   const std::size_t padding = kOptionHeader + (kPaddingBlock - unpadded % kPaddingBlock) % kPaddingBlock;

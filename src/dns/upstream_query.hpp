@@ -28,7 +28,8 @@ struct UpstreamQuery {
   std::uint16_t flags = 0;  ///< of kQueryFlags only
   Question question;
   bool dnssec_ok = false;
-  Bytes options;  ///< as from carried_options()
+  Bytes options;     ///< as from carried_options()
+  bool edns = true;  ///< false: without an OPT, so without DO, options and padding
 };
 
 /// The largest message that write_upstream_query() makes.

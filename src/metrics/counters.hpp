@@ -35,10 +35,14 @@ namespace dotrelay {
   COUNT(upstream_errors, "Answers from upstreams with an RCODE that makes the relay ask the next one") \
   COUNT(upstream_mismatched, "Frames from upstreams that matched no query") \
   COUNT(upstream_strayed, "Connections closed because too many frames in a short time matched no query") \
+  COUNT(upstream_malformed, "Answers from upstreams that matched a query but were malformed; the next one is asked") \
+  COUNT(upstream_without_edns, "Queries asked once more without EDNS, because the upstream refused it with") \
   COUNT(upstream_late, "Answers from upstreams to queries that nobody waited for any more") \
   COUNT(upstream_dials, "Connections begun to upstreams") \
   COUNT(upstream_handshakes, "TLS handshakes completed") \
   COUNT(upstream_resumptions, "TLS handshakes that resumed a session") \
+  COUNT(upstream_stalled_handshakes, "TLS handshakes that did not go on; another was begun with smaller TCP segments") \
+  COUNT(upstream_tickets_refused, "TLS handshakes that failed with a session ticket and were begun again without one") \
   COUNT(upstream_dial_failures, "Connections to upstreams that failed before they were ready") \
   COUNT(upstream_authentication_failures, "TLS handshakes that failed because of the certificate") \
   COUNT(tcp_accepted, "Client connections accepted") \

@@ -199,11 +199,13 @@ int set_egress(int fd, const Egress& egress) {
   return bind(fd, source.raw(), source.size) == 0 ? 0 : errno;
 }
 
-UniqueFd begin_connect(const Endpoint& endpoint, const Egress& egress, int& error) {
+UniqueFd begin_connect(const Endpoint& endpoint, const Egress& egress, int& error, std::uint16_t segment_limit) {
   const SocketAddress address = to_socket_address(endpoint);
   UniqueFd fd = open_stream(endpoint);
   error = fd ? set_egress(fd.get(), egress) : errno;
   if (error != 0) return {};
+  // Before connect(): the SYN tells the peer.
+  if (segment_limit != 0) set_option(fd.get(), IPPROTO_TCP, TCP_MAXSEG, segment_limit);
   if (connect(fd.get(), address.raw(), address.size) != 0 && errno != EINPROGRESS) {
     error = errno;
     return {};

@@ -63,8 +63,9 @@ UniqueFd open_stream(const Endpoint& peer);
 int set_egress(int fd, const Egress& egress);
 
 /// Begins to connect; the socket is non-blocking, without Nagle's delay, and ends by itself when the peer is gone for
-/// some 10 s. The errno in `error` when that fails at once.
-UniqueFd begin_connect(const Endpoint& endpoint, const Egress& egress, int& error);
+/// some 10 s. Segments have at most `segment_limit` octets either way, as far as the peer heeds it; 0: no limit. The
+/// errno in `error` when that fails at once.
+UniqueFd begin_connect(const Endpoint& endpoint, const Egress& egress, int& error, std::uint16_t segment_limit = 0);
 
 /// Lets the TCP socket send without Nagle's delay. Connections inherit it from the socket that accepts them.
 void disable_nagle(int fd);

@@ -65,6 +65,10 @@ class Connection {
   /// `delay`: how long the peer is known to hold acknowledgements back.
   [[nodiscard]] virtual PathState path(TimePoint now, Duration delay) = 0;
 
+  /// While the connection is being made: for how long the peer has sent nothing although TCP is established and has
+  /// acknowledged all that was sent; zero when it is not so.
+  [[nodiscard]] virtual Duration handshake_silence(TimePoint now) = 0;
+
   /// Whether the kernel would now take another way to the peer than when the connection was made (other source address,
   /// or no route).
   [[nodiscard]] virtual bool route_has_changed() const = 0;
@@ -86,9 +90,10 @@ class Dialer {
  public:
   virtual ~Dialer() = default;
 
-  /// Begins a connection to address number `address` of upstream number `upstream`. Failure is reported through the
-  /// connection, later.
-  virtual std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) = 0;
+  /// Begins a connection to address number `address` of upstream number `upstream`, with TCP segments of at most
+  /// `segment_limit` octets either way (0: no limit). Failure is reported through the connection, later.
+  virtual std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle,
+                                           std::uint16_t segment_limit) = 0;
 
   /// A number for the way that the kernel would take there now: another one when the way has changed. Not 0.
   virtual std::uint32_t way_to(std::size_t upstream, std::size_t address) = 0;

@@ -183,7 +183,7 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
       case UpstreamSet::Choice::Kind::none:
         if (refused && query.attempts.empty()) {
           // Too much waits for the upstreams already: better an early error than another one in the queue.
-          if (!wait_for_trial(handle, now)) query.error ? finish_with_error(handle) : fail(handle, now);
+          if (!wait_for_trial(handle, now)) query.error ? finish_with_error(handle, now) : fail(handle, now);
           return;
         }
         if (wait_in_room(handle, now)) return;
@@ -216,7 +216,7 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
       query.asked &= ~unheard;
       return false;
     }
-    if (!wait_for_trial(handle, now)) finish_with_error(handle);
+    if (!wait_for_trial(handle, now)) finish_with_error(handle, now);
     return true;
   }
   if (!query.may_be_sent()) {
@@ -248,7 +248,7 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
 bool Forwarder::fail_in_outage(QueryHandle handle, TimePoint now) {
   const Query& query = queries_.get(handle);
   if (!outage_.lasts(now) || now < query.began_at + Outage::kShortWait) return false;
-  query.error ? finish_with_error(handle) : fail(handle, now);
+  query.error ? finish_with_error(handle, now) : fail(handle, now);
   return true;
 }
 
@@ -288,9 +288,14 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
   const std::uint16_t id = pooled.pending.add(handle, query.question_hash, now);
   std::array<std::uint8_t, dns::kMaxUpstreamQuery> message;
   const QueryKey key = query.key();
-  const std::size_t size = dns::write_upstream_query(
-      message,
-      {.id = id, .flags = key.flags, .question = key.question, .dnssec_ok = key.dnssec_ok, .options = key.options});
+  const bool edns =
+      (query.plain >> upstream & 1) == 0 && upstreams_.address({upstream, pooled.address}).edns.understands(now);
+  const std::size_t size = dns::write_upstream_query(message, {.id = id,
+                                                               .flags = key.flags,
+                                                               .question = key.question,
+                                                               .dnssec_ok = key.dnssec_ok,
+                                                               .options = key.options,
+                                                               .edns = edns});
   if (!pooled.connection->send(Bytes(message).first(size))) {
     pooled.pending.remove(id);
     query.asked |= UpstreamMask{1} << upstream;
@@ -316,6 +321,7 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
   attempt.id = id;
   attempt.upstream = upstream;
   attempt.trial = trial;
+  attempt.edns = edns;
   attempt.sent_at = now;
   if (query.sendings++ == 0) hedge_budget_.on_query();
   upstreams_[upstream].on_query(now);
@@ -343,14 +349,16 @@ void Forwarder::send_copy(QueryHandle handle, AddressIndex before, TimePoint now
     note_failed_copy(connection, now);
     return;
   }
-  const Attempt& attempt = query.attempts.back();
-  expect_answer(connection, attempt.id, attempt.sent_at, true);
+  expect_answer(query.attempts.back(), query, true);
 }
 
 ConnectionHandle Forwarder::dial(AddressIndex target, TimePoint now) {
   counters_.add(Counter::upstream_dials);
   const ConnectionHandle handle = upstreams_.add(target, patience_, now);
-  upstreams_.connections().get(handle).connection = dialer_.dial(target.upstream, target.address, handle);
+  PooledConnection& pooled = upstreams_.connections().get(handle);
+  pooled.segment_limit = upstreams_.address(target).segments.get(now);
+  pooled.handshake_look_at = now + SegmentLimit::kLook;
+  pooled.connection = dialer_.dial(target.upstream, target.address, handle, pooled.segment_limit);
   return handle;
 }
 

@@ -16,6 +16,7 @@
 #include "relay/memory_budget.hpp"
 #include "relay/outage.hpp"
 #include "relay/query.hpp"
+#include "relay/rcode_policy.hpp"
 #include "relay/reply_channel.hpp"
 #include "relay/unanswered_share.hpp"
 #include "relay/upstream_set.hpp"
@@ -61,6 +62,10 @@ class Forwarder final : public ConnectionEvents {
   /// an upstream connection and a listener.
   static constexpr std::size_t kQueryBytes = 832;
   static constexpr std::size_t kWaiterBytes = 320;
+  /// The cause while that is suspected, and the log's words when it is proven.
+  static constexpr std::string_view kLargePacketsLost = "large packets are lost on this path (MTU?)";
+  /// The cause that clients are told when an upstream's answer could not be read.
+  static constexpr std::string_view kMalformedAnswer = "malformed answer";
 
   /// After this time, or a quarter of the deadline when that is shorter, the next upstream is asked as well, whatever
   /// the budget for hedging: with three upstreams and the default deadline each has been asked before the last quarter
@@ -165,6 +170,7 @@ class Forwarder final : public ConnectionEvents {
   [[gnu::cold]] void end_suspicion(ConnectionHandle handle, TimePoint now);
   template <class Act>
   void for_idle_siblings(ConnectionHandle handle, Act act);
+  [[gnu::cold]] void look_at_handshake(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void on_idle(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void renew(ConnectionHandle handle, Duration lifetime, TimePoint now);
   [[gnu::cold]] void forget_connections(bool all, std::string_view why, TimePoint now);
@@ -173,14 +179,19 @@ class Forwarder final : public ConnectionEvents {
   [[gnu::cold]] void on_ready(ConnectionHandle handle, TimePoint now);
   void on_message(ConnectionHandle handle, Bytes message, TimePoint now);
   [[nodiscard]] bool answers(const PendingQueries::Entry& entry, const dns::Question& question) const;
-  [[gnu::cold]] void on_bad_frame(ConnectionHandle handle, TimePoint now);
+  [[gnu::cold]] bool ask_without_edns(QueryHandle handle, ConnectionHandle connection, bool trial, TimePoint now);
+  [[gnu::cold]] void on_bad_frame(ConnectionHandle handle, Bytes message, TimePoint now);
+  [[gnu::cold]] void on_malformed_answer(ConnectionHandle handle, std::uint16_t id, TimePoint now);
   struct Source {
     AddressIndex index;
+    Meaning meaning = Meaning::answer;
     bool trial = false;
   };
   void on_answer(QueryHandle handle, const dns::Response& response, Source from, Bytes message, TimePoint now);
+  [[gnu::cold]] void on_error(QueryHandle handle, ErrorAnswer error, bool trial, TimePoint now);
   [[gnu::cold]] void close_renewed(ConnectionHandle replacement, TimePoint now);
   [[gnu::cold]] void close_worn(ConnectionHandle handle, TimePoint now);
+  [[gnu::cold]] void on_large_packets_lost(ConnectionHandle made, TimePoint now);
   [[gnu::cold]] void close_surplus_dials(std::size_t upstream, TimePoint now);
   [[gnu::cold]] void on_server_closed_idle(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void close(ConnectionHandle handle, const CloseReason& reason, TimePoint now);
@@ -193,9 +204,11 @@ class Forwarder final : public ConnectionEvents {
                                   TimePoint now);
   void note_answer(const PooledConnection& from, TimePoint sent_at, bool good, TimePoint now);
   [[gnu::cold]] void note_failed_copy(ConnectionHandle connection, TimePoint now);
-  [[gnu::cold]] void note_unanswered(AddressIndex target, TimePoint now);
-  void note_contradiction(const Query& query, TimePoint now);
-  void expect_answer(ConnectionHandle connection, std::uint16_t id, TimePoint sent_at, bool trial);
+  [[gnu::cold]] void note_ignorance(const Query& query, const dns::Response& response, AddressIndex target,
+                                    TimePoint now);
+  [[gnu::cold]] void note_unanswered(AddressIndex target, std::uint32_t domain, TimePoint now);
+  void note_contradiction(const Query& query, Meaning meaning, TimePoint now);
+  void expect_answer(const Attempt& attempt, const Query& query, bool trial);
 
   // Its end.
   /// What all clients of a query are told.
@@ -207,7 +220,7 @@ class Forwarder final : public ConnectionEvents {
   };
   dns::Question question_for(const Waiter& waiter, const Query& query);
   void finish(QueryHandle handle, const dns::Response& response, Bytes message);
-  [[gnu::cold]] void finish_with_error(QueryHandle handle);
+  [[gnu::cold]] void finish_with_error(QueryHandle handle, TimePoint now);
   void tell_clients(QueryHandle handle, const Outcome& outcome);
   bool tell_some_clients(Query& query, const Outcome& outcome);
   [[gnu::cold]] void postpone(QueryHandle handle, const Outcome& outcome);
@@ -247,6 +260,7 @@ class Forwarder final : public ConnectionEvents {
     ConnectionHandle connection;
     std::uint16_t id = 0;
     bool trial = false;
+    std::uint32_t domain = 0;  ///< InFlight::domain_hash()
     TimePoint sent_at{};
   };
   static constexpr std::size_t kMaxExpected = 256;

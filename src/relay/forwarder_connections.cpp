@@ -6,21 +6,12 @@
 namespace dotrelay {
 namespace {
 
-/// An answer that settles the question, for the RCODE policy of docs/manual.md: other errors may be the upstream's own
-/// trouble, so the next one is asked. SERVFAIL with a DNSSEC error is the truth about the domain and would be bypassed
-/// by asking a resolver that does not validate.
-bool is_final(const dns::Response& response) {
-  switch (response.rcode()) {
-    case dns::Rcode::refused:
-    case dns::Rcode::formerr:
-    case dns::Rcode::notimp:
-    case dns::Rcode::badvers:
-      return false;
-    case dns::Rcode::servfail:
-      return response.explained_by_dnssec();
-    default:
-      return true;
-  }
+/// Ends that the peer or the way to it brings about. What has answered before ends normally by any of them: a fatal
+/// alert or a KeyUpdate that the TLS library does not take, a time-out of TCP. The next connection shows whether more
+/// is wrong.
+bool ends_like_a_close(CloseKind kind, bool answered) {
+  if (kind == CloseKind::closed_by_peer) return true;
+  return answered && (kind == CloseKind::tls || kind == CloseKind::timed_out);
 }
 
 bool is_error(dns::Rcode rcode) { return rcode != dns::Rcode::noerror && rcode != dns::Rcode::nxdomain; }
@@ -80,6 +71,7 @@ void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
     log_.debug("upstream " + upstreams_.label(index) + ": connected, " + pooled.connection->description());
   }
   address.ever_ready = true;
+  if (address.segments.on_ready(pooled.segment_limit, now)) on_large_packets_lost(handle, now);
   on_usable(now);
   close_surplus_dials(index.upstream, now);
   close_renewed(handle, now);
@@ -87,6 +79,21 @@ void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
     close(surplus, {CloseKind::dropped, "there are enough"}, now);
   }
   reroute_room(now);
+}
+
+/// The connection was made with small segments, beside others whose handshakes do not go on with larger ones.
+void Forwarder::on_large_packets_lost(ConnectionHandle made, TimePoint now) {
+  const PooledConnection& pooled = upstreams_.connections().get(made);
+  const AddressIndex index = pooled.index();
+  const std::uint16_t limit = pooled.segment_limit;
+  log_.warning("upstream " + upstreams_.label(index) + ": " + std::string(kLargePacketsLost) +
+               "; for an hour its connections use segments of at most " + std::to_string(limit) + " octets");
+  for (const ConnectionHandle handle : std::vector(upstreams_[index.upstream].connections)) {
+    const PooledConnection* const other = upstreams_.connections().find(handle);
+    if (other == nullptr || other->ready || other->address != index.address) continue;
+    if (other->segment_limit != 0 && other->segment_limit <= limit) continue;
+    close(handle, {CloseKind::dropped, std::string(kLargePacketsLost)}, now);
+  }
 }
 
 /// There is a connection that queries may be sent on.
@@ -123,14 +130,14 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
   PooledConnection& pooled = upstreams_.connections().get(connection_handle);
   const std::optional<dns::Response> response = dns::parse_response(message);
   if (!response || response->header.opcode() != static_cast<std::uint8_t>(dns::Opcode::query)) {
-    return on_bad_frame(connection_handle, now);
+    return on_bad_frame(connection_handle, message, now);
   }
   const std::uint16_t id = response->header.id;
   const PendingQueries::Entry* const entry = pooled.pending.find(id);
   // RFC 1035 servers answer FORMERR or NOTIMP without the question; then the ID must do.
   const bool matches =
       entry != nullptr && (response->question ? answers(*entry, *response->question) : is_error(response->rcode()));
-  if (!matches) return on_bad_frame(connection_handle, now);
+  if (!matches) return on_bad_frame(connection_handle, message, now);
 
   pooled.answered = true;
   pooled.last_answer = now;
@@ -138,7 +145,8 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
   const AddressIndex index = pooled.index();
   const TimePoint sent_at = entry->sent_at;
   latest_proof_ = std::max(latest_proof_, sent_at);
-  const bool good = response->question && is_final(*response);
+  const Meaning meaning = meaning_of(*response, *upstreams_[index.upstream].config);
+  const bool good = meaning != Meaning::error;
   const QueryHandle handle = entry->query;
   pooled.pending.remove(id);
   if (!handle) {
@@ -150,16 +158,36 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
   counters_.add(Counter::upstream_answers);
   if (pooled.pending.live() == 0) pooled.idle_since = now;
   bool trial = false;
+  bool edns = true;
   query.attempts.erase_if([&](const Attempt& attempt) {
     if (attempt.connection != connection_handle || attempt.id != id) return false;
     trial = attempt.trial;
+    edns = attempt.edns;
     query.asked |= UpstreamMask{1} << attempt.upstream;
     if (!attempt.late) upstreams_[attempt.upstream].usual_time.on_answer(now - sent_at);
     return true;
   });
+  if (!good && edns && EdnsTolerance::may_be_ignorance(*response) &&
+      ask_without_edns(handle, connection_handle, trial, now)) {
+    return;
+  }
+  if (!edns) note_ignorance(query, *response, index, now);
   note_answer(pooled, sent_at, good, now);
-  if (good) note_contradiction(query, now);
-  on_answer(handle, *response, {index, trial}, message, now);
+  if (good) note_contradiction(query, meaning, now);
+  on_answer(handle, *response, {index, meaning, trial}, message, now);
+}
+
+/// The upstream may not understand EDNS: the same question once more, on the same connection, without. False when that
+/// is not possible.
+bool Forwarder::ask_without_edns(QueryHandle handle, ConnectionHandle connection, bool trial, TimePoint now) {
+  Query& query = queries_.get(handle);
+  const PooledConnection& pooled = upstreams_.connections().get(connection);
+  const UpstreamMask bit = UpstreamMask{1} << pooled.upstream;
+  const bool open = pooled.connection->state() == Connection::State::ready && !pooled.pending.full();
+  if ((query.plain & bit) != 0 || !open || !query.may_be_sent()) return false;
+  query.plain |= bit;
+  counters_.add(Counter::upstream_without_edns);
+  return send(handle, connection, trial, now);
 }
 
 /// Whether a question is the one that was asked; of a query that was given up only the hash is left.
@@ -168,27 +196,69 @@ bool Forwarder::answers(const PendingQueries::Entry& entry, const dns::Question&
   return dns::same_question(question, queries_.get(entry.query).key().question);
 }
 
-void Forwarder::on_bad_frame(ConnectionHandle handle, TimePoint now) {
+/// What is no answer to a query. When it was meant for one all the same, no better answer is to be expected: over TLS
+/// only the upstream can have sent it.
+void Forwarder::on_bad_frame(ConnectionHandle handle, Bytes message, TimePoint now) {
+  const std::optional<dns::BrokenAnswer> broken = dns::read_broken_answer(message);
+  const PendingQueries::Entry* const entry =
+      broken ? upstreams_.connections().get(handle).pending.find(broken->id) : nullptr;
+  if (entry != nullptr && (broken->question ? answers(*entry, *broken->question) : broken->response)) {
+    return on_malformed_answer(handle, broken->id, now);
+  }
   counters_.add(Counter::upstream_mismatched);
   if (!upstreams_.connections().get(handle).stray_frames.add(now)) return;
   counters_.add(Counter::upstream_strayed);
   close(handle, {CloseKind::protocol, "answers that match no query"}, now);
 }
 
+/// The upstream has answered the query with octets that cannot be relayed: the attempt has ended, as with an error.
+void Forwarder::on_malformed_answer(ConnectionHandle connection_handle, std::uint16_t id, TimePoint now) {
+  counters_.add(Counter::upstream_malformed);
+  PooledConnection& pooled = upstreams_.connections().get(connection_handle);
+  pooled.mute_at = pooled.useless_at = kNever;
+  const AddressIndex index = pooled.index();
+  const PendingQueries::Entry entry = *pooled.pending.find(id);
+  const QueryHandle handle = entry.query;
+  latest_proof_ = std::max(latest_proof_, entry.sent_at);
+  pooled.pending.remove(id);
+  if (pooled.pending.live() == 0) pooled.idle_since = now;
+  const Health& health = upstreams_.address(index).health;
+  if (health.trouble() == Trouble::errors) note_trouble(index, Trouble::errors, health.cause(), health.epoch(), now);
+  if (!handle) return;
+  upstreams_[index.upstream].last_problem = upstreams_.label(index) + ": " + std::string(kMalformedAnswer);
+  Query& query = queries_.get(handle);
+  query.asked |= UpstreamMask{1} << index.upstream;
+  bool trial = false;
+  query.attempts.erase_if([&](const Attempt& attempt) {
+    if (attempt.connection != connection_handle || attempt.id != id) return false;
+    trial = attempt.trial;
+    return true;
+  });
+  on_error(handle, {dns::Rcode::servfail, index, {}, true}, trial, now);
+}
+
 void Forwarder::on_answer(QueryHandle handle, const dns::Response& response, Source from, Bytes message,
                           TimePoint now) {
-  Query& query = queries_.get(handle);
-  if (response.question && is_final(response)) return finish(handle, response, message);
+  if (from.meaning != Meaning::error && response.question) return finish(handle, response, message);
+  ErrorAnswer error{response.rcode(), from.index, {}};
+  if (from.meaning != Meaning::error) {
+    queries_.get(handle).error = std::make_unique<ErrorAnswer>(std::move(error));
+    return finish_with_error(handle, now);
+  }
   counters_.add(Counter::upstream_errors);
+  if (response.question && message.size() <= kMaxKeptError) error.message.assign(message.begin(), message.end());
+  on_error(handle, std::move(error), from.trial, now);
+}
+
+/// An upstream has answered with an error: the next one is asked, unless this was the second opinion.
+void Forwarder::on_error(QueryHandle handle, ErrorAnswer error, bool trial, TimePoint now) {
+  Query& query = queries_.get(handle);
   // The error of an upstream that is being tried, because it errs or failed before, is nobody's second opinion.
-  if (!from.trial) {
+  if (!trial) {
     // The same upstream may have been asked on two connections.
-    const bool second = query.error && query.error->from.upstream != from.index.upstream;
-    query.error = std::make_unique<ErrorAnswer>(ErrorAnswer{response.rcode(), from.index, {}});
-    if (response.question && message.size() <= kMaxKeptError) {
-      query.error->message.assign(message.begin(), message.end());
-    }
-    if (second) return finish_with_error(handle);
+    const bool second = query.error && query.error->from.upstream != error.from.upstream;
+    if (!query.error || !error.malformed) query.error = std::make_unique<ErrorAnswer>(std::move(error));
+    if (second) return finish_with_error(handle, now);
   }
   // An attempt under way at another upstream is the second opinion.
   const auto hopeless = [](const Attempt& attempt) { return attempt.trial || attempt.suspect; };
@@ -217,9 +287,9 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
   const Health::Epoch epoch = pooled.epoch;
   const bool was_suspect = pooled.suspicion.active();
   const TimePoint dialled_at = pooled.dialled_at;
-  const bool closed_by_peer = reason.kind == CloseKind::closed_by_peer;
+  const bool closed_by_peer = ends_like_a_close(reason.kind, answered);
   CloseReason told = reason;
-  if (was_ready && closed_by_peer) told.text = "connection closed before the answer";
+  if (was_ready && reason.kind == CloseKind::closed_by_peer) told.text = "connection closed before the answer";
   if (!was_ready && reason.kind != CloseKind::dropped) counters_.add(Counter::upstream_dial_failures);
   if ((!was_ready && reason.kind != CloseKind::dropped) || owed)
     upstreams_[index.upstream].last_problem = upstreams_.label(index) + ": " + told.text;

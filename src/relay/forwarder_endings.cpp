@@ -53,7 +53,10 @@ void Forwarder::finish(QueryHandle handle, const dns::Response& response, Bytes 
 }
 
 /// The answer is the error that an upstream gave.
-void Forwarder::finish_with_error(QueryHandle handle) { tell_clients(handle, {Outcome::Kind::error, {}}); }
+void Forwarder::finish_with_error(QueryHandle handle, TimePoint now) {
+  if (queries_.get(handle).error->malformed) return fail(handle, now);
+  tell_clients(handle, {Outcome::Kind::error, {}});
+}
 
 void Forwarder::fail(QueryHandle handle, TimePoint now) {
   const std::string text = cause(queries_.get(handle));
@@ -136,7 +139,7 @@ void Forwarder::fail_waiter(WaiterHandle handle, TimePoint now) {
   const QueryHandle query_handle = waiters_.get(handle).query;
   const ClientQuota::Place client = waiters_.get(handle).place;
   Query& query = queries_.get(query_handle);
-  if (query.error) {
+  if (query.error && !query.error->malformed) {
     // The others may still get a better one from the next upstream.
     deliver(handle, write_kept_error(query, waiters_.get(handle)));
   } else {
@@ -216,13 +219,15 @@ std::string Forwarder::cause(const Query& query) {
     const auto add = [&](std::string_view who, std::string_view what) {
       text.append(text.empty() ? "" : "; ").append(who).append(who.empty() ? "" : ": ").append(what);
     };
-    if (attempt != query.attempts.end()) {
+    if (query.error && query.error->malformed && query.error->from.upstream == i) {
+      add(upstreams_.label(query.error->from), kMalformedAnswer);
+    } else if (attempt != query.attempts.end()) {
       const PooledConnection& pooled = upstreams_.connections().get(attempt->connection);
       add(upstreams_.label({i, pooled.address}), "no answer in time");
     } else if (failing != upstream.addresses.end()) {
       add(failing->label, failing->health.cause());
     } else if (dialled != upstream.addresses.end()) {
-      add(dialled->label, "connection timed out");
+      add(dialled->label, dialled->segments.suspected(last_seen_) ? kLargePacketsLost : "connection timed out");
     } else if (((query.asked | query.stale) >> i & 1) != 0 && !upstream.last_problem.empty()) {
       add({}, upstream.last_problem);
     }

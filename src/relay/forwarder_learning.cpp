@@ -27,8 +27,8 @@ void Forwarder::note_answer(const PooledConnection& from, TimePoint sent_at, boo
   const AddressIndex target = from.index();
   UpstreamAddress& address = upstreams_.address(target);
   const bool in_time = now - sent_at < config_.relay.slow;
-  if (in_time) address.late.add(false);
-  if (good) address.errors.add(false);
+  if (in_time) address.late.add_good();
+  if (good) address.errors.add_good();
   const Trouble trouble = address.health.trouble();
   if (trouble == Trouble::none || (trouble == Trouble::slow && !in_time)) return;
   if (trouble == Trouble::errors && !good)
@@ -49,10 +49,22 @@ void Forwarder::note_failed_copy(ConnectionHandle connection, TimePoint now) {
   note_trouble(index, health.trouble(), health.cause(), health.degraded() ? health.epoch() : pooled.epoch, now);
 }
 
-/// It has not answered within config.relay.slow what another upstream has answered.
-void Forwarder::note_unanswered(AddressIndex target, TimePoint now) {
+/// An answer to a query without EDNS has come. Was it refused before with it, and is EDNS the reason? A client's
+/// options would be another.
+void Forwarder::note_ignorance(const Query& query, const dns::Response& response, AddressIndex target, TimePoint now) {
+  const bool refused_before = (query.plain >> target.upstream & 1) != 0;
+  if (!refused_before || EdnsTolerance::may_be_ignorance(response) || !query.options.empty()) return;
+  EdnsTolerance& edns = upstreams_.address(target).edns;
+  if (edns.understands(now)) {
+    log_.info("upstream " + upstreams_.label(target) + ": does not understand EDNS; for an hour it is asked without");
+  }
+  edns.on_proof_of_ignorance(now);
+}
+
+/// It has not answered within config.relay.slow what another upstream has answered, a question about `domain`.
+void Forwarder::note_unanswered(AddressIndex target, std::uint32_t domain, TimePoint now) {
   UpstreamAddress& address = upstreams_.address(target);
-  address.late.add(true);
+  address.late.add_bad(domain);
   if (!address.late.mostly_bad() || address.health.in_trouble()) return;
   note_trouble(target, Trouble::slow, "no answer within " + to_text(config_.relay.slow), address.health.epoch(), now);
   // Those that wait there are asked elsewhere, too, as if the connection had died.
@@ -73,23 +85,27 @@ void Forwarder::note_unanswered(AddressIndex target, TimePoint now) {
   }
 }
 
-/// The query has got a good answer: what does that say of the others that were asked?
-void Forwarder::note_contradiction(const Query& query, TimePoint now) {
+/// The query has got a good answer, which means `meaning`: what does that say of the others that were asked?
+void Forwarder::note_contradiction(const Query& query, Meaning meaning, TimePoint now) {
   for (const Attempt& attempt : query.attempts) {
-    expect_answer(attempt.connection, attempt.id, attempt.sent_at, false);
+    expect_answer(attempt, query, false);
   }
-  if (!query.error) return;
+  // An error that is final is no contradiction to another's.
+  if (!query.error || meaning != Meaning::answer) return;
   UpstreamAddress& address = upstreams_.address(query.error->from);
-  address.errors.add(true);
+  address.errors.add_bad(in_flight_.domain_hash(query.key().question));
   if (!address.errors.mostly_bad() || address.health.in_trouble()) return;
   note_trouble(query.error->from, Trouble::errors, "answers with errors where others have an answer",
                address.health.epoch(), now);
 }
 
-void Forwarder::expect_answer(ConnectionHandle connection, std::uint16_t id, TimePoint sent_at, bool trial) {
-  if (expected_.size() < kMaxExpected) {
-    expected_.push_back({.connection = connection, .id = id, .trial = trial, .sent_at = sent_at});
-  }
+void Forwarder::expect_answer(const Attempt& attempt, const Query& query, bool trial) {
+  if (expected_.size() >= kMaxExpected) return;
+  expected_.push_back({.connection = attempt.connection,
+                       .id = attempt.id,
+                       .trial = trial,
+                       .domain = in_flight_.domain_hash(query.key().question),
+                       .sent_at = attempt.sent_at});
 }
 
 void Forwarder::check_expected(TimePoint now) {
@@ -100,7 +116,8 @@ void Forwarder::check_expected(TimePoint now) {
     if (pooled == nullptr) continue;
     const PendingQueries::Entry* const entry = pooled->pending.find(expected.id);
     if (entry == nullptr || entry->sent_at != expected.sent_at) continue;  // it has come
-    expected.trial ? note_failed_copy(expected.connection, now) : note_unanswered(pooled->index(), now);
+    expected.trial ? note_failed_copy(expected.connection, now)
+                   : note_unanswered(pooled->index(), expected.domain, now);
   }
 }
 

@@ -188,11 +188,13 @@ void Forwarder::check_connections(TimePoint now) {
   std::vector<ConnectionHandle> idle;
   std::vector<ConnectionHandle> unsure;
   std::vector<ConnectionHandle> useless;
+  std::vector<ConnectionHandle> handshaking;
   bool look_again = false;
   upstreams_.connections().for_each([&](ConnectionHandle handle, PooledConnection& pooled) {
     if (!pooled.ready) {
       if (now >= pooled.dial_until) timed_out.push_back(handle);
       if (!pooled.slow && now >= pooled.slow_at) pooled.slow = look_again = true;
+      if (now >= pooled.handshake_look_at) handshaking.push_back(handle);
       return;
     }
     if (now >= pooled.look_at) unsure.push_back(handle);
@@ -203,6 +205,9 @@ void Forwarder::check_connections(TimePoint now) {
     }
   });
   for (const ConnectionHandle handle : timed_out) close(handle, {CloseKind::timed_out, "connection timed out"}, now);
+  for (const ConnectionHandle handle : handshaking) {
+    if (upstreams_.connections().find(handle) != nullptr) look_at_handshake(handle, now);
+  }
   for (const ConnectionHandle handle : unsure) {
     if (upstreams_.connections().find(handle) != nullptr) look_at_path(handle, now);
   }
@@ -215,6 +220,18 @@ void Forwarder::check_connections(TimePoint now) {
     if (pooled != nullptr && pooled->pending.live() == 0) on_idle(handle, now);
   }
   if (look_again || now >= reroute_due_) reroute_room_in_time(now);
+}
+
+/// A handshake that does not go on, though the way there works: large packets may be lost on the way back.
+void Forwarder::look_at_handshake(ConnectionHandle handle, TimePoint now) {
+  PooledConnection& pooled = upstreams_.connections().get(handle);
+  const bool stalled = pooled.connection->handshake_silence(now) >= SegmentLimit::kStall;
+  pooled.handshake_look_at = stalled ? kNever : now + SegmentLimit::kLook;
+  if (!stalled) return;
+  const AddressIndex index = pooled.index();
+  if (!upstreams_.address(index).segments.on_stall(pooled.segment_limit, now)) return;
+  counters_.add(Counter::upstream_stalled_handshakes);
+  if (upstreams_.may_dial_beside(index)) dial(index, now);
 }
 
 /// The connection has been idle for as long as the server usually grants. When the next query is to be expected soon,

@@ -28,6 +28,10 @@ std::uint64_t InFlight::hash(const QueryKey& key, std::uint64_t question_hash) c
   return with_options.result();
 }
 
+std::uint32_t InFlight::domain_hash(const dns::Question& question) const {
+  return static_cast<std::uint32_t>(hash(dns::Question{dns::last_labels(question.name, 2), 0, 0}));
+}
+
 QueryHandle InFlight::find(const QueryKey& key, std::uint64_t key_hash) const {
   for (QueryHandle at = buckets_[bucket_of(key_hash)]; at;) {
     const Query& query = queries_.get(at);

@@ -20,6 +20,10 @@ class InFlight {
   /// key.question.
   [[nodiscard]] std::uint64_t hash(const QueryKey& key, std::uint64_t question_hash) const;
 
+  /// A keyed hash of the domain that the question is about, as far as one can tell without a list of public suffixes:
+  /// of its last two labels, without case.
+  [[gnu::cold]] [[nodiscard]] std::uint32_t domain_hash(const dns::Question& question) const;
+
   /// The listed query with this key, or none.
   [[nodiscard]] QueryHandle find(const QueryKey& key, std::uint64_t key_hash) const;
 

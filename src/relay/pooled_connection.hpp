@@ -65,6 +65,7 @@ struct PooledConnection {
   std::uint8_t upstream;
   std::uint8_t address;
   std::uint8_t unused_renewals = 0;  ///< connections opened in advance before this one that nobody used
+  std::uint16_t segment_limit = 0;   ///< of its TCP segments; 0: none
   bool ready = false;
   bool slow = false;      ///< not ready at slow_at
   bool answered = false;  ///< has brought an answer
@@ -72,6 +73,7 @@ struct PooledConnection {
   Health::Epoch epoch;    ///< of the address, when it was dialled
   TimePoint dialled_at;
   TimePoint slow_at;
+  TimePoint handshake_look_at = kNever;  ///< when to look whether its handshake goes on
   TimePoint dial_until;
   TimePoint last_answer{};
   TimePoint idle_since;

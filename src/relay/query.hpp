@@ -63,6 +63,7 @@ struct Attempt {
   bool late = false;     ///< its upstream's usual time has passed, or patience
   bool trial = false;    ///< a copy for an upstream in trouble: no client is to wait for it
   bool suspect = false;  ///< its connection is suspected of a dead path: the query is asked elsewhere meanwhile
+  bool edns = true;      ///< it had an OPT
 
   /// Worth waiting for before it is asked elsewhere.
   [[nodiscard]] bool promising() const { return !trial && !late && !suspect; }
@@ -73,7 +74,8 @@ struct Attempt {
 struct ErrorAnswer {
   dns::Rcode rcode = dns::Rcode::servfail;
   AddressIndex from;
-  std::vector<std::uint8_t> message;  ///< empty when it had no question section
+  std::vector<std::uint8_t> message;  ///< empty when it had no question section, or was malformed
+  bool malformed = false;             ///< it cannot be relayed: the client gets the cause instead
 };
 
 /// A set of upstreams by their number.
@@ -113,7 +115,8 @@ struct Query {
   std::uint8_t fruitless_sendings = 0;
   UpstreamMask asked = 0;    ///< upstreams not to be asked again
   UpstreamMask stale = 0;    ///< upstreams whose connection closed on this query once
-  TimePoint fresh_since{};   ///< at those, only connections dialled from then on
+  UpstreamMask plain = 0;    ///< upstreams to be asked without EDNS, for they have refused it with
+  TimePoint fresh_since{};   ///< at those that are stale, only connections dialled from then on
   TimePoint hedge_at{};      ///< when it may be asked elsewhere within the budget, if hedge_next
   TimePoint patience_end{};  ///< of the latest sending that was no copy for a trial
   TimePoint last_hope{};     ///< until when it waits for upstreams that are tried for its sake; zero: none was yet

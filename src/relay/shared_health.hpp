@@ -14,6 +14,7 @@ struct SharedHealth {
   SharedWord until_ms;               ///< the next trial, or the end of settling: clock's low 32 bits
   SharedWord idle_close_ms;          ///< after which the server closes idle connections; 0: not seen
   SharedWord acknowledgement_delay;  ///< see AcknowledgementDelay; 0: not seen
+  SharedWord segment_limit;          ///< until which minute (16 bits), and its octets (16 bits); 0: none was needed
   SharedWord way;                    ///< that the kernel takes there, see Dialer::way_to(); 0: not looked yet
   SharedWord dialled_ms;             ///< the latest dial of any worker: clock's low 32 bits; 0: never
   SharedWord handshake_ms;           ///< when a TLS handshake was last seen under way; the same

@@ -5,10 +5,12 @@
 #include "base/clock.hpp"
 #include "config/config.hpp"
 #include "relay/acknowledgement_delay.hpp"
+#include "relay/edns_tolerance.hpp"
 #include "relay/health.hpp"
 #include "relay/idle_close.hpp"
 #include "relay/pooled_connection.hpp"
 #include "relay/recent_outcomes.hpp"
+#include "relay/segment_limit.hpp"
 #include "relay/urgent_dials.hpp"
 #include "relay/usual_time.hpp"
 
@@ -24,7 +26,8 @@ struct UpstreamAddress {
         health(shared),
         idle_close(shared),
         acknowledgement_delay(shared),
-        urgent_dials(shared) {}
+        urgent_dials(shared),
+        segments(shared) {}
 
   /// A dial that takes longer makes queries look at the next upstream: well above what the server usually takes, and
   /// before anybody has seen it, above two round trips across a continent.
@@ -42,6 +45,8 @@ struct UpstreamAddress {
   IdleClose idle_close;
   AcknowledgementDelay acknowledgement_delay;
   UrgentDials urgent_dials;
+  SegmentLimit segments;
+  EdnsTolerance edns;
   RecentOutcomes late;    ///< answers that came too late, where another upstream had one
   RecentOutcomes errors;  ///< errors, where another upstream had an answer
   bool ever_ready = false;

@@ -310,6 +310,7 @@ TimePoint UpstreamSet::next_event(bool urgent, TimePoint now) {
   connections_.for_each([&](ConnectionHandle, const PooledConnection& connection) {
     if (!connection.ready) {
       next = std::min(next, connection.slow ? connection.dial_until : connection.slow_at);
+      next = std::min(next, connection.handshake_look_at);
     } else if (connection.pending.live() == 0) {
       next = std::min(next, connection.idle_end(address(connection.index()).idle_close.limit()));
     }
@@ -393,6 +394,10 @@ TimePoint UpstreamSet::prompt_dials_until(const Upstream& upstream, TimePoint no
     if (!connection.ready) until = std::max(until, connection.slow_at);
   }
   return until;
+}
+
+bool UpstreamSet::may_dial_beside(AddressIndex index) const {
+  return count_dials(upstreams_[index.upstream]) < kMaxDials;
 }
 
 std::size_t UpstreamSet::count_dials(const Upstream& upstream) {

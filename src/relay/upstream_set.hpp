@@ -85,6 +85,9 @@ class UpstreamSet {
   /// its least loaded connection has plenty.
   [[nodiscard]] std::optional<AddressIndex> wants_more(ConnectionHandle used, TimePoint now) const;
 
+  /// Whether there is room for another dial beside those that are under way.
+  [[gnu::cold]] [[nodiscard]] bool may_dial_beside(AddressIndex index) const;
+
   /// Whether the address has a connection that works.
   [[nodiscard]] bool has_usable(AddressIndex index, TimePoint now) const;
 

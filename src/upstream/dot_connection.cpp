@@ -38,32 +38,34 @@ CloseKind close_kind(TlsSession::FailureKind kind) {
 }  // namespace
 
 DotConnection::DotConnection(const Environment& environment, ConnectionHandle handle, const Endpoint& endpoint,
-                             const Egress& egress, const TlsClientContext& tls)
+                             const Egress& egress, std::uint16_t segment_limit, const TlsClientContext& tls)
     : environment_(environment),
       handle_(handle),
       endpoint_(endpoint),
       egress_(egress),
-      session_(tls, environment.tickets.take(std::time(nullptr)), environment.tickets.wanted()) {
+      segment_limit_(segment_limit),
+      tls_(tls) {
+  begin();
+  if (state_ == State::closed) environment_.loop.flush_at_turn_end(*this);  // dial() reports nothing inside the call
+}
+
+void DotConnection::begin() {
   int error = 0;
-  UniqueFd fd = begin_connect(endpoint, egress, error);
-  if (!fd) {
-    end_by_errno(error);
-    environment_.loop.flush_at_turn_end(*this);  // dial() reports nothing from inside the call
-    return;
-  }
+  UniqueFd fd = begin_connect(endpoint_, egress_, error, segment_limit_);
+  if (!fd) return end_by_errno(error);
   stream_.emplace(environment_.loop, std::move(fd), static_cast<PollListener&>(*this));
   stream_->watch(false, true);
 }
 
 DotConnection::~DotConnection() {
   if (state_ != State::ready) return;
-  session_.close();
-  stream_->write(session_.outgoing());
+  session_->close();
+  stream_->write(session_->outgoing());
 }
 
 bool DotConnection::send(Bytes message) {
   assert(state_ == State::ready);
-  if (unencrypted_.size() + session_.outgoing().size() + message.size() > kMaxQueuedBytes) return false;
+  if (unencrypted_.size() + session_->outgoing().size() + message.size() > kMaxQueuedBytes) return false;
   unencrypted_.append(dns::frame_prefix(message.size()));
   unencrypted_.append(message);
   environment_.loop.flush_at_turn_end(*this);
@@ -71,7 +73,8 @@ bool DotConnection::send(Bytes message) {
 }
 
 std::optional<Bytes> DotConnection::next_message() {
-  ByteQueue& plaintext = session_.plaintext();
+  if (!session_) return std::nullopt;
+  ByteQueue& plaintext = session_->plaintext();
   plaintext.consume(frame_to_consume_);
   frame_to_consume_ = 0;
   const std::optional<Bytes> message = dns::first_frame(plaintext.bytes());
@@ -88,6 +91,15 @@ PathState DotConnection::path(TimePoint now, Duration delay) {
   if (!facts) return {};
   const UnacknowledgedWrites::Verdict verdict = writes_.judge(*facts, now, delay);
   return {verdict.silent, verdict.look_again, verdict.late, facts->round_trip};
+}
+
+Duration DotConnection::handshake_silence(TimePoint now) {
+  if (state_ != State::connecting || !tcp_connected_) return {};
+  const std::optional<TcpFacts> facts = ask_tcp(stream_->fd());
+  if (!facts || facts->segments_in_flight > 0 || facts->octets_unsent > 0) return {};
+  // Acknowledgements that come later are the peer's answers to what it has sent in vain: they are no progress.
+  if (handshake_progress_ == TimePoint{}) handshake_progress_ = now - facts->since_acknowledgement;
+  return now - handshake_progress_;
 }
 
 bool DotConnection::route_has_changed() const {
@@ -112,14 +124,40 @@ void DotConnection::on_poll(bool readable, bool writable) noexcept {
     if (readable) read();
     if (writable && state_ != State::closed) write();
   }
+  if (state_ == State::closed && ticket_may_be_why()) begin_without_ticket();
   environment_.events.on_activity(handle_, environment_.loop.now());  // may destroy this
 }
 
 void DotConnection::on_connected() {
   tcp_connected_ = true;
   state_ = State::handshaking;
+  // Not before: where no packet gets through, dials would use up the tickets.
+  std::optional<TlsTicket> ticket;
+  if (!ticket_refused_) ticket = environment_.tickets.take(std::time(nullptr));
+  ticket_offered_ = ticket.has_value();
+  session_.emplace(tls_, std::move(ticket), environment_.tickets.wanted());
   if (const std::optional<TcpFacts> facts = ask_tcp(stream_->fd())) writes_.begin(*facts);
   advance_session();
+}
+
+/// Servers should ignore a ticket that they do not like, but some end the handshake; behind a balancer whose servers do
+/// not share their keys that would be each reconnect.
+bool DotConnection::ticket_may_be_why() const {
+  return ticket_offered_ && (close_reason_.kind == CloseKind::unreachable || close_reason_.kind == CloseKind::tls);
+}
+
+void DotConnection::begin_without_ticket() {
+  environment_.counters.add(Counter::upstream_tickets_refused);
+  environment_.counters.add(Counter::upstream_dials);
+  environment_.tickets.drop_all();
+  ticket_refused_ = true;
+  ticket_offered_ = tcp_connected_ = false;
+  handshake_progress_ = {};
+  session_.reset();
+  writes_ = {};
+  state_ = State::connecting;
+  close_reason_ = {};
+  begin();
 }
 
 void DotConnection::read() {
@@ -128,7 +166,8 @@ void DotConnection::read() {
     const TcpStream::ReadResult result = stream_->read(buffer);
     switch (result.status) {
       case TcpStream::ReadStatus::data:
-        session_.incoming().append(buffer.first(result.size));
+        if (state_ == State::connecting) handshake_progress_ = {};
+        session_->incoming().append(buffer.first(result.size));
         advance_session();
         if (result.size < buffer.size()) return;  // the kernel has no more
         break;
@@ -144,49 +183,50 @@ void DotConnection::read() {
 }
 
 void DotConnection::advance_session() {
-  session_.advance();
-  for (const TlsTicket& ticket : session_.take_tickets()) environment_.tickets.add(ticket);
+  session_->advance();
+  for (const TlsTicket& ticket : session_->take_tickets()) environment_.tickets.add(ticket);
   write();  // also the alert of a session that failed
-  switch (session_.state()) {
+  switch (session_->state()) {
     case TlsSession::State::handshaking:
       return;
     case TlsSession::State::established:
       if (state_ != State::handshaking) return;
       state_ = State::ready;
+      ticket_offered_ = false;
       environment_.counters.add(Counter::upstream_handshakes);
-      if (session_.resumed()) environment_.counters.add(Counter::upstream_resumptions);
+      if (session_->resumed()) environment_.counters.add(Counter::upstream_resumptions);
       return;
     case TlsSession::State::closed:
       return end(CloseKind::closed_by_peer, "closed by the server");
     case TlsSession::State::failed:
-      if (session_.failed_by_ticket()) environment_.tickets.do_without();
-      return end(close_kind(session_.failure().kind), session_.failure().text);
+      if (session_->failed_by_ticket()) environment_.tickets.do_without();
+      return end(close_kind(session_->failure().kind), session_->failure().text);
   }
 }
 
 void DotConnection::write() {
   if (state_ == State::closed) return;
-  const std::size_t queued = session_.outgoing().size();
-  const int error = stream_->write(session_.outgoing());
-  if (const std::size_t left = session_.outgoing().size(); left != queued)
+  const std::size_t queued = session_->outgoing().size();
+  const int error = stream_->write(session_->outgoing());
+  if (const std::size_t left = session_->outgoing().size(); left != queued)
     writes_.add(queued - left, environment_.loop.now());
   // A write that fails may leave the reason to be read (an alert): only a read ends the connection.
-  if (error != 0) session_.outgoing().clear();
-  stream_->watch(true, !session_.outgoing().empty());
+  if (error != 0) session_->outgoing().clear();
+  stream_->watch(true, !session_->outgoing().empty());
 }
 
 // Everything that was sent in this turn leaves in as few records and in one write. Answers are read only then: while
 // clients were read more of them have come, and more together cost less.
 void DotConnection::flush() noexcept {
   if (state_ == State::ready) {
-    session_.write(unencrypted_.bytes());
+    session_->write(unencrypted_.bytes());
     unencrypted_.clear();
-    if (session_.state() == TlsSession::State::failed) {
-      end(CloseKind::tls, session_.failure().text);
+    if (session_->state() == TlsSession::State::failed) {
+      end(CloseKind::tls, session_->failure().text);
     } else {
       write();
     }
-    if (session_.outgoing().empty()) session_.outgoing().shrink(kKeptBufferBytes);
+    if (session_->outgoing().empty()) session_->outgoing().shrink(kKeptBufferBytes);
     unencrypted_.shrink(kKeptBufferBytes);
   }
   const bool read_answers = std::exchange(answers_wait_, false) && state_ == State::ready;

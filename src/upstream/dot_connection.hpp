@@ -1,5 +1,6 @@
 // One connection to an upstream: TCP, TLS and the framing of messages (RFC 7858, RFC 7766). It carries octets and
-// reports what happened; which query goes where is the forwarder's business.
+// reports what happened; which query goes where is the forwarder's business. A handshake that fails with a ticket is
+// begun again without one, at once and unseen from outside.
 #pragma once
 
 #include "base/address.hpp"
@@ -32,7 +33,7 @@ class DotConnection final : public Connection, private PollListener, private Flu
 
   /// Begins to connect. What the environment refers to, `egress` and `tls` outlive the connection.
   DotConnection(const Environment& environment, ConnectionHandle handle, const Endpoint& endpoint, const Egress& egress,
-                const TlsClientContext& tls);
+                std::uint16_t segment_limit, const TlsClientContext& tls);
   ~DotConnection() override;
 
   [[nodiscard]] State state() const override { return state_; }
@@ -40,14 +41,18 @@ class DotConnection final : public Connection, private PollListener, private Flu
   std::optional<Bytes> next_message() override;
   [[nodiscard]] const CloseReason& close_reason() const override { return close_reason_; }
   [[nodiscard]] PathState path(TimePoint now, Duration delay) override;
+  [[nodiscard]] Duration handshake_silence(TimePoint now) override;
   [[nodiscard]] bool route_has_changed() const override;
-  [[nodiscard]] std::string description() const override { return session_.description(); }
+  [[nodiscard]] std::string description() const override { return session_->description(); }
 
  private:
   void on_poll(bool readable, bool writable) noexcept override;
   void flush() noexcept override;
 
+  [[gnu::cold]] void begin();
   [[gnu::cold]] void on_connected();
+  [[gnu::cold]] [[nodiscard]] bool ticket_may_be_why() const;
+  [[gnu::cold]] void begin_without_ticket();
   void read();
   void advance_session();
   void write();
@@ -58,11 +63,16 @@ class DotConnection final : public Connection, private PollListener, private Flu
   ConnectionHandle handle_;
   Endpoint endpoint_;
   const Egress& egress_;
+  const std::uint16_t segment_limit_;
+  const TlsClientContext& tls_;
   std::optional<TcpStream> stream_;
-  TlsSession session_;
+  std::optional<TlsSession> session_;  ///< from the moment in which TCP is connected
   State state_ = State::connecting;
   bool tcp_connected_ = false;
-  bool answers_wait_ = false;  ///< to be read at the end of this turn
+  bool ticket_offered_ = false;     ///< in the handshake that is under way
+  bool ticket_refused_ = false;     ///< by the handshake before
+  TimePoint handshake_progress_{};  ///< the latest octets of the peer, or its acknowledgement of all that was sent
+  bool answers_wait_ = false;       ///< to be read at the end of this turn
   CloseReason close_reason_;
   UnacknowledgedWrites writes_;
   ByteQueue unencrypted_;             ///< frames to send at the end of this turn

@@ -24,12 +24,13 @@ DotDialer::DotDialer(const Config& config, const Authorities& authorities, Loop&
   }
 }
 
-std::unique_ptr<Connection> DotDialer::dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) {
+std::unique_ptr<Connection> DotDialer::dial(std::size_t upstream, std::size_t address, ConnectionHandle handle,
+                                            std::uint16_t segment_limit) {
   assert(events_ != nullptr);
   Target& target = targets_[upstream];
   return std::make_unique<DotConnection>(
       DotConnection::Environment{loop_, *events_, counters_, target.tickets[address]}, handle,
-      config_.upstreams[upstream].addresses[address], config_.upstreams[upstream].egress, *target.tls);
+      config_.upstreams[upstream].addresses[address], config_.upstreams[upstream].egress, segment_limit, *target.tls);
 }
 
 // FNV-1a of the source address: ways that differ in their gateway alone read as the same, as for open connections.

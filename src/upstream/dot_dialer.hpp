@@ -25,7 +25,8 @@ class DotDialer final : public Dialer {
   /// Who hears from the connections. Once, before the first dial().
   void report_to(ConnectionEvents& events) { events_ = &events; }
 
-  std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) override;
+  std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle,
+                                   std::uint16_t segment_limit) override;
   std::uint32_t way_to(std::size_t upstream, std::size_t address) override;
 
  private:

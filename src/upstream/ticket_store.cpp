@@ -34,4 +34,10 @@ std::optional<TlsTicket> TicketStore::take(std::int64_t wall_time) {
   return std::nullopt;
 }
 
+void TicketStore::drop_all() {
+  Passage passage;
+  for (std::size_t i = 0; i < TicketPool::kSlots && pool_.take(passage.octets, worker_) > 0; ++i) {
+  }
+}
+
 }  // namespace dotrelay

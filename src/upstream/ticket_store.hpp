@@ -25,6 +25,9 @@ class TicketStore {
   /// The newest ticket that is still good. `wall_time` in seconds since 1970.
   std::optional<TlsTicket> take(std::int64_t wall_time);
 
+  /// Throws away all tickets of the address, for all workers: its server does not take them.
+  [[gnu::cold]] void drop_all();
+
  private:
   TicketPool& pool_;
   std::uint32_t worker_;

@@ -242,8 +242,22 @@ void check_relayed(Bytes message, const Response& response, const Asker& asker, 
   assert(after.size() <= answers && std::ranges::equal(after, std::span(before).first(after.size())));
 }
 
+/// What can be read of a message that is no sound answer agrees with what its reader makes of a sound one.
+void check_broken(Bytes message, const std::optional<Response>& response) {
+  const auto broken = read_broken_answer(message);
+  assert(broken.has_value() == (message.size() >= 4));
+  if (!broken) return;
+  assert(broken->id == load_u16(message.data()));
+  if (message.size() < kHeaderSize || load_u16(&message[4]) == 0) assert(!broken->question);
+  if (!response) return;
+  assert(broken->response == (response->header.opcode() == 0));
+  assert(broken->question.has_value() == response->question.has_value());
+  if (broken->question) assert(same_question(*broken->question, *response->question));
+}
+
 void check_response(Bytes message) {
   const auto response = parse_response(message);
+  check_broken(message, response);
   if (!response) return;
   assert(response->size <= message.size());
   if (!response->question) return;

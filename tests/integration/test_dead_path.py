@@ -3,13 +3,16 @@
 New connections pass; only the old flow is dropped. TCP shows it at once (unacknowledged octets), and the relay must not wait for the
 deadline.
 """
+import dataclasses
 import shutil
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from support import behaviours
 from support.clients import assert_failed, assert_right
 from support.dot_upstream import DotUpstream
 from support.namespaces import can_make_namespaces, firewall, run_in_network_namespace
@@ -106,6 +109,31 @@ def test_all_paths_dead_and_back(certificates, tmp_path):
         firewall("-F", "INPUT")
         assert_right(relay.ask("back.example"), "back.example")
     scenario(certificates, tmp_path, body, relay={"deadline": "1s"})
+
+
+@pytest.mark.parametrize("largest", [1400, 1000])
+def test_large_packets_are_lost(certificates, tmp_path, largest):
+    """An MTU black hole: TCP connects, the certificates never come. Smaller segments are tried, and remembered."""
+    def run():
+        # Packets as they are on a wire: no larger than the MTU, and none that the kernel would cut only later.
+        subprocess.run(["ip", "link", "set", "dev", "lo", "mtu", "1500", "gso_max_segs", "1"], check=True)
+        chain = tmp_path / "long-chain.pem"
+        chain.write_text(certificates.rsa.chain_file.read_text() + 5 * certificates.ca_file.read_text())
+        long_chain = dataclasses.replace(certificates.rsa, chain_file=chain)
+        upstream = DotUpstream(long_chain, behaviour=behaviours.close_after(1)).start()
+        firewall("-A", "INPUT", "-p", "tcp", "--sport", str(upstream.port), "-m", "length", "--length", f"{largest + 1}:65535", "-j", "DROP")
+        with Relay(tmp_path, [upstream_table(upstream, certificates)], relay={"deadline": "4s"}) as relay:
+            begin = time.monotonic()
+            assert_right(relay.ask("first.example"), "first.example")
+            assert time.monotonic() - begin < 4
+            assert relay.has_logged(r"warning .*upstream one .*: large packets are lost on this path \(MTU\?\)")
+            begin = time.monotonic()
+            for number in range(5):
+                assert_right(relay.ask(f"later-{number}.example"), f"later-{number}.example")
+            assert time.monotonic() - begin < 1.5, "each on a new connection, at once"
+            assert relay.count_logged("large packets are lost") == 1
+        upstream.stop(reset=True)
+    run_in_network_namespace(run)
 
 
 def test_slow_is_not_dead(certificates, tmp_path):

@@ -153,3 +153,17 @@ def test_relays_own_payload_size_is_safe(shared_relay, shared_upstream):
     response = shared_relay.ask(name, payload=4096)
     assert 512 <= response.payload <= 1232
     assert clients.parse(shared_upstream.seen(name)[0].message).payload >= 512
+
+
+@pytest.mark.parametrize("code", [1, 4], ids=["FORMERR", "NOTIMP"])
+def test_upstream_that_does_not_understand_edns(make_upstream, make_relay, code):
+    """Asked once more without an OPT, and for an hour without from then on; the other upstream is not needed."""
+    first, second = make_upstream(behaviour=behaviours.without_edns(code)), make_upstream()
+    relay = make_relay(first, second)
+    for number in range(3):
+        name = f"no-edns-{number}.example"
+        response = relay.ask(name)
+        assert_right(response, name)
+        assert response.edns == 0
+    assert [query.message[11] for query in first.queries] == [1, 0, 0, 0] and not second.queries
+    assert relay.has_logged(r"info .*upstream one .*does not understand EDNS")

@@ -7,10 +7,12 @@ from support import behaviours, clients
 from support.behaviours import rcode as answering
 from support.clients import assert_right, rcode
 from support.event_loop import wait_until
+from support.relay import upstream_table
 
 RETRIED = {"SERVFAIL": 2, "REFUSED": 5, "FORMERR": 1, "NOTIMP": 4}
 DNSSEC_ERRORS = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12]
-OTHER_ERRORS = [0, 3, 4, 13, 14, 15, 22, 23, 27]
+POLICY_ERRORS = [15, 16, 17, 18]
+OTHER_ERRORS = [0, 3, 4, 13, 14, 19, 22, 23, 27]
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,30 @@ def test_dnssec_failure_is_final_for_a_client_without_edns(pair):
 def test_other_extended_errors_are_not(pair, ede):
     response, first, second = pair(answering(2, ede))
     assert rcode(response) == "NOERROR" and (first, second) == (1, 1)
+
+
+@pytest.mark.parametrize("ede", POLICY_ERRORS)
+@pytest.mark.parametrize("code", [2, 3, 5])
+def test_filters_have_the_last_word(pair, code, ede):
+    response, first, second = pair(answering(code, ede, b"on the list"))
+    assert response.rcode() == code and (first, second) == (1, 0)
+    assert clients.extended_errors(response) == [(ede, "on the list")]
+
+
+def test_a_filter_is_not_passed_over(make_upstream, make_relay):
+    first, second = make_upstream(behaviour=answering(5, 15)), make_upstream()
+    relay = make_relay(first, second)
+    for number in range(20):
+        assert rcode(relay.ask(f"blocked.domain-{number}")) == "REFUSED"
+    assert len(first.queries) == 20 and not second.queries
+
+
+def test_refused_is_final(make_upstream, make_relay, certificates):
+    first, second = make_upstream(behaviour=answering(5)), make_upstream()
+    relay = make_relay(upstream_table(first, certificates, refused_is_final=True), second)
+    for number in range(10):
+        assert rcode(relay.ask(f"blocked.domain-{number}")) == "REFUSED"
+    assert len(first.queries) == 10 and not second.queries
 
 
 def test_dnssec_error_on_a_refusal_is_not_final(pair):

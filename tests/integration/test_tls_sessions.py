@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import time
 
 import pytest
 
@@ -108,6 +109,51 @@ def test_tickets_that_the_server_forgot(make_upstream, make_relay, certificates)
     assert_right(relay.ask("forgotten.example"), "forgotten.example")
     last = [connection for connection in upstream.connections if connection.queries][-1]
     assert last.hello.psk_identities and not last.resumed
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("how", ["close", "reset", "alert"])
+def test_server_that_aborts_handshakes_with_tickets(make_upstream, make_relay, how, version):
+    """A balancer before servers with different keys: the handshake is begun again without one, unnoticed."""
+    upstream = make_upstream(version=version, behaviour=behaviours.close_after(1))
+    relay = make_relay(upstream, log={"level": "debug"})
+    ask_on_new_connections(relay, upstream, 1)
+    upstream.refuse_tickets = how
+    before = len(upstream.connections)
+    for number in range(3):
+        begin = time.monotonic()
+        assert_right(relay.ask(f"refused-{number}.example"), f"refused-{number}.example")
+        assert time.monotonic() - begin < 0.15, "no back-off"
+        wait_until(lambda: not any(connection.queries for connection in upstream.live_connections()))
+    hellos = [connection.hello for connection in upstream.connections[before:] if connection.hello]
+    offered = [bool(hello.psk_identities or hello.ticket) for hello in hellos]
+    assert offered == [True, False] * 3, "each ticket that is refused takes the others with it"
+    assert not relay.has_logged("passed over")
+    relay.stop()
+    assert relay.has_logged(r"upstream_tickets_refused 3$")
+
+
+def test_server_that_aborts_every_handshake_is_not_dialled_in_a_loop(make_upstream, make_relay):
+    upstream = make_upstream(behaviour=behaviours.close_after(1))
+    relay = make_relay(upstream, relay={"deadline": "1s"})
+    ask_on_new_connections(relay, upstream, 2)
+    upstream.handshake, before = "close", len(upstream.connections)
+    assert_failed(relay.ask("down.example"), "connection")
+    assert 2 <= len(upstream.connections) - before <= 8
+
+
+def test_tickets_survive_an_outage(make_upstream, make_relay):
+    """A dial that no packet answers spends none."""
+    upstream = make_upstream(behaviour=behaviours.close_after(1))
+    relay = make_relay(upstream, relay={"deadline": "1500ms"})
+    ask_on_new_connections(relay, upstream, 5)
+    upstream.stop()
+    assert_failed(relay.ask("outage.example"), "connection refused")
+    before = len(upstream.connections)
+    upstream.start()
+    assert_right(relay.ask("again.example"), "again.example")
+    first = [connection for connection in upstream.connections[before:] if connection.queries][0]
+    assert first.resumed
 
 
 def test_tickets_stay_with_their_name(make_upstream, make_relay, certificates):

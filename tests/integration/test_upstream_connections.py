@@ -71,6 +71,21 @@ def test_server_that_closes_after_some_queries(make_upstream, make_relay, limit,
         assert_right(response, name)
 
 
+@pytest.mark.parametrize("limit", [1, 3])
+def test_session_that_breaks_after_some_queries(make_upstream, make_relay, limit):
+    """What has answered ends like a close, whatever ends it: the next connection is made at once."""
+    upstream = make_upstream(behaviour=behaviours.garble_after(limit))
+    relay = make_relay(upstream, relay={"deadline": "5s"})
+    begin = time.monotonic()
+    for number in range(10):
+        assert_right(relay.ask(f"garbled-{number}.example"), f"garbled-{number}.example")
+    assert time.monotonic() - begin < 1.5
+    names = [f"together-{number}.example" for number in range(10)]
+    for name, response in ask_together(relay, names).items():
+        assert_right(response, name)
+    assert not relay.has_logged("passed over")
+
+
 @pytest.mark.parametrize("close", ["close", "reset", "half_close"])
 def test_idle_close_is_no_failure(make_upstream, make_relay, close):
     upstream = make_upstream(idle_close=0.04)

@@ -1,19 +1,23 @@
-"""Messages that are not the answer: never passed on, the question keeps waiting, and a connection full of them is closed."""
+"""Messages that are not the answer: never passed on. The question keeps waiting where they were not meant for it, and goes on at once
+where they were, but are malformed; a connection full of strange ones is closed."""
 import time
 
 import pytest
 
 from support import behaviours, clients
 from support.behaviours import (by_connection, cut_inside_record, echoed, empty, garbage, header_only, other_opcode, other_question, replying,
-                                short, then_answer, with_other_id, without_question)
+                                short, then_answer, too_many_counted, two_opt, with_other_id, without_question)
 from support.clients import UdpClient, assert_failed, assert_right, raw_query, rcode
 from support.event_loop import wait_until
 
 LIES = {
     "other ID": with_other_id, "other name": other_question("evil.example"), "other type": other_question(rrtype=28),
     "other class": other_question(rrclass=3), "longer name": other_question("x.lied-to.example"), "parent name": other_question("example"),
-    "the query itself": echoed, "other opcode": other_opcode, "garbage": garbage, "five octets": short, "empty frame": empty,
-    "answer without question": without_question,
+    "garbage": garbage, "empty frame": empty,
+}
+MALFORMED = {
+    "cut record": cut_inside_record, "too many answers counted": too_many_counted, "two OPT": two_opt, "NOERROR in a header": header_only(0),
+    "the query itself": echoed, "other opcode": other_opcode, "five octets": short, "answer without question": without_question,
 }
 
 
@@ -84,16 +88,28 @@ def test_error_without_a_question_from_the_only_upstream(make_upstream, make_rel
     assert rcode(response) in ("SERVFAIL", "FORMERR", "NOTIMP") and not response.answer
 
 
-def test_header_without_an_error_is_no_answer(make_upstream, make_relay):
-    """Only an error may come without a question: NOERROR in twelve octets would be an empty lie."""
-    relay = make_relay(make_upstream(behaviour=then_answer(header_only(0))))
-    assert_right(relay.ask("lied-to.example"), "lied-to.example")
-
-
-def test_cut_messages_never_reach_a_client(make_upstream, make_relay):
-    relay = make_relay(make_upstream(behaviour=then_answer(cut_inside_record)))
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_a_malformed_answer_is_a_failed_attempt(make_upstream, make_relay, kind):
+    first, second = make_upstream(behaviour=replying(MALFORMED[kind])), make_upstream()
+    relay = make_relay(first, second)
     for transport in ("udp", "tcp"):
-        assert_right(relay.ask("cut.example", transport=transport), "cut.example")
+        begin = time.monotonic()
+        assert_right(relay.ask(f"{transport}.cut.example", transport=transport), f"{transport}.cut.example")
+        assert time.monotonic() - begin < 0.5
+    assert len(first.queries) == len(second.queries) == 2
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_a_malformed_answer_from_the_only_upstream(make_upstream, make_relay, kind):
+    upstream = make_upstream(behaviour=replying(MALFORMED[kind]))
+    relay = make_relay(upstream)
+    begin = time.monotonic()
+    response = relay.ask("cut.example")
+    assert time.monotonic() - begin < 0.5
+    assert_failed(response, "malformed answer")
+    upstream.behaviour = None
+    assert_right(relay.ask("sound.example"), "sound.example")
+    assert len([connection for connection in upstream.connections if connection.queries]) == 1
 
 
 def test_duplicate_answers(make_upstream, make_relay):

@@ -88,7 +88,7 @@ bool Checker::slept_through(const Client& client, TimePoint now) const {
 
 void Checker::check_answer(Client& client, Bytes answer, TimePoint now) {
   const std::optional<Read> read = read_message(answer);
-  const std::size_t question_size = 12 + 2 + std::to_string(client.question.number).size() + 4 + 1 + 4;
+  const std::size_t question_size = question_end(client.query);
   if (!read || !read->is_answer) return fail("own answer", "a client was sent what is no answer", now);
   if (read->id != load_u16(client.query.data())) return fail("own answer", "another ID than the query's", now);
   if (!read->has_question || answer.size() < question_size ||
@@ -138,6 +138,22 @@ void Checker::check_service(const Client& client, unsigned rcode, TimePoint now)
        "rcode " + std::to_string(rcode) + " after " + to_text(now - client.asked_at) + " although upstream " +
            std::to_string(*well) + " was well",
        now);
+}
+
+void Checker::errs(std::size_t upstream, std::size_t address, TimePoint now) {
+  const auto for_all = [&](const Phase& phase) {
+    switch (phase.fault) {
+      case Fault::servfail:
+      case Fault::refused:
+      case Fault::bare_errors:
+      case Fault::malformed_answers:
+        return phase.from <= now;
+      default:
+        return false;
+    }
+  };
+  if (std::ranges::any_of(plan_.hosts[upstream][address].phases, for_all)) return;
+  fail("one domain", "an upstream that errs for one domain at most is passed over for its errors", now);
 }
 
 void Checker::dials(std::size_t worker, std::size_t upstream, std::size_t address, TimePoint now) {

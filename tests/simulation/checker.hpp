@@ -53,6 +53,8 @@ class Checker {
   void destroyed(std::size_t worker, std::size_t upstream, std::size_t address, bool was_ready, TimePoint now);
   void sends(std::size_t line, std::size_t worker, std::size_t upstream, Reserved& reserved, const Read& query,
              TimePoint now);
+  /// The relay holds errors against an address.
+  void errs(std::size_t upstream, std::size_t address, TimePoint now);
   void disturbed(TimePoint now) { last_disturbance_ = now; }
   /// An upstream has answered the question so.
   void error_sent(Question question, unsigned rcode) { errors_sent_[key_of(question)] |= 1U << rcode; }

@@ -34,6 +34,7 @@ class LineConnection final : public Connection {
   }
   [[nodiscard]] const CloseReason& close_reason() const override { return line_.reason; }
   [[nodiscard]] PathState path(TimePoint now, Duration delay) override { return network_.path(line_, now, delay); }
+  [[nodiscard]] Duration handshake_silence(TimePoint) override { return {}; }
   [[nodiscard]] bool route_has_changed() const override { return line_.route_changed; }
   [[nodiscard]] std::string description() const override { return "line " + std::to_string(line_.number); }
 
@@ -227,12 +228,9 @@ std::optional<Octets> Network::read(Line& line) {
   line.inbox.pop_front();
   transcript_.add(timeline_.now(), Happening::reads, line.worker, line.number, frame.size());
   // What is read frees its ID, if it matches.
-  if (const std::optional<Read> read = read_message(frame)) {
-    const auto found = line.reserved.find(read->id);
-    const bool is_error = read->rcode != 0 && read->rcode != 3;
-    if (found != line.reserved.end() && (read->has_question ? read->question == found->second : is_error)) {
-      line.reserved.erase(found);
-    }
+  if (frame.size() >= 2) {
+    const auto found = line.reserved.find(load_u16(frame.data()));
+    if (found != line.reserved.end() && is_meant_for(frame, found->second)) line.reserved.erase(found);
   }
   return frame;
 }

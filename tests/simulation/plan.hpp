@@ -29,6 +29,8 @@ namespace dotrelay::simulation {
   FAULT(servfail, "SERVFAIL") \
   FAULT(refused, "REFUSED") \
   FAULT(bare_errors, "header-only errors") \
+  FAULT(malformed_answers, "malformed answers") \
+  FAULT(domain_errors, "errors for one domain") \
   FAULT(garbage, "garbage") \
   FAULT(empty_frames, "empty frames") \
   FAULT(stale_answers, "stale answers") \

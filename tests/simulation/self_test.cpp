@@ -85,6 +85,16 @@ constexpr Case kCases[] = {
     {"own answer", kUnanswered, [](Stage& stage) { stage.tell(5); }},
     {"service", kAddress, [](Stage& stage) { stage.tell(2); }},
     {"service", kNoSuch, [](Stage& stage) { stage.tell(5, kNow + seconds(1)); }},
+    {"one domain", kAddress,
+     [](Stage& stage) {
+       stage.plan.hosts[0][0].phases = {{Fault::domain_errors, kBirth, kNow}};
+       stage.checker.errs(0, 0, kNow);
+     }},
+    {"", kAddress,
+     [](Stage& stage) {
+       stage.plan.hosts[0][0].phases = {{Fault::servfail, kBirth, kNow}};
+       stage.checker.errs(0, 0, kNow);
+     }},
     {"ID reuse", kAddress, [](Stage& stage) { (stage.send(5), stage.send(5)); }},
     {"limit", kAddress,
      [](Stage& stage) {

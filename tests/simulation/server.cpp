@@ -2,6 +2,12 @@
 #include "server.hpp"
 
 namespace dotrelay::simulation {
+namespace {
+
+/// The one of Fault::domain_errors.
+constexpr unsigned kBrokenDomain = 3;
+
+}  // namespace
 
 Servers::Servers(const Plan& plan, Timeline& timeline, Transcript& transcript, Checker& checker, Random& random,
                  Network& network)
@@ -102,6 +108,15 @@ void Servers::answer(Line& line, std::size_t query) {
   const HostPlan& host = *line.host;
   if (misbehave(line, query)) return;
   const Octets& octets = line.queries[query];
+  if (host.has(Fault::malformed_answers, now) && random_.below(4) > 0) {
+    transcript_.add(now, Happening::misbehaves, line.worker, line.number, query,
+                    static_cast<unsigned>(Fault::malformed_answers));
+    return network_.deliver(line, write_malformed_answer(octets, random_));
+  }
+  if (host.has(Fault::domain_errors, now) && domain_of(read_message(octets)->question) == kBrokenDomain) {
+    const unsigned rcode = random_.below(2) == 0 ? 2 : 5;
+    return send(line, query, write_answer(octets, rcode), rcode);
+  }
   if (host.has(Fault::bare_errors, now)) {
     const unsigned rcode = random_.below(2) == 0 ? 1 : 4;
     checker_.bare_error_sent(rcode);

@@ -63,8 +63,9 @@ bool may_swallow(const HostPlan& host, TimePoint from, TimePoint until) {
 bool may_err(const std::vector<HostPlan>& upstream, TimePoint from, TimePoint until) {
   return std::ranges::any_of(upstream, [&](const HostPlan& host) {
     return std::ranges::any_of(host.phases, [&](const Phase& phase) {
-      const bool errs =
-          phase.fault == Fault::servfail || phase.fault == Fault::refused || phase.fault == Fault::bare_errors;
+      const bool errs = phase.fault == Fault::servfail || phase.fault == Fault::refused ||
+                        phase.fault == Fault::bare_errors || phase.fault == Fault::malformed_answers ||
+                        phase.fault == Fault::domain_errors;
       return errs && phase.from <= until && phase.until + seconds(5) >= from;
     });
   });

@@ -1,6 +1,7 @@
 // See wire.hpp.
 #include "wire.hpp"
 
+#include <algorithm>
 #include <string>
 
 namespace dotrelay::simulation {
@@ -19,14 +20,15 @@ std::uint8_t lower(std::uint8_t octet) {
   return octet >= 'A' && octet <= 'Z' ? static_cast<std::uint8_t>(octet + 32) : octet;
 }
 
-/// Where the question that begins at kHeader ends; 0 when it does not.
+}  // namespace
+
 std::size_t question_end(Bytes message) {
   std::size_t at = kHeader;
   while (at < message.size() && message[at] != 0) at += message[at] + 1U;
   return at + 5 <= message.size() ? at + 5 : 0;
 }
 
-}  // namespace
+unsigned domain_of(Question question) { return question.number % 11; }
 
 Truth truth_of(Question question) {
   switch (question.number % 64) {
@@ -72,6 +74,7 @@ Octets write_query(std::uint16_t id, Question question, const QueryStyle& style,
     }
   };
   put_label("n" + std::to_string(question.number));
+  put_label("d" + std::to_string(domain_of(question)));
   put_label("sim");
   octets.push_back(0);
   put16(octets, question.type);
@@ -140,6 +143,48 @@ Octets write_bare_error(Bytes query, unsigned rcode) {
   put16(octets, 0x8180 | rcode);
   octets.resize(kHeader);
   return octets;
+}
+
+Octets write_malformed_answer(Bytes query, Random& random) {
+  Octets octets = write_answer(query, 0);
+  switch (random.below(6)) {
+    case 0:  // more records counted than there are
+      octets[7] = static_cast<std::uint8_t>(2 + random.below(200));
+      break;
+    case 1:  // cut, in the record or before it
+      octets.resize(4 + random.below(static_cast<std::uint32_t>(octets.size()) - 4));
+      break;
+    case 2:  // two OPT records
+      octets[11] = 2;
+      for (int i = 0; i < 2; ++i) octets.insert(octets.end(), {0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0});
+      break;
+    case 3:  // an answer without a question
+      octets.resize(kHeader);
+      std::fill(octets.begin() + 4, octets.end(), std::uint8_t{0});
+      break;
+    case 4:  // the query itself
+      octets.assign(query.begin(), query.end());
+      break;
+    default:  // another opcode
+      octets[2] |= 0x28;
+      break;
+  }
+  return octets;
+}
+
+bool is_meant_for(Bytes frame, Question question) {
+  if (frame.size() < 4) return false;
+  const bool answer = (frame[2] & 0xf8) == 0x80;
+  if (frame.size() < kHeader || get16(frame, 4) == 0) return answer;
+  std::size_t at = kHeader;
+  while (at < frame.size() && at < kHeader + 255 && frame[at] != 0 && frame[at] < 64) at += frame[at] + 1U;
+  const bool readable = at < frame.size() && at < kHeader + 255 && frame[at] == 0 && frame.size() - at >= 5;
+  if (!readable) return answer;
+  Octets one_question(frame.begin(), frame.end());
+  one_question[4] = 0;
+  one_question[5] = 1;
+  const std::optional<Read> read = read_message(one_question);
+  return read && read->question == question && read->klass == 1;
 }
 
 std::optional<Read> read_message(Bytes message) {

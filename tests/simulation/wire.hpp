@@ -51,6 +51,18 @@ Octets write_answer(Bytes query, unsigned rcode, std::optional<unsigned> explana
 /// What a well server answers at last; as for an address where it would never answer.
 Octets write_true_answer(Bytes query);
 
+/// The domain that a question's name is in: several names share each.
+unsigned domain_of(Question question);
+
+/// An answer that is broken in one of some ways.
+Octets write_malformed_answer(Bytes query, Random& random);
+
+/// Whether the relay takes the frame, sound or not, for the answer to the query with this question, whose ID it has.
+bool is_meant_for(Bytes frame, Question question);
+
+/// Where the question ends in a message that has one; 0 when it is cut.
+std::size_t question_end(Bytes message);
+
 /// The header alone.
 Octets write_bare_error(Bytes query, unsigned rcode);
 

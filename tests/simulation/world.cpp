@@ -132,6 +132,12 @@ void World::deliver(ClientKey key, Bytes answer) noexcept {
   Client& client = clients_[key.index];
   transcript_.add(timeline_.now(), Happening::told, client.worker, key.index, answer.size() < 4 ? 99 : answer[3] & 15U);
   checker_.told(client, answer, timeline_.now());
+  for (std::size_t i = 0; i < plan_.hosts.size(); ++i) {
+    for (std::size_t j = 0; j < plan_.hosts[i].size(); ++j) {
+      const Health health(health_[plan_.config.address_number(i, j)]);
+      if (health.trouble() == Trouble::errors) checker_.errs(i, j, timeline_.now());
+    }
+  }
 }
 
 void World::ask_for_a_while(const Traffic& traffic) {

@@ -48,7 +48,8 @@ class World final : private ReplyChannel {
    public:
     WorkerDialer(Network& network, std::size_t worker) : network_(network), worker_(worker) {}
     std::uint32_t way_to(std::size_t, std::size_t) override { return network_.way; }
-    std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) override {
+    std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle,
+                                     std::uint16_t) override {
       return network_.dial(worker_, upstream, address, handle);
     }
 

@@ -113,6 +113,18 @@ def cut_inside_record(query):
     return query.answer()[:-14]
 
 
+def too_many_counted(query):
+    """An answer that counts one record more than it has."""
+    message = query.answer()
+    return message[:6] + struct.pack("!H", struct.unpack("!H", message[6:8])[0] + 1) + message[8:]
+
+
+def two_opt(query):
+    """An empty answer with two OPT records (RFC 6891 6.1.1 allows one)."""
+    opt = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 0)
+    return query.message[:2] + struct.pack("!HHHHH", 0x8180, 1, 0, 0, 2) + query.message[12:query.question.end] + opt + opt
+
+
 def replying(*makers, delay=0.0):
     """Sends each maker's message, `delay` apart."""
     def run(query):
@@ -139,6 +151,24 @@ def close_after(count, reset=False, notify=True):
             query.reply()
         if query.number == count:
             query.connection.reset() if reset else query.connection.close(notify)
+    return run
+
+
+def garble_after(count):
+    """Answers `count` queries of a connection, then breaks the TLS session: a record that nobody can decrypt."""
+    def run(query):
+        if query.number <= count:
+            query.reply()
+        if query.number == count:
+            query.connection.flush()
+            query.connection.transport.write(b"\x17\x03\x03\x00\x20" + os.urandom(32))
+    return run
+
+
+def without_edns(rcode=1):
+    """A server of RFC 1035: an error in a header alone for queries with an OPT, answers for others."""
+    def run(query):
+        query.reply(header_only(rcode)(query) if query.message[11] else None)
     return run
 
 

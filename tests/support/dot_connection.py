@@ -80,7 +80,9 @@ class Connection(asyncio.Protocol):
         if self.hello is None:
             self._read_hello(data)
             if self.upstream.handshake != "normal":
-                return self._refuse_handshake()
+                return self._refuse_handshake(self.upstream.handshake)
+            if self.upstream.refuse_tickets and self.hello and (self.hello.psk_identities or self.hello.ticket):
+                return self._refuse_handshake(self.upstream.refuse_tickets)
             if self.upstream.handshake_delay:
                 return self.upstream.loop.call_later(self.upstream.handshake_delay, self._take, data)
         self._take(data)
@@ -112,12 +114,16 @@ class Connection(asyncio.Protocol):
         except ValueError as error:
             self.error = str(error)
 
-    def _refuse_handshake(self):
-        if self.upstream.handshake == "garbage":
+    def _refuse_handshake(self, how):
+        if how == "garbage":
             self.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        elif self.upstream.handshake == "alert":
+        elif how == "alert":
             self.transport.write(NO_APPLICATION_PROTOCOL)
             self.close(notify=False)
+        elif how == "close":
+            self.close(notify=False)
+        elif how == "reset":
+            self.reset()
         # "never": stay silent
 
     def _shake_hands(self):

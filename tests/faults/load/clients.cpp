@@ -52,8 +52,9 @@ std::uint32_t Journal::begin(bool tcp) {
 
 std::string Journal::question_section(std::uint32_t number) const {
   std::string wire;
-  append_label(wire, "q" + std::to_string(number));
+  // Each in a domain of its own: one domain has one vote on an upstream, however many of its names are asked for.
   append_label(wire, label_);
+  append_label(wire, "q" + std::to_string(number));
   append_label(wire, "example");
   wire.push_back('\0');
   append_u16(wire, 1);

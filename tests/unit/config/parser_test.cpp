@@ -161,6 +161,7 @@ TEST_CASE("one upstream is enough; the rest are defaults") {
   CHECK(upstream.tls_name == "dns.example");
   CHECK(upstream.ca_file.empty());
   CHECK(upstream.pins.empty());
+  CHECK_FALSE(upstream.refused_is_final);
 }
 
 TEST_CASE("the default allow list is loopback, private and local, and nothing else") {
@@ -207,6 +208,7 @@ addresses = ["192.0.2.1", "127.0.0.1:8853", "2001:db8::53", "[::1]:8853"]
 tls_name = "DNS.Example."
 ca_file = "/etc/ssl/own.pem"
 pins = ["sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="]
+refused_is_final = true
 
 [[upstream]]
 name = "second"
@@ -241,7 +243,9 @@ level = "debug"
   REQUIRE(config.upstreams[0].pins.size() == 1);
   CHECK(config.upstreams[0].pins[0][0] == 0xe3);  // the SHA-256 of nothing: e3b0c442 ... 7852b855
   CHECK(config.upstreams[0].pins[0][31] == 0x55);
+  CHECK(config.upstreams[0].refused_is_final);
   CHECK(config.upstreams[1].name == "second");
+  CHECK_FALSE(config.upstreams[1].refused_is_final);
   CHECK(config.upstreams[1].tls_name == "192.0.2.2");
   CHECK(config.relay.deadline == 1500ms);
   CHECK(config.limits.tcp_clients == 1);

@@ -297,6 +297,21 @@ TEST_CASE("any whole Extended DNS Error about DNSSEC counts, wherever it stands"
   CHECK(dnssec(edns_option(15, hex("00")) + edns_option(15, hex("0016")) + edns_option(15, hex("0009"))));
 }
 
+TEST_CASE("a filter explains itself by an Extended DNS Error, in any place among several") {
+  const auto blocked = [](const Octets& options) {
+    const Octets message = answering().opt({}, options);
+    return parse_response(message)->blocked_by_policy();
+  };
+  const Octets plain = answering();
+  CHECK_FALSE(parse_response(plain)->blocked_by_policy());
+  CHECK_FALSE(blocked({}));
+  CHECK_FALSE(blocked(edns_option(15, hex("0f"))));
+  CHECK_FALSE(blocked(edns_option(3, u16(15))));
+  for (const int code : {0, 1, 14, 19, 22, 271}) CHECK_FALSE(blocked(edns_option(15, u16(code))));
+  for (const int code : {15, 16, 17, 18}) CHECK(blocked(edns_option(15, u16(code) + characters("why"))));
+  CHECK(blocked(edns_option(15, u16(22)) + edns_option(12, {}) + edns_option(15, u16(17))));
+}
+
 TEST_CASE("errors may come without a question: a header alone is an answer") {
   const Octets message = MessageBuilder(7, 0x8001);
   const auto response = parse_response(message);
@@ -331,6 +346,27 @@ TEST_CASE("what is no well-formed answer is none") {
   for (std::size_t size = 0; size < whole.size(); ++size) {
     CHECK_FALSE(sound(Octets(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))));
   }
+}
+
+TEST_CASE("of a message that is no answer to relay the query that it was meant for can be read") {
+  CHECK_FALSE(read_broken_answer({}));
+  CHECK_FALSE(read_broken_answer(hex("123481")));
+  const auto header_only = read_broken_answer(hex("1234 8180"));
+  REQUIRE(header_only);
+  CHECK(header_only->id == 0x1234);
+  CHECK(header_only->response);
+  CHECK_FALSE(header_only->question);
+  CHECK_FALSE(read_broken_answer(hex("1234 0180"))->response);
+  CHECK_FALSE(read_broken_answer(hex("1234 a180"))->response);
+  const Octets too_few = MessageBuilder(7, kQr).question("www.example", 28).claim(1, 3);
+  const auto broken = read_broken_answer(too_few);
+  REQUIRE(broken->question);
+  CHECK(equal(broken->question->name, name("www.example")));
+  CHECK(broken->question->type == 28);
+  const Octets two = MessageBuilder(7, kQr).question("a").question("b");
+  CHECK(equal(read_broken_answer(two)->question->name, name("a")));
+  const Octets pointing = MessageBuilder(7, kQr).question(pointer(12));
+  CHECK_FALSE(read_broken_answer(pointing)->question);
 }
 
 TEST_CASE("the largest message with as many records as fit") {

@@ -205,5 +205,19 @@ TEST_CASE("spellings compare by their capitals") {
   CHECK_FALSE(Spelling(name("A.com")) == Spelling(name("a.com")));
 }
 
+TEST_CASE("the last labels of a name") {
+  const auto last = [](const Octets& of, std::size_t count) {
+    const Bytes labels = last_labels(of, count);
+    return to_text(labels);
+  };
+  CHECK(last(name("a.b.example.com"), 2) == "example.com.");
+  CHECK(last(name("example.com"), 2) == "example.com.");
+  CHECK(last(name("com"), 2) == "com.");
+  CHECK(last(name("."), 2) == ".");
+  CHECK(last(name("a.b.example.com"), 1) == "com.");
+  CHECK(last(name("a.b.example.com"), 0) == ".");
+  CHECK(last_labels(name_of_size(255), 200).size() == 255);
+}
+
 }  // namespace
 }  // namespace dotrelay::dns

@@ -120,5 +120,16 @@ TEST_CASE("more than a query may carry is refused, not cut") {
   CHECK(carried(edns_option(65001, Octets(60'000, 1)) + edns_option(3)) == "00030000");
 }
 
+TEST_CASE("without EDNS a query is its header and its question") {
+  const Octets qname = name("www.example");
+  CHECK(write({.id = 0x1234,
+               .flags = 0x0100,
+               .question = {qname, 28, 1},
+               .dnssec_ok = true,
+               .options = {},
+               .edns = false}) ==
+        u16(0x1234) + u16(0x0100) + u16(1) + u16(0) + u16(0) + u16(0) + qname + u16(28) + u16(1));
+}
+
 }  // namespace
 }  // namespace dotrelay::dns

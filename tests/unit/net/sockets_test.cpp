@@ -199,6 +199,23 @@ TEST_CASE("connections: nobody yet, accepted with the peer's address, refused") 
   CHECK_FALSE(route_has_changed(client.get(), bound_to(server), {}));
 }
 
+TEST_CASE("a connection with small segments, both ways") {
+  const UniqueFd server = listener(loopback(), Protocol::tcp);
+  int error = 0;
+  const UniqueFd client = begin_connect(bound_to(server), {}, error, 536);
+  REQUIRE(client);
+  wait_readable(server.get());
+  const AcceptResult accepted = accept_connection(server.get());
+  REQUIRE(accepted.status == AcceptResult::Status::accepted);
+  for (const int fd : {client.get(), accepted.fd.get()}) {
+    int segment = 0;
+    socklen_t size = sizeof segment;
+    REQUIRE(getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &size) == 0);
+    CHECK(segment <= 536);
+    CHECK(segment > 400);  // less the options of each
+  }
+}
+
 TEST_CASE("a connection from an address that the kernel would not choose now") {
   const UniqueFd server = listener(loopback(), Protocol::tcp);
   const UniqueFd client = listener(loopback("127.0.0.2"), Protocol::udp);

@@ -71,16 +71,28 @@ TEST_CASE("the budget: a burst first, then the share") {
 
 TEST_CASE("mostly bad: five of the latest eight") {
   RecentOutcomes outcomes;
-  for (int i = 0; i < 4; ++i) outcomes.add(true);
+  for (std::uint32_t i = 0; i < 4; ++i) outcomes.add_bad(i);
   CHECK_FALSE(outcomes.mostly_bad());
-  outcomes.add(false);
-  outcomes.add(true);
+  outcomes.add_good();
+  outcomes.add_bad(4);
   CHECK(outcomes.mostly_bad());
-  for (int i = 0; i < 4; ++i) outcomes.add(false);
+  for (int i = 0; i < 4; ++i) outcomes.add_good();
   CHECK_FALSE(outcomes.mostly_bad());
-  for (int i = 0; i < 8; ++i) outcomes.add(true);
+  for (std::uint32_t i = 10; i < 18; ++i) outcomes.add_bad(i);
+  CHECK(outcomes.mostly_bad());
   outcomes.clear();
   CHECK_FALSE(outcomes.mostly_bad());
+}
+
+TEST_CASE("a domain has one vote among those that are remembered, and another when that is forgotten") {
+  RecentOutcomes outcomes;
+  for (int i = 0; i < 100; ++i) outcomes.add_bad(7);
+  for (std::uint32_t i = 0; i < 3; ++i) outcomes.add_bad(i);
+  outcomes.add_bad(7);
+  CHECK_FALSE(outcomes.mostly_bad());  // four domains
+  for (int i = 0; i < 8; ++i) outcomes.add_good();
+  for (const std::uint32_t domain : {7U, 1U, 2U, 3U, 4U}) outcomes.add_bad(domain);
+  CHECK(outcomes.mostly_bad());
 }
 
 TEST_CASE("an idle time counts when it was seen twice in a row, and the relay closes before it") {

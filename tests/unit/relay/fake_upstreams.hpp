@@ -57,6 +57,8 @@ struct Line {
   Duration late{};                           ///< so late TCP has acknowledged since the latest look
   Duration round_trip{};                     ///< as TCP measures it
   Duration granted{};                        ///< for delayed acknowledgements, at the latest look
+  std::uint16_t segment_limit = 0;           ///< that it was dialled with
+  Duration handshake_silence{};              ///< how long the handshake has not gone on
   bool route_changed = false;                ///< the kernel would take another way now
   bool takes_queries = true;                 ///< false: too many octets wait already
   bool gone = false;                         ///< the forwarder has destroyed the connection
@@ -94,6 +96,7 @@ class FakeConnection final : public Connection {
     return {line_.silent, line_.silent ? std::chrono::milliseconds(16) : Duration{}, std::exchange(line_.late, {}),
             line_.round_trip};
   }
+  [[nodiscard]] Duration handshake_silence(TimePoint) override { return line_.handshake_silence; }
   [[nodiscard]] bool route_has_changed() const override { return line_.route_changed; }
   [[nodiscard]] std::string description() const override { return "fake"; }
 
@@ -103,8 +106,7 @@ class FakeConnection final : public Connection {
     if (current_.size() < 12) return;
     const auto found = line_.reserved.find(static_cast<std::uint16_t>(current_[0] << 8 | current_[1]));
     if (found == line_.reserved.end()) return;
-    const unsigned rcode = current_[3] & 15U;
-    const bool headless = current_[4] == 0 && current_[5] == 0 && rcode != 0 && rcode != 3;
+    const bool headless = current_[4] == 0 && current_[5] == 0;
     const Octets& question = found->second;
     const bool same =
         current_.size() >= 12 + question.size() && std::equal(question.begin(), question.end(), current_.begin() + 12);
@@ -117,8 +119,10 @@ class FakeConnection final : public Connection {
 
 class FakeUpstreams final : public Dialer {
  public:
-  std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle) override {
+  std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle,
+                                   std::uint16_t segment_limit) override {
     Line& line = lines.emplace_back();
+    line.segment_limit = segment_limit;
     line.upstream = upstream;
     line.address = address;
     line.handle = handle;

@@ -83,14 +83,8 @@ TEST_CASE("what does not match is dropped, and the query keeps waiting") {
   SUBCASE("another name") { wrong[13] = 'x'; }
   SUBCASE("another type") { wrong[wrong.size() - 3] = 28; }
   SUBCASE("another class") { wrong[wrong.size() - 1] = 3; }
-  SUBCASE("a query") { wrong[2] &= 0x7f; }
-  SUBCASE("another opcode") { wrong[2] |= 0x28; }
-  SUBCASE("two questions") { wrong[5] = 2; }
   SUBCASE("no octets") { wrong.clear(); }
-  SUBCASE("half a header") { wrong.resize(6); }
-  SUBCASE("a record that is not there") { wrong[7] = 1; }
-  SUBCASE("no question and no error") { wrong = header_only(query, 0); }
-  SUBCASE("no question and NXDOMAIN") { wrong = header_only(query, 3); }
+  SUBCASE("less than ID and flags") { wrong.resize(3); }
   relay.receive(0, wrong);
   CHECK_FALSE(relay.answered(client));
   CHECK(relay.count(Counter::upstream_mismatched) == 1);

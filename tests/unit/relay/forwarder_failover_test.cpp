@@ -21,6 +21,60 @@ TEST_CASE("a connection that closes under a query is followed by a fresh one to 
   CHECK_FALSE(contains(relay.logged(), "warning"));
 }
 
+TEST_CASE("a connection that has answered ends as by a close, whatever ends it") {
+  for (const CloseKind kind : {CloseKind::closed_by_peer, CloseKind::tls, CloseKind::timed_out}) {
+    RelayFixture relay({1, 1});
+    relay.ask("first.example");
+    relay.ready(0);
+    relay.answer(0);
+    const auto owed = relay.ask("second.example");
+    relay.end(0, kind, "TLS failed: unexpected message");
+    // To the same upstream, at once, and nobody hears of it.
+    REQUIRE(relay.upstreams.lines.size() == 2);
+    CHECK(relay.line(1).upstream == 0);
+    CHECK_FALSE(relay.health[0].verdict.load());
+    relay.ready(1);
+    relay.answer(1);
+    CHECK(relay.rcode(owed) == 0);
+    CHECK_FALSE(contains(relay.logged(), "passed over"));
+  }
+}
+
+TEST_CASE("an idle connection that has answered ends without a word, too") {
+  for (const CloseKind kind : {CloseKind::closed_by_peer, CloseKind::tls, CloseKind::timed_out}) {
+    RelayFixture relay;
+    relay.ask("first.example");
+    relay.ready(0);
+    relay.answer(0);
+    relay.advance(milliseconds(300));
+    relay.end(0, kind, "TLS failed: unexpected message");
+    CHECK_FALSE(relay.health[0].verdict.load());
+    CHECK_FALSE(contains(relay.logged(), "passed over"));
+  }
+}
+
+TEST_CASE("a session that fails before its first answer is trouble") {
+  RelayFixture relay({1, 1});
+  relay.ask("first.example");
+  relay.ready(0);
+  relay.end(0, CloseKind::tls, "TLS failed: unexpected message");
+  CHECK(contains(relay.logged(), "TLS failed: unexpected message; it is passed over"));
+}
+
+TEST_CASE("an upstream that answers one query and then breaks the session serves all in turn, each a bounded time") {
+  RelayFixture relay;
+  std::vector<std::uint32_t> clients;
+  for (int i = 0; i < 10; ++i) clients.push_back(relay.ask("www" + std::to_string(i) + ".example"));
+  for (std::size_t i = 0; i < 10; ++i) {
+    relay.ready(i);
+    CHECK(relay.line(i).sent.size() == 10 - i);
+    relay.answer(i);
+    relay.end(i, CloseKind::tls, "TLS failed: unexpected message");
+    CHECK(relay.upstreams.lines.size() == std::min<std::size_t>(i + 2, 10));
+  }
+  for (const auto client : clients) CHECK(relay.rcode(client) == 0);
+}
+
 TEST_CASE("after one stale connection a query does not trust another of the same age") {
   RelayFixture relay({1, 1});
   for (int i = 0; i < 257; ++i) relay.ask("n" + std::to_string(i) + ".example");

@@ -211,6 +211,38 @@ TEST_CASE("errors where another upstream has the answer: passed over, until an a
   CHECK(contains(relay.logged(), ": works again"));
 }
 
+TEST_CASE("one domain that an upstream answers with errors, where another has the answer, moves no other") {
+  Hedging relay(0);
+  for (int i = 0; i < 80; ++i) {
+    const auto blocked = relay.ask("host" + std::to_string(i) + ".Zone.Example");
+    relay.answer_latest(0, i % 2 == 0 ? 2 : 5);
+    if (relay.line(1).state == Connection::State::connecting) relay.ready(1);
+    relay.answer_latest(1);
+    CHECK(relay.rcode(blocked) == 0);
+    const std::size_t before = relay.line(0).sent.size();
+    relay.ask_next();
+    REQUIRE(relay.line(0).sent.size() == before + 1);
+    relay.answer_latest(0);
+  }
+  for (int i = 0; i < 8; ++i) {  // and without any good answer between
+    relay.ask("more" + std::to_string(i) + ".zone.example");
+    relay.answer_latest(0, 5);
+    relay.answer_latest(1);
+  }
+  CHECK_FALSE(contains(relay.logged(), "passed over"));
+}
+
+TEST_CASE("one domain for which an upstream is slow, where another is not, does not make it slow") {
+  Hedging relay;
+  for (int i = 0; i < 8; ++i) relay.ask("host" + std::to_string(i) + ".zone.example");
+  relay.advance(milliseconds(20));
+  relay.ready(1);
+  REQUIRE(relay.line(1).sent.size() == 8);
+  for (std::size_t i = 0; i < 8; ++i) relay.answer(1, i);
+  relay.advance(milliseconds(420));
+  CHECK_FALSE(contains(relay.logged(), "passed over"));
+}
+
 TEST_CASE("errors on which all agree say nothing about an upstream") {
   Hedging relay(0);
   for (int i = 0; i < 20; ++i) {

@@ -51,6 +51,19 @@ TEST_CASE("thousands of questions in one table, taken out in another order") {
   CHECK(right);
 }
 
+TEST_CASE("a domain's hash is that of the last two labels in any case") {
+  Table table;
+  const auto domain = [&](const Octets& qname, std::uint16_t type = 1) {
+    return table.in_flight.domain_hash({qname, type, 1});
+  };
+  CHECK(domain(name("www.Zone.example"), 28) == domain(name("a.b.zone.EXAMPLE")));
+  CHECK(domain(name("zone.example")) == domain(name("www.zone.example")));
+  CHECK(domain(name("zone.example")) != domain(name("zones.example")));
+  CHECK(domain(name("zone.example")) != domain(name("zone.test")));
+  CHECK(domain(name("example")) != domain(name("zone.example")));
+  CHECK(domain(name(".")) == domain(name(".")));
+}
+
 TEST_CASE("the hash covers the longest name, the type and the class, and not the case") {
   Table table;
   const Octets longest = name_of_size(255);
