@@ -199,7 +199,7 @@ TEST_CASE("a successor that itself drains answers those who have asked") {
   handover.receiver->receive_all();
   handover.turn();
   CHECK_FALSE(ended(idle));  // its first query might be on its way
-  handover.after.turn(TcpSession::kFirstQueryPatience + milliseconds(20));
+  handover.after.turn(TcpSession::kFirstQueryPatience + milliseconds(100));
   CHECK(ended(idle));
   handover.after.upstream_ready();
   handover.after.upstream_answers(0);
@@ -220,7 +220,7 @@ TEST_CASE("a client that arrives when the way to the next worker has gone alread
   first.before.turn();
   second.reset();
   first.receiver->receive_all();
-  first.after.turn(TcpSession::kFirstQueryPatience + milliseconds(20));
+  first.after.turn(TcpSession::kFirstQueryPatience + milliseconds(100));
   CHECK(ended(idle));
   first.after.upstream_ready();
   first.after.upstream_answers(0);

@@ -355,7 +355,7 @@ TEST_CASE("drain: a client that has just connected may have its first query on i
   CHECK(ids(receive(fresh)) == std::vector<unsigned>{1});
   CHECK(ended(fresh));
   CHECK_FALSE(ended(silent));
-  server.turn(TcpSession::kFirstQueryPatience + milliseconds(20));
+  server.turn(TcpSession::kFirstQueryPatience + milliseconds(100));
   CHECK(ended(silent));
   CHECK(server.clients.empty());
 }
