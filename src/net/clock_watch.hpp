@@ -4,7 +4,7 @@
 
 #include "net/handles.hpp"
 #include "net/loop.hpp"
-#include "net/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 #include <functional>
 #include <optional>

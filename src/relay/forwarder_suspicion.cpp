@@ -97,7 +97,10 @@ void Forwarder::withdraw_suspicion(ConnectionHandle handle, TimePoint now) {
   on_usable(now);
   reroute_room(now);
   if (!room_.empty()) return;
-  // The fresh connection is not needed.
+  // The fresh connection is not needed; but when suspicions come and go, dials that are given up each time would never
+  // end, and one that comes to its end helps.
+  UpstreamAddress& address = upstreams_.address(index);
+  if (now - std::exchange(address.dial_spared_at, now) < kTick) return;
   for (const ConnectionHandle other : std::vector(upstreams_[index.upstream].connections)) {
     const PooledConnection* const dialled = upstreams_.connections().find(other);
     if (dialled == nullptr || dialled->ready || dialled->address != index.address || dialled->dialled_at < since)

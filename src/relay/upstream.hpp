@@ -52,6 +52,7 @@ struct UpstreamAddress {
   bool ever_ready = false;
   TimePoint no_more_until{};  ///< the server refused a further connection beside one that works
   TimePoint last_dial = TimePoint::min();
+  TimePoint dial_spared_at{};  ///< when a suspicion of its path was withdrawn last
   TimePoint no_trial_until{};  ///< a copy of a query is under way as a trial
   Duration usual_dial{};       ///< from the dial to a ready connection; zero: not seen yet
   std::size_t dials = 0;       ///< connections that are not ready yet

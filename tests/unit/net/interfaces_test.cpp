@@ -1,7 +1,7 @@
 // This machine's addresses, in a network namespace with nothing but a loopback interface.
 #include "net/interfaces.hpp"
 
-#include "net/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 #include <algorithm>
 #include <cerrno>
