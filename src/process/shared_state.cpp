@@ -15,7 +15,7 @@ namespace dotrelay {
 namespace {
 
 /// Changes with every change of Header, WorkerSlot, SharedHealth or TicketPool.
-constexpr std::uint32_t kVersion = 6;
+constexpr std::uint32_t kVersion = 7;
 constexpr std::uint32_t kMagic = 0x646f7472;
 
 struct Header {

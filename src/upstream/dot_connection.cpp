@@ -94,7 +94,7 @@ PathState DotConnection::path(TimePoint now, Duration delay) {
 }
 
 Duration DotConnection::handshake_silence(TimePoint now) {
-  if (state_ != State::connecting || !tcp_connected_) return {};
+  if (state_ != State::handshaking || !tcp_connected_) return {};
   const std::optional<TcpFacts> facts = ask_tcp(stream_->fd());
   if (!facts || facts->segments_in_flight > 0 || facts->octets_unsent > 0) return {};
   // Acknowledgements that come later are the peer's answers to what it has sent in vain: they are no progress.
@@ -166,7 +166,7 @@ void DotConnection::read() {
     const TcpStream::ReadResult result = stream_->read(buffer);
     switch (result.status) {
       case TcpStream::ReadStatus::data:
-        if (state_ == State::connecting) handshake_progress_ = {};
+        if (state_ == State::handshaking) handshake_progress_ = {};
         session_->incoming().append(buffer.first(result.size));
         advance_session();
         if (result.size < buffer.size()) return;  // the kernel has no more
