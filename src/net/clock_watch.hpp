@@ -2,9 +2,9 @@
 // decided by the date of before (certificates that were refused) can then be tried again. Slewing is not told.
 #pragma once
 
+#include "base/unique_fd.hpp"
 #include "net/handles.hpp"
 #include "net/loop.hpp"
-#include "base/unique_fd.hpp"
 
 #include <functional>
 #include <optional>

@@ -23,6 +23,8 @@ void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
   PooledConnection* pooled = upstreams_.connections().find(handle);
   if (pooled == nullptr) return;
   const bool was_doubtful = pooled->rules(now).is_doubtful;
+  // No query is to be sent there because of what its last messages say.
+  pooled->ended = pooled->connection->state() == Connection::State::closed;
   if (pooled->suspicion.active() && pooled->connection->state() == Connection::State::ready) {
     look_at_path(handle, now);  // for what there is to learn; octets that come prove that the path lives
     pooled = upstreams_.connections().find(handle);

@@ -47,6 +47,7 @@ struct PooledConnection {
 
   [[nodiscard]] Standing standing(TimePoint now) const {
     if (!ready) return Standing::connecting;
+    if (ended) return Standing::ended;
     if (now >= mute_at) return suspicion.active() || doubted ? Standing::suspect : Standing::mute;
     if (pending.worn()) return Standing::worn;
     return pending.full() ? Standing::busy : Standing::good;
@@ -67,6 +68,7 @@ struct PooledConnection {
   std::uint8_t unused_renewals = 0;  ///< connections opened in advance before this one that nobody used
   std::uint16_t segment_limit = 0;   ///< of its TCP segments; 0: none
   bool ready = false;
+  bool ended = false;     ///< it is closed; Forwarder::on_activity() takes its last answers, then removes it
   bool slow = false;      ///< not ready at slow_at
   bool answered = false;  ///< has brought an answer
   bool renewed = false;   ///< another connection was opened to replace this one before the server closes it

@@ -15,6 +15,7 @@ enum class Standing : std::uint8_t {
   worn,        ///< works, and has given up PendingQueries::kMaxAbandoned IDs: it ends as soon as it owes nothing
   mute,        ///< owes answers and has brought none for the relay's patience
   suspect,     ///< its path may be dead: see suspicion.hpp
+  ended,       ///< closed; what it brought before is still being read
 };
 
 struct StandingRules {
@@ -26,7 +27,7 @@ struct StandingRules {
 };
 
 // clang-format off
-inline constexpr std::array<StandingRules, 6> kStandingRules = {{
+inline constexpr std::array<StandingRules, 7> kStandingRules = {{
     //               takes_queries  usable  holds_place  is_paced  is_doubtful
     /* connecting */ {false,        false,  false,       false,    false},
     /* good */       {true,         true,   true,        false,    false},
@@ -34,6 +35,7 @@ inline constexpr std::array<StandingRules, 6> kStandingRules = {{
     /* worn */       {false,        true,   false,       true,     false},
     /* mute */       {false,        false,  false,       true,     true},
     /* suspect */    {false,        false,  false,       false,    true},
+    /* ended */      {false,        false,  false,       false,    false},
 }};
 // clang-format on
 
