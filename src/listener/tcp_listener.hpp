@@ -19,15 +19,14 @@ class TcpListener final : private PollListener, private FlushTarget {
   /// Accepts nobody any more: another process accepts those who wait.
   void stop();
 
-  /// Accepts those who wait and then no more.
-  void drain();
-
-  /// drain(), with the port left to others for good, in every process that holds the socket.
+  /// Accepts those who wait and then no more, with the port left to others for good, in every process that holds the
+  /// socket.
   void leave();
 
  private:
   void on_poll(bool readable, bool writable) noexcept override;
   void flush() noexcept override { resume(); }
+  void drain();
   bool accept_one();
   void pause();
   void resume();

@@ -21,10 +21,8 @@ class UdpListener final : public ReplyChannel, private PollListener, private Flu
   /// Reads no more: another process reads what is in the socket. Answers still leave.
   void stop();
 
-  /// Reads what has arrived and then no more.
-  void drain();
-
-  /// drain(), with the port left to others for good, in every process that holds the socket.
+  /// Reads what has arrived and then no more, with the port left to others for good, in every process that holds the
+  /// socket.
   void leave();
 
   /// Gives back memory that a flood of queries took.
@@ -37,6 +35,7 @@ class UdpListener final : public ReplyChannel, private PollListener, private Flu
   void on_poll(bool readable, bool writable) noexcept override;
   void flush() noexcept override;
 
+  void drain();
   bool receive_batch();
   void take(const Datagram& datagram, TimePoint now);
   void answer(const DatagramRoute& route, Bytes message);

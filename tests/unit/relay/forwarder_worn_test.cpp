@@ -27,6 +27,19 @@ class Resolver {
   std::vector<std::size_t> answered_;
 };
 
+/// Lets names that nobody answers take IDs of the first connection, which stays in use until the deadline of their
+/// clients is near. Each is sent twice, so the IDs are kMaxAbandoned when it has passed.
+void wear_out(RelayFixture& relay, Resolver& resolver) {
+  for (std::size_t i = 0; i < PendingQueries::kMaxAbandoned / 2; ++i) {
+    relay.ask("u" + std::to_string(i) + ".example", {.source = static_cast<unsigned>(i)});
+  }
+  for (int i = 0; i < 39; ++i) {
+    relay.ask("warm.example");
+    resolver.serve(1);
+    relay.advance(milliseconds(100));
+  }
+}
+
 TEST_CASE("one client asks 300 unanswerable names a second: few handshakes, and others are answered") {
   RelayFixture relay;
   Resolver resolver(relay);
@@ -84,14 +97,7 @@ TEST_CASE("thirty clients with unanswerable names together: no livelock either")
 TEST_CASE("beside a worn connection a server that refuses another one is not dialled over and over") {
   RelayFixture relay;
   Resolver resolver(relay);
-  for (std::size_t i = 0; i < PendingQueries::kMaxAbandoned / 2; ++i) {
-    relay.ask("u" + std::to_string(i) + ".example", {.source = static_cast<unsigned>(i)});
-  }
-  for (int i = 0; i < 39; ++i) {
-    relay.ask("warm.example");
-    resolver.serve(1);
-    relay.advance(milliseconds(100));
-  }
+  wear_out(relay, resolver);
   relay.ask("late.example");
   relay.advance(milliseconds(200));
   const std::size_t before = relay.upstreams.lines.size();
@@ -108,15 +114,7 @@ TEST_CASE("beside a worn connection a server that refuses another one is not dia
 TEST_CASE("a worn connection is not closed while a client waits for its answer, and takes no more") {
   RelayFixture relay;
   Resolver resolver(relay);
-  // Each is sent twice, so the IDs are kMaxAbandoned in the end.
-  for (std::size_t i = 0; i < PendingQueries::kMaxAbandoned / 2; ++i) {
-    relay.ask("u" + std::to_string(i) + ".example", {.source = static_cast<unsigned>(i)});
-  }
-  for (int i = 0; i < 39; ++i) {
-    relay.ask("warm.example");
-    resolver.serve(1);
-    relay.advance(milliseconds(100));
-  }
+  wear_out(relay, resolver);
   const auto waiting = relay.ask("late.example");
   REQUIRE(relay.line(0).sent.back().question().at(1) == 'l');
   relay.advance(milliseconds(200));
