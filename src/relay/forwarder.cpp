@@ -163,9 +163,10 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
     Query& query = queries_.get(handle);
     if (query.over) return;
     room_.remove(handle);
-    const UpstreamSet::Choice choice = query.may_be_sent()
-                                           ? upstreams_.choose(query.asked, query.stale, query.fresh_since, now)
-                                           : UpstreamSet::Choice{};
+    const bool patient = now - query.began_at < config_.relay.deadline / 2;
+    const UpstreamSet::Choice choice =
+        query.may_be_sent() ? upstreams_.choose(query.asked, query.stale, query.fresh_since, patient, now)
+                            : UpstreamSet::Choice{};
     if (choice.target != AddressIndex{} || upstreams_.address(choice.target).health.in_trouble())
       start_trials(choice.target, 0, false, now);
     switch (choice.kind) {
@@ -183,7 +184,7 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
       case UpstreamSet::Choice::Kind::none:
         if (refused && query.attempts.empty()) {
           // Too much waits for the upstreams already: better an early error than another one in the queue.
-          if (!wait_for_trial(handle, now)) query.error ? finish_with_error(handle, now) : fail(handle, now);
+          if (!wait_for_trial(handle, true, now)) query.error ? finish_with_error(handle, now) : fail(handle, now);
           return;
         }
         if (wait_in_room(handle, now)) return;
@@ -210,13 +211,18 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
     return true;
   }
   if (query.error) {
+    // No fresh connection is to be had: one that may be stale is better than an error.
+    if ((query.stale & ~query.asked) != 0 && query.fresh_since != TimePoint{} && query.may_be_sent()) {
+      query.fresh_since = {};
+      return false;
+    }
     // Upstreams that have not said anything may be asked again before an error is the answer.
     const UpstreamMask unheard = query.asked & ~(UpstreamMask{1} << query.error->from.upstream);
     if (unheard != 0 && query.may_be_sent()) {
       query.asked &= ~unheard;
       return false;
     }
-    if (!wait_for_trial(handle, now)) finish_with_error(handle, now);
+    if (!wait_for_trial(handle, false, now)) finish_with_error(handle, now);
     return true;
   }
   if (!query.may_be_sent()) {
@@ -265,12 +271,13 @@ UpstreamMask Forwarder::mute_upstreams(const Query& query, TimePoint now) {
 }
 
 /// Only an error is left for the client, but other upstreams may work again: those that are due for a trial are tried,
-/// and the query waits for as long as a dial may take. False: there is nobody to wait for.
-bool Forwarder::wait_for_trial(QueryHandle handle, TimePoint now) {
+/// and the query waits for as long as a dial may take. `urgent`: what is usable takes no more queries, so back-off does
+/// not count. False: there is nobody to wait for.
+bool Forwarder::wait_for_trial(QueryHandle handle, bool urgent, TimePoint now) {
   Query& query = queries_.get(handle);
   if (!query.may_be_sent()) return false;
   if (query.last_hope == TimePoint{}) {
-    start_trials({upstreams_.size(), 0}, query.asked, false, now);
+    start_trials({upstreams_.size(), 0}, query.asked, urgent, now);
     query.last_hope = upstreams_.hope_until(query.asked, patience_, now);
   }
   if (now >= query.last_hope || upstreams_.hope_until(query.asked, patience_, now) == now) return false;
@@ -280,11 +287,18 @@ bool Forwarder::wait_for_trial(QueryHandle handle, TimePoint now) {
   return true;
 }
 
-/// False when the connection cannot take more: the query then leaves this upstream out.
+/// False when the connection cannot take more, or has the query twice: the query then leaves this upstream out.
 bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, bool trial, TimePoint now) {
   Query& query = queries_.get(handle);
   PooledConnection& pooled = upstreams_.connections().get(connection_handle);
   const std::uint8_t upstream = pooled.upstream;
+  const auto leave_out = [&] {
+    query.asked |= UpstreamMask{1} << upstream;
+    ++query.sendings;  // it counts, or a query that no upstream takes would be tried for ever
+    return false;
+  };
+  const auto is_there = [&](const Attempt& attempt) { return attempt.connection == connection_handle; };
+  if (query.attempts.size() > 1 && std::ranges::count_if(query.attempts, is_there) > 1) return leave_out();
   const std::uint16_t id = pooled.pending.add(handle, query.question_hash, now);
   std::array<std::uint8_t, dns::kMaxUpstreamQuery> message;
   const QueryKey key = query.key();
@@ -298,11 +312,9 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
                                                                .edns = edns});
   if (!pooled.connection->send(Bytes(message).first(size))) {
     pooled.pending.remove(id);
-    query.asked |= UpstreamMask{1} << upstream;
-    ++query.sendings;  // it counts, or a query that no upstream takes would be tried for ever
     upstreams_[upstream].last_problem =
         upstreams_.label({upstream, pooled.address}) + ": does not take queries fast enough";
-    return false;
+    return leave_out();
   }
   counters_.add(Counter::upstream_queries);
   if (query.holds_hedge && !trial) [[unlikely]] {

@@ -142,7 +142,7 @@ class Forwarder final : public ConnectionEvents {
   bool send(QueryHandle handle, ConnectionHandle connection, bool trial, TimePoint now);
   void send_copy(QueryHandle handle, AddressIndex before, TimePoint now);
   [[gnu::cold]] bool wait_in_room(QueryHandle handle, TimePoint now);
-  [[gnu::cold]] bool wait_for_trial(QueryHandle handle, TimePoint now);
+  [[gnu::cold]] bool wait_for_trial(QueryHandle handle, bool urgent, TimePoint now);
   [[gnu::cold]] UpstreamMask mute_upstreams(const Query& query, TimePoint now);
   [[gnu::cold]] bool fail_in_outage(QueryHandle handle, TimePoint now);
   [[gnu::cold]] void on_usable(TimePoint now);

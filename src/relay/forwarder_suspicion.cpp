@@ -54,8 +54,8 @@ void Forwarder::suspect(ConnectionHandle handle, TimePoint now) {
     idle.mute_at = now;
     idle.doubted = true;
   });
-  if (address.dials == 0 && address.health.trial_due(now) && !upstreams_.has_usable(index, now) &&
-      address.last_dial + Health::kUrgentInterval <= now) {
+  if (address.dials == 0 && upstreams_.may_dial_beside(index) && address.health.trial_due(now) &&
+      !upstreams_.has_usable(index, now) && address.last_dial + Health::kUrgentInterval <= now) {
     address.health.claim_trial(now);
     dial(index, now);
   }

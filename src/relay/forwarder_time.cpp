@@ -97,7 +97,10 @@ void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now
 /// Looks again when the upstream's usual time is over, if hedging is possible, else when patience is.
 void Forwarder::schedule_check(QueryHandle handle, const SlowPath& path, TimePoint now) {
   Query& query = queries_.get(handle);
-  query.patience_end = now + path.patience();
+  // The slower the path, the longer it may take; but each upstream is to have its turn, also when this one was asked
+  // late.
+  const TimePoint last_turn = std::max(now + patience_, query.began_at + config_.relay.deadline * 3 / 4);
+  query.patience_end = std::min(now + path.patience(), last_turn);
   // Later than `slow` is late by configuration; and by then another query may have shown that the upstream is slow.
   const Duration usual = std::max(
       path.soonest_answer(), std::min(upstreams_[query.attempts.back().upstream].usual_time.get(), config_.relay.slow));
@@ -263,6 +266,7 @@ void Forwarder::renew(ConnectionHandle handle, Duration lifetime, TimePoint now)
   const std::uint8_t unused = pooled.answered ? 0 : static_cast<std::uint8_t>(pooled.unused_renewals + 1);
   const UpstreamAddress& address = upstreams_.address(index);
   if (unused >= Upstream::kMaxUnusedRenewals || address.dials > 0 || address.health.in_trouble()) return;
+  if (!upstreams_.may_dial_beside(index)) return;
   if (!upstreams_[index.upstream].expects_query(lifetime, now)) return;
   pooled.renewed = true;
   upstreams_.connections().get(dial(index, now)).unused_renewals = unused;

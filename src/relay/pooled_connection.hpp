@@ -74,6 +74,7 @@ struct PooledConnection {
   bool renewed = false;   ///< another connection was opened to replace this one before the server closes it
   Health::Epoch epoch;    ///< of the address, when it was dialled
   TimePoint dialled_at;
+  TimePoint ready_at{};
   TimePoint slow_at;
   TimePoint handshake_look_at = kNever;  ///< when to look whether its handshake goes on
   TimePoint dial_until;

@@ -19,7 +19,7 @@ UpstreamSet::UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<S
   }
 }
 
-UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stale, TimePoint fresh_since,
+UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stale, TimePoint fresh_since, bool patient,
                                         TimePoint now) {
   const auto usable = [&](std::size_t i) { return (excluded >> i & 1) == 0; };
   const auto fresh = [&](std::size_t i) { return (stale >> i & 1) != 0 ? fresh_since : TimePoint{}; };
@@ -27,6 +27,7 @@ UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stal
     return !address(connection.index()).health.degraded();
   };
   Choice unproven;
+  Choice to_wait;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if (!usable(i)) continue;
     // Returned as it is made: copying what has just been put together stalls the processor.
@@ -39,9 +40,10 @@ UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stal
       }
     }
     // A fresh connection to one that was in trouble beats waiting for one to another address.
-    const Choice choice = wait_or_dial(i, now);
-    if (choice.kind != Choice::Kind::none) return unproven.kind == Choice::Kind::send ? unproven : choice;
+    if (to_wait.kind == Choice::Kind::none) to_wait = wait_or_dial(i, now);
+    if (to_wait.kind != Choice::Kind::none && patient) break;
   }
+  if (to_wait.kind != Choice::Kind::none) return unproven.kind == Choice::Kind::send ? unproven : to_wait;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if (!usable(i)) continue;
     // In trouble, but connected: better than nothing.
@@ -297,7 +299,7 @@ void UpstreamSet::mark_ready(ConnectionHandle handle, TimePoint now) {
   PooledConnection& connection = connections_.get(handle);
   assert(!connection.ready);
   connection.ready = true;
-  connection.idle_since = now;
+  connection.ready_at = connection.idle_since = now;
   upstreams_[connection.upstream].latest_ready = now;
   UpstreamAddress& address = this->address(connection.index());
   --address.dials;
@@ -339,7 +341,7 @@ ConnectionHandle UpstreamSet::best_ready(const Upstream& upstream, TimePoint fre
   for (const ConnectionHandle handle : upstream.connections) {
     const PooledConnection& connection = connections_.get(handle);
     if (connection.standing(now) != Standing::good) continue;
-    if (connection.dialled_at < fresh_since || !suits(connection)) continue;
+    if (connection.ready_at < fresh_since || !suits(connection)) continue;
     const std::size_t load = connection.pending.live();
     const auto rank = load < kComfortableLoad ? std::tuple<bool, std::size_t>{false, connection.address}
                                               : std::tuple<bool, std::size_t>{true, load};
@@ -368,12 +370,12 @@ bool UpstreamSet::has(AddressIndex index, bool StandingRules::*what, TimePoint n
   });
 }
 
-/// There is no dial to it, its server has not just refused a connection beside one that works, and no connection to
-/// the upstream has been replaced just now.
+/// There is no dial to it and room for one, its server has not just refused a connection beside one that works, and no
+/// connection to the upstream has been replaced just now.
 bool UpstreamSet::may_dial(AddressIndex index, TimePoint now) const {
   const Upstream& upstream = upstreams_[index.upstream];
   const UpstreamAddress& address = upstream.addresses[index.address];
-  if (address.dials > 0 || now < next_replacement(upstream, now)) return false;
+  if (address.dials > 0 || !may_dial_beside(index) || now < next_replacement(upstream, now)) return false;
   if (now >= address.no_more_until) return true;
   // Beside one that takes no more queries it is tried again, not at once.
   return !has(index, &StandingRules::takes_queries, now) && now >= address.last_dial + Health::kUrgentInterval;

@@ -63,9 +63,11 @@ class UpstreamSet {
   };
 
   /// The first upstream in the order that is not in `excluded` and works as far as is known. At those in `stale`,
-  /// connections dialled before `fresh_since` do not count, and mute ones never do. What is not trusted yet, or answers
-  /// badly, comes after all that is good.
-  [[nodiscard]] Choice choose(UpstreamMask excluded, UpstreamMask stale, TimePoint fresh_since, TimePoint now);
+  /// connections that were ready before `fresh_since` do not count, and mute ones never do. What is not trusted yet, or
+  /// answers badly, comes after all that is good. Who is not `patient` waits for no dial while any upstream has a
+  /// connection.
+  [[nodiscard]] Choice choose(UpstreamMask excluded, UpstreamMask stale, TimePoint fresh_since, bool patient,
+                              TimePoint now);
 
   /// A ready connection to an address before `before` that is in trouble, due to be tried with a copy of a query; none
   /// when there is none.

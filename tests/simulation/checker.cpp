@@ -10,12 +10,13 @@ namespace {
 
 /// Timer calls for one instant: one that does what is due, and some that were asked for early.
 constexpr int kMaxWakesAtOnce = 4;
-/// Timer calls a second without end: a turn of the wheel is a millisecond.
-constexpr unsigned kMaxWakesASecond = 1500;
+/// Timer calls a second in which no client is told anything: a turn of the wheel is a millisecond, and a path that may
+/// be dead is looked at each kOverdueLook, on 16 connections.
+constexpr unsigned kMaxWakesASecond = 2000;
 /// Dials to one address within a second, beside those that replace a connection that worked. Trials are at least 150 ms
 /// apart (kFirstBackOff less its jitter), urgent dials 200 ms after the latest dial of any kind, and a retry on a fresh
 /// connection follows a silent one, or one that is suspected, at once.
-constexpr std::size_t kMaxDialsASecond = 10;
+constexpr std::size_t kMaxDialsASecond = 8;
 
 /// Dials under way to one address in all workers: an urgent one each Health::kUrgentInterval for as long as it may
 /// take, and a few that each worker begins for itself.
@@ -69,8 +70,11 @@ void Checker::asks(Client& client, Accepted::Kind kind, bool is_query, TimePoint
 }
 
 void Checker::told(Client& client, Bytes answer, TimePoint now) {
+  Worker& worker = workers_[client.worker];
+  // The end of each client's time is an instant of its own.
+  if (worker.last_wake == now && std::exchange(worker.told_at, now) != now) --worker.wakes_this_second;
   if (++client.answers > 1) return fail("exactly once", "a client was answered twice", now);
-  if (client.owed) --workers_[client.worker].waiting;
+  if (client.owed) --worker.waiting;
   client.owed = false;
   const TimePoint deadline = client.asked_at + plan_.config.relay.deadline;
   if (now > deadline && !slept_through(client, now)) {
@@ -158,7 +162,9 @@ void Checker::errs(std::size_t upstream, std::size_t address, TimePoint now) {
 
 void Checker::dials(std::size_t worker, std::size_t upstream, std::size_t address, TimePoint now) {
   ++connections_;
-  if (++dials_[upstream][address] > kMaxDialsOfAll + kMaxOwnDials * workers_.size()) {
+  // Those of a worker that sleeps stay where they are meanwhile.
+  const std::size_t asleep = plan_.sleeps.empty() ? 0 : UpstreamSet::kMaxDials;
+  if (++dials_[upstream][address] > kMaxDialsOfAll + asleep + kMaxOwnDials * workers_.size()) {
     fail("limit", std::to_string(dials_[upstream][address]) + " dials of all workers to one address", now);
   }
   Upstream& pool = workers_[worker].upstreams[upstream];

@@ -88,6 +88,7 @@ class Checker {
     TimePoint last_wake;
     TimePoint second_began;
     unsigned wakes_this_second = 0;
+    TimePoint told_at;
     TimePoint order_since;  ///< the first upstream has been well since, and these were sent
     unsigned sent_to_first = 0;
     unsigned sent_elsewhere = 0;
