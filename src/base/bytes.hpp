@@ -69,7 +69,7 @@ class ByteReader {
   }
 
   /// The next `count` octets, or nothing (and failed()) when there are fewer. They live as long as the data.
-  Bytes take(std::size_t count) {
+  [[gnu::always_inline]] Bytes take(std::size_t count) {
     if (failed_ || data_.size() - offset_ < count) {
       failed_ = true;
       return {};

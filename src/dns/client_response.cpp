@@ -77,7 +77,8 @@ struct Fitting {
 
 /// Writes what depends on the asker over and behind the upstream's octets: the header but for its counts, the
 /// question's name, and the OPT.
-void write_askers_part(ByteWriter& writer, MutableBytes buffer, const Fitting& fitting, Bytes options) {
+[[gnu::always_inline]] inline void write_askers_part(ByteWriter& writer, MutableBytes buffer, const Fitting& fitting,
+                                                     Bytes options) {
   if (fitting.asker.edns) write_opt_with(writer, fitting.asker, fitting.rcode, options);
   assert(!writer.failed());
   store_u16(buffer.data(), fitting.asker.id);

@@ -33,7 +33,7 @@ constexpr std::size_t kQuestionFixedSize = 4;  // behind the name: QTYPE, QCLASS
 }
 
 /// An OPT has other meanings for CLASS and TTL (RFC 6891 6.1.2, 6.1.3).
-inline void read_opt(const Record& record, Opt& opt) {
+[[gnu::always_inline]] inline void read_opt(const Record& record, Opt& opt) {
   opt.offset = record.offset;
   opt.size = kOptFixedSize + record.data.size();
   opt.udp_size = load_u16(&record.fixed[2]);

@@ -47,7 +47,7 @@ void for_each_folded_word(Bytes name, Take take) {
 
 /// Reads a name without compression (what a QNAME must be: nothing stands before it that it could point to). Returns
 /// its octets with the root label, or nothing when it is malformed.
-inline Bytes read_plain_name(ByteReader& reader) {
+[[gnu::always_inline]] inline Bytes read_plain_name(ByteReader& reader) {
   const Bytes rest = reader.rest();
   const std::size_t end = std::min(rest.size(), kMaxName);
   for (std::size_t at = 0; at < end; at += 1U + rest[at]) {
@@ -59,7 +59,7 @@ inline Bytes read_plain_name(ByteReader& reader) {
 
 /// Moves past a name that may end in a compression pointer; the pointer is not followed, but must point before the
 /// name, counted from the beginning of what the reader reads. False when malformed.
-inline bool skip_name(ByteReader& reader) {
+[[gnu::always_inline]] inline bool skip_name(ByteReader& reader) {
   const Bytes rest = reader.rest();
   const std::size_t end = std::min(rest.size(), kMaxName);
   for (std::size_t at = 0; at < end; at += 1U + rest[at]) {

@@ -139,7 +139,7 @@ void TcpSession::append(Bytes message) {
   const MutableBytes room = output_.extend(size);
   store_u16(room.data(), static_cast<std::uint16_t>(message.size()));
   std::memcpy(room.data() + dns::kFramePrefix, message.data(), message.size());
-  settle();
+  if (debt() > counted_) settle();  // mostly it was counted when it was asked for; flush() settles the rest
 }
 
 /// Tells the memory budget what the client takes now: what waits for it to act, and what it has asked for. When that is

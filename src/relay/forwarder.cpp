@@ -64,13 +64,13 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
 
   const ClientQuota::Place place = quota_.place_of(incoming.source);
   if (!quota_.may_wait(place, kMaxWaiters - waiters_.size()) ||
-      !memory_.take_for_query(kWaiterBytes, quota_.is_greedy(place, waiters_.size())))
+      !memory_.take_for_query(kWaiterBytes + kQueryBytes, quota_.is_greedy(place, waiters_.size())))
     return answer_with_overload(incoming, query, place, now);
   const QueryKey key{*query.question, static_cast<std::uint16_t>(query.header.flags & dns::kQueryFlags),
                      query.opt && query.opt->dnssec_ok, *options};
   const QueryHandle handle = join_or_begin(key, place, now);
   if (!handle) {
-    memory_.give_back(kWaiterBytes);
+    memory_.give_back(kWaiterBytes + kQueryBytes);
     return answer_with_overload(incoming, query, place, now);
   }
   add_waiter(handle, incoming, query, place, now);
@@ -119,7 +119,8 @@ Accepted Forwarder::answer_with_overload(const Incoming& incoming, const dns::Qu
   return answer_with_error(incoming, query, dns::Rcode::servfail, dns::Explanation{dns::ExtendedError::other, why});
 }
 
-/// The query that the client shares, or a new one that still has to be routed; none when a limit is reached.
+/// The query that the client shares, or a new one that still has to be routed; none when a limit is reached. The memory
+/// of a new one has been taken.
 QueryHandle Forwarder::join_or_begin(const QueryKey& key, ClientQuota::Place place, TimePoint now) {
   const std::uint64_t question_hash = in_flight_.hash(key.question);
   const std::uint64_t key_hash = in_flight_.hash(key, question_hash);
@@ -130,12 +131,11 @@ QueryHandle Forwarder::join_or_begin(const QueryKey& key, ClientQuota::Place pla
     // has work enough to do.
     if (now - query.began_at < config_.relay.deadline / 2 && query.waiters.size() < kMaxWaitersPerQuery) {
       counters_.add(Counter::shared);
+      memory_.give_back(kQueryBytes);
       return shared;
     }
   }
-  if (leaves_too_much_unanswered(place, now) || !quota_.may_begin(place, kMaxQueries - queries_.size()) ||
-      !memory_.take_for_query(kQueryBytes, quota_.is_greedy(place, waiters_.size())))
-    return {};
+  if (leaves_too_much_unanswered(place, now) || !quota_.may_begin(place, kMaxQueries - queries_.size())) return {};
   if (shared) in_flight_.unlist(shared);
   const QueryHandle handle = queries_.emplace(key, question_hash, key_hash, now, waiters_);
   queries_.get(handle).begun_for = place;
@@ -154,7 +154,7 @@ void Forwarder::add_waiter(QueryHandle handle, const Incoming& incoming, const d
   query.waiters.push_back(waiter);
   if (query.waiters.size() == 1) return route(handle, now);
   const Bytes name = message.question->name;
-  if (!equal(name, query.key().question.name)) waiters_.get(waiter).spelling.emplace(name);
+  if (!equal(name, query.question().name)) waiters_.get(waiter).spelling.emplace(name);
 }
 
 /// Sends the query to the best upstream that it has not asked yet, or lets it wait for one.
@@ -162,7 +162,7 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
   for (bool refused = false;;) {
     Query& query = queries_.get(handle);
     if (query.over) return;
-    room_.remove(handle);
+    if (query.in_room.linked) room_.remove(handle);
     const bool patient = now - query.began_at < config_.relay.deadline / 2;
     const UpstreamSet::Choice choice =
         query.may_be_sent() ? upstreams_.choose(query.asked, query.stale, query.fresh_since, patient, now)
@@ -337,7 +337,7 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
   attempt.sent_at = now;
   if (query.sendings++ == 0) hedge_budget_.on_query();
   upstreams_[upstream].on_query(now);
-  if (!trial) schedule_check(handle, pooled.slow_path, now);
+  if (!trial) schedule_check(handle, query, pooled.slow_path, now);
   if (const auto target = upstreams_.wants_more(connection_handle, now)) dial(*target, now);
   return true;
 }

@@ -154,7 +154,7 @@ class Forwarder final : public ConnectionEvents {
   // As time passes.
   void notice_time(TimePoint now);
   void expire(TimePoint now);
-  void schedule_check(QueryHandle handle, const SlowPath& path, TimePoint now);
+  void schedule_check(QueryHandle handle, Query& query, const SlowPath& path, TimePoint now);
   [[gnu::cold]] void on_check(QueryHandle handle, TimePoint now);
   [[gnu::cold]] void repeat(QueryHandle handle, TimePoint now);
   [[gnu::cold]] void mark_late(Query& query, TimePoint now);
@@ -249,7 +249,6 @@ class Forwarder final : public ConnectionEvents {
   InFlight in_flight_;
   ClientQuota quota_;
   ErrorLimit error_limit_;
-  UnansweredShare unanswered_;
   UpstreamSet upstreams_;
   LinkedList<Waiter, &Waiter::by_deadline> deadlines_;
   DueWheel<Query, &Query::check> checks_;
@@ -285,6 +284,7 @@ class Forwarder final : public ConnectionEvents {
   Outage outage_;
   std::vector<std::uint8_t> answer_buffer_;
   std::array<std::uint8_t, dns::kMaxName> spelled_name_;  ///< where question_for() spells a name anew
+  UnansweredShare unanswered_;
 };
 
 }  // namespace dotrelay

@@ -193,9 +193,10 @@ bool Forwarder::ask_without_edns(QueryHandle handle, ConnectionHandle connection
 }
 
 /// Whether a question is the one that was asked; of a query that was given up only the hash is left.
-bool Forwarder::answers(const PendingQueries::Entry& entry, const dns::Question& question) const {
+[[gnu::always_inline]] inline bool Forwarder::answers(const PendingQueries::Entry& entry,
+                                                      const dns::Question& question) const {
   if (!entry.query) return in_flight_.hash(question) == entry.question_hash;
-  return dns::same_question(question, queries_.get(entry.query).key().question);
+  return dns::same_question(question, queries_.get(entry.query).question());
 }
 
 /// What is no answer to a query. When it was meant for one all the same, no better answer is to be expected: over TLS

@@ -39,7 +39,7 @@ std::string words_of_network(UpstreamSet& upstreams) {
 
 /// The question as the client spelled it. Valid until the next call.
 dns::Question Forwarder::question_for(const Waiter& waiter, const Query& query) {
-  dns::Question question = query.key().question;
+  dns::Question question = query.question();
   if (!waiter.spelling) return question;
   const MutableBytes spelled = MutableBytes(spelled_name_).first(question.name.size());
   std::ranges::copy(question.name, spelled.begin());
@@ -70,7 +70,7 @@ void Forwarder::tell_clients(QueryHandle handle, const Outcome& outcome) {
 
 /// False when some are left for the next turn. One is always told: a query that one client asked does not wait behind
 /// those that thousands did.
-bool Forwarder::tell_some_clients(Query& query, const Outcome& outcome) {
+[[gnu::always_inline]] inline bool Forwarder::tell_some_clients(Query& query, const Outcome& outcome) {
   for (bool told = false; !query.waiters.empty(); told = true) {
     if (told && may_deliver_ <= 0) return false;
     const WaiterHandle waiter = query.waiters.front();
@@ -109,7 +109,7 @@ void Forwarder::tell_postponed(TimePoint now) {
   portion_due_ = postponed_.empty() ? kNever : now + kPortionInterval;
 }
 
-Bytes Forwarder::write_outcome(const Query& query, const Waiter& waiter, const Outcome& outcome) {
+inline Bytes Forwarder::write_outcome(const Query& query, const Waiter& waiter, const Outcome& outcome) {
   switch (outcome.kind) {
     case Outcome::Kind::answer:
       return dns::write_relayed_answer(answer_buffer_, outcome.octets, *outcome.response, waiter.asker,
@@ -189,7 +189,7 @@ void Forwarder::retire(QueryHandle handle) {
   }
   if (std::exchange(query.holds_hedge, false)) hedge_budget_.give_back();
   in_flight_.unlist(handle);
-  room_.remove(handle);
+  if (query.in_room.linked) room_.remove(handle);
   checks_.remove(handle);
 }
 

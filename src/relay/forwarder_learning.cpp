@@ -93,7 +93,7 @@ void Forwarder::note_contradiction(const Query& query, Meaning meaning, TimePoin
   // An error that is final is no contradiction to another's.
   if (!query.error || meaning != Meaning::answer) return;
   UpstreamAddress& address = upstreams_.address(query.error->from);
-  address.errors.add_bad(in_flight_.domain_hash(query.key().question));
+  address.errors.add_bad(in_flight_.domain_hash(query.question()));
   if (!address.errors.mostly_bad() || address.health.in_trouble()) return;
   note_trouble(query.error->from, Trouble::errors, "answers with errors where others have an answer",
                address.health.epoch(), now);
@@ -104,7 +104,7 @@ void Forwarder::expect_answer(const Attempt& attempt, const Query& query, bool t
   expected_.push_back({.connection = attempt.connection,
                        .id = attempt.id,
                        .trial = trial,
-                       .domain = in_flight_.domain_hash(query.key().question),
+                       .domain = in_flight_.domain_hash(query.question()),
                        .sent_at = attempt.sent_at});
 }
 

@@ -92,7 +92,7 @@ void Forwarder::withdraw_suspicion(ConnectionHandle handle, TimePoint now) {
     }
     // It waits for this connection again.
     room_.remove(query);
-    if (!checks_.contains(query)) schedule_check(query, pooled.slow_path, now);
+    if (!checks_.contains(query)) schedule_check(query, *left, pooled.slow_path, now);
   }
   on_usable(now);
   reroute_room(now);

@@ -95,8 +95,7 @@ void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now
 }
 
 /// Looks again when the upstream's usual time is over, if hedging is possible, else when patience is.
-void Forwarder::schedule_check(QueryHandle handle, const SlowPath& path, TimePoint now) {
-  Query& query = queries_.get(handle);
+void Forwarder::schedule_check(QueryHandle handle, Query& query, const SlowPath& path, TimePoint now) {
   // The slower the path, the longer it may take; but each upstream is to have its turn, also when this one was asked
   // late.
   const TimePoint last_turn = std::max(now + patience_, query.began_at + config_.relay.deadline * 3 / 4);

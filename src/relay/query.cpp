@@ -20,6 +20,4 @@ Query::Query(const QueryKey& key, std::uint64_t question_hash, std::uint64_t key
   std::memcpy(name.data(), key.question.name.data(), name_size);
 }
 
-QueryKey Query::key() const { return {{Bytes(name).first(name_size), type, klass}, flags, dnssec_ok, options}; }
-
 }  // namespace dotrelay

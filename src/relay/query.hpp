@@ -95,7 +95,8 @@ struct Query {
   }
 
   /// Views of this object.
-  [[nodiscard]] QueryKey key() const;
+  [[nodiscard]] dns::Question question() const { return {Bytes(name).first(name_size), type, klass}; }
+  [[nodiscard]] QueryKey key() const { return {question(), flags, dnssec_ok, options}; }
 
   std::uint8_t name_size = 0;
   bool dnssec_ok = false;
