@@ -190,6 +190,29 @@ TEST_CASE("when no upstream takes queries fast enough the client is told, and no
         "enough");
 }
 
+TEST_CASE("when the one that works takes no more queries, the others are dialled whatever their back-off") {
+  RelayFixture relay({1, 1});
+  for (int i = 0; i < 6; ++i) {
+    relay.ask("late" + std::to_string(i) + ".example");
+    if (i == 0) relay.ready(0);
+    relay.advance(seconds(1));
+    for (std::size_t line = 1; line < relay.upstreams.lines.size(); ++line) {
+      if (!relay.line(line).gone) relay.refuse(line);
+    }
+    relay.answer(0, relay.line(0).sent.size() - 1);
+  }
+  const std::size_t before = relay.upstreams.lines.size();
+  REQUIRE(before > 3);
+  relay.advance(milliseconds(210));
+  relay.line(0).takes_queries = false;
+  const auto client = relay.ask("www.example");
+  REQUIRE(relay.upstreams.lines.size() == before + 1);
+  CHECK(relay.upstreams.lines.back().upstream == 1);
+  relay.ready(before);
+  relay.answer(before);
+  CHECK(relay.rcode(client) == 0);
+}
+
 TEST_CASE("messages that are not to be relayed go nowhere") {
   RelayFixture relay;
   CHECK_FALSE(relay.answered(relay.send({})));

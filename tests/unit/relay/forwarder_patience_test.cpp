@@ -90,6 +90,32 @@ TEST_CASE("a query that waits for a slow first answer still uses an upstream tha
   CHECK(relay.rcode(client) == 0);
 }
 
+TEST_CASE("from half of its time on a query waits for no dial where another upstream has a connection") {
+  RelayFixture relay({1, 1});
+  const auto slow = relay.ask("slow.example");
+  relay.line(0).round_trip = milliseconds(1800);
+  relay.ready(0);
+  relay.advance(milliseconds(2950));
+  REQUIRE(relay.upstreams.lines.size() == 2);
+  relay.ready(1);
+  relay.answer(1);
+  relay.answer(0);
+  CHECK(relay.rcode(slow) == 0);
+  const auto client = relay.ask("www.example");
+  REQUIRE(relay.line(0).sent.size() == 2);
+  Duration wait{};
+  SUBCASE("soon") { wait = milliseconds(1900); }
+  SUBCASE("late") { wait = milliseconds(2100); }
+  relay.advance(wait);
+  relay.end(0);
+  CHECK(relay.line(1).sent.size() == (wait < seconds(2) ? 1 : 2));
+  CHECK(relay.upstreams.dials(0) == (wait < seconds(2) ? 2 : 1));
+  relay.advance(milliseconds(1000));
+  REQUIRE(relay.line(1).sent.size() == 2);
+  relay.answer(1, 1);
+  CHECK(relay.rcode(client) == 0);
+}
+
 TEST_CASE("calls to the timer before time change nothing") {
   RelayFixture relay;
   const auto client = relay.ask("www.example");

@@ -240,6 +240,28 @@ TEST_CASE("an error while another upstream is being asked already waits for that
   }
 }
 
+TEST_CASE(
+    "an error, then the next upstream closes on the query: the connection that was being made has another chance") {
+  RelayFixture relay({1, 1});
+  const auto client = relay.ask("www.example");
+  relay.ready(0);
+  relay.answer(0, 0, 5);
+  relay.ready(1);
+  REQUIRE(relay.line(1).sent.size() == 1);
+  relay.answer(1);
+  CHECK(relay.rcode(client) == 0);
+  for (int i = 0; i < 260; ++i) relay.ask("load" + std::to_string(i) + ".example");
+  REQUIRE(relay.upstreams.lines.size() == 3);  // up1 gets a companion
+  for (std::size_t i = 1; i < relay.line(0).sent.size(); ++i) relay.answer(0, i, 5);
+  REQUIRE(relay.upstreams.lines.size() == 4);  // and so does up2
+  REQUIRE(relay.line(3).upstream == 1);
+  relay.advance(milliseconds(10));
+  relay.end(1);
+  relay.ready(3);
+  CHECK(relay.line(3).sent.size() == 260);
+  CHECK(relay.count(Counter::answers) == 1);
+}
+
 TEST_CASE("an error arrives while the next upstream is still being dialled for the same query") {
   RelayFixture relay({1, 1});
   const auto client = relay.ask("www.example");

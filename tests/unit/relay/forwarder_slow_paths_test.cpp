@@ -58,6 +58,22 @@ TEST_CASE("a round trip of 2 s: the dial outlives its query, and serves the next
   CHECK(relay.line(0).sent.size() == 1);
 }
 
+TEST_CASE("a query that a slow path was asked late is asked elsewhere before the last quarter of its time") {
+  RelayFixture relay({1, 1});
+  const auto client = relay.ask("www.example");
+  relay.advance(milliseconds(1800));
+  relay.line(0).round_trip = milliseconds(1440);
+  relay.ready(0);
+  REQUIRE(relay.line(0).sent.size() == 1);
+  relay.ready(1);
+  relay.advance(milliseconds(1199));
+  CHECK(relay.line(1).sent.empty());
+  relay.advance(milliseconds(1));
+  REQUIRE(relay.line(1).sent.size() == 1);
+  relay.answer(1);
+  CHECK(relay.rcode(client) == 0);
+}
+
 TEST_CASE("a handshake that never ends is given up after three round trips and a second") {
   RelayFixture relay;
   relay.ask("www.example");
