@@ -157,9 +157,15 @@ bool TcpClients::shed(std::size_t octets) noexcept {
     spare_.clear();
     return true;
   }
+  // One walk a turn is enough to know that nobody owes much: each query that is refused would make one of its own.
+  if (loop_.now() == walked_in_vain_at_ && octets >= largest_debt_) return false;
   std::size_t most = 0;
   sessions_.for_each([&](Handle<TcpSession>, TcpSession& session) { most = std::max(most, session.debt()); });
-  if (most <= octets) return false;
+  if (most <= octets) {
+    walked_in_vain_at_ = loop_.now();
+    largest_debt_ = most;
+    return false;
+  }
   // Those that owe nearly as much go with it, so that a walk over all sessions frees more than a little.
   std::size_t freed = 0;
   sessions_.for_each([&](Handle<TcpSession>, TcpSession& session) {

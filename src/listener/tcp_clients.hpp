@@ -95,6 +95,8 @@ class TcpClients final : public ReplyChannel, private MemoryHolder {
   dns::Transport transport_;
   std::vector<ByteQueue> spare_;  ///< empty ones with memory, for output
   std::size_t spare_bytes_ = 0;
+  TimePoint walked_in_vain_at_{};  ///< shed() found no client that owes more than largest_debt_
+  std::size_t largest_debt_ = 0;
   Slab<TcpSession> sessions_;
   LinkedList<TcpSession, &TcpSession::idle_hook> idle_sessions_;  ///< the one that has been idle longest in front
   Timer check_;
