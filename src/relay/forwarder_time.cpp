@@ -105,8 +105,8 @@ void Forwarder::schedule_check(QueryHandle handle, Query& query, const SlowPath&
       path.soonest_answer(), std::min(upstreams_[query.attempts.back().upstream].usual_time.get(), config_.relay.slow));
   const auto counts = [](const Attempt& attempt) { return !attempt.trial && !attempt.suspect; };
   const bool first = std::ranges::count_if(query.attempts, counts) == 1;
-  query.hedge_next = first && usual < path.patience() && hedge_budget_.enabled() && upstreams_.size() > 1;
   query.hedge_at = now + usual;
+  query.hedge_next = first && query.hedge_at < query.patience_end && hedge_budget_.enabled() && upstreams_.size() > 1;
   checks_.remove(handle);
   checks_.add(handle, query.hedge_next ? query.hedge_at : query.patience_end, now);
 }

@@ -117,7 +117,7 @@ struct Query {
   UpstreamMask asked = 0;    ///< upstreams not to be asked again
   UpstreamMask stale = 0;    ///< upstreams whose connection closed on this query once
   UpstreamMask plain = 0;    ///< upstreams to be asked without EDNS, for they have refused it with
-  TimePoint fresh_since{};   ///< at those that are stale, only connections that were ready later
+  TimePoint fresh_since{};   ///< at those that are stale, only connections that were ready or answered later
   TimePoint hedge_at{};      ///< when it may be asked elsewhere within the budget, if hedge_next
   TimePoint patience_end{};  ///< of the latest sending that was no copy for a trial
   TimePoint last_hope{};     ///< until when it waits for upstreams that are tried for its sake; zero: none was yet

@@ -169,11 +169,14 @@ bool UpstreamSet::wants_trial(AddressIndex index, bool beside, TimePoint now) co
 /// When an urgent dial to the address may follow its latest one.
 TimePoint UpstreamSet::next_urgent_dial(AddressIndex index, TimePoint now) const {
   const UpstreamAddress& address = upstreams_[index.upstream].addresses[index.address];
-  TimePoint soonest =
-      std::max(address.urgent_dials.next(address.last_dial, now), next_replacement(upstreams_[index.upstream], now));
+  TimePoint soonest = next_replacement(upstreams_[index.upstream], now);
   if (address.last_dial != TimePoint::min()) soonest = std::max(soonest, address.last_dial + Health::kUrgentInterval);
-  // A certificate is not mended within a fifth of a second, and one worker is enough to see that a route is back.
-  return address.health.hopeless() ? std::max(soonest, address.health.next_trial(now)) : soonest;
+  const Trouble trouble = address.health.trouble();
+  // Without a route a dial costs one system call: each worker sees for itself whether it is back.
+  if (trouble != Trouble::no_route || address.dials > 0)
+    soonest = std::max(soonest, address.urgent_dials.next(address.last_dial, now));
+  // A certificate is not mended within a fifth of a second.
+  return trouble == Trouble::authentication ? std::max(soonest, address.health.next_trial(now)) : soonest;
 }
 
 std::optional<AddressIndex> UpstreamSet::wants_more(ConnectionHandle used, TimePoint now) const {
@@ -200,6 +203,10 @@ TimePoint UpstreamSet::hope_until(UpstreamMask excluded, Duration patience, Time
   TimePoint until = now;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if ((excluded >> i & 1) != 0) continue;
+    // One that waits for its turn to replace a connection may still be dialled.
+    const TimePoint replacement = next_replacement(upstreams_[i], now);
+    if (replacement > now && replacement != kNever)
+      until = std::max(until, replacement + upstreams_[i].addresses.front().slow_dial());
     for (const ConnectionHandle handle : upstreams_[i].connections) {
       const PooledConnection& connection = connections_.get(handle);
       if (connection.ready) continue;
@@ -341,7 +348,7 @@ ConnectionHandle UpstreamSet::best_ready(const Upstream& upstream, TimePoint fre
   for (const ConnectionHandle handle : upstream.connections) {
     const PooledConnection& connection = connections_.get(handle);
     if (connection.standing(now) != Standing::good) continue;
-    if (connection.ready_at < fresh_since || !suits(connection)) continue;
+    if (std::max(connection.ready_at, connection.last_answer) < fresh_since || !suits(connection)) continue;
     const std::size_t load = connection.pending.live();
     const auto rank = load < kComfortableLoad ? std::tuple<bool, std::size_t>{false, connection.address}
                                               : std::tuple<bool, std::size_t>{true, load};

@@ -63,9 +63,9 @@ class UpstreamSet {
   };
 
   /// The first upstream in the order that is not in `excluded` and works as far as is known. At those in `stale`,
-  /// connections that were ready before `fresh_since` do not count, and mute ones never do. What is not trusted yet, or
-  /// answers badly, comes after all that is good. Who is not `patient` waits for no dial while any upstream has a
-  /// connection.
+  /// connections that were ready, and answered last, before `fresh_since` do not count, and mute ones never do. What is
+  /// not trusted yet, or answers badly, comes after all that is good. Who is not `patient` waits for no dial while any
+  /// upstream has a connection.
   [[nodiscard]] Choice choose(UpstreamMask excluded, UpstreamMask stale, TimePoint fresh_since, bool patient,
                               TimePoint now);
 
@@ -97,7 +97,8 @@ class UpstreamSet {
   /// there is none.
   [[nodiscard]] TimePoint prompt_dials_until(UpstreamMask excluded, TimePoint now) const;
 
-  /// The same for a query that has nobody else: an address that was never reached yet may take `patience`.
+  /// The same for a query that has nobody else: an address that was never reached yet may take `patience`, and an
+  /// upstream counts, too, that must wait with its next dial.
   [[gnu::cold]] [[nodiscard]] TimePoint hope_until(UpstreamMask excluded, Duration patience, TimePoint now) const;
 
   /// Whether waiting can help a query that may not use `excluded`: some other upstream is being dialled or may come

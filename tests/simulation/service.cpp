@@ -87,7 +87,8 @@ bool is_flooded(const Plan& plan, TimePoint now) {
 
 std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, TimePoint asked_at, TimePoint now) {
   const auto crowds = [&](const Traffic& traffic) {
-    return traffic.burst > kEnoughForAll / 2 && traffic.from <= now && traffic.until + seconds(1) >= asked_at;
+    const bool many = traffic.burst > kEnoughForAll / 2 || traffic.unanswerable;
+    return many && traffic.from <= now && traffic.until + seconds(1) >= asked_at;
   };
   const bool crowded = std::ranges::any_of(plan.traffic, crowds);
   const auto errs = [&](const std::vector<HostPlan>& upstream) { return may_err(upstream, asked_at, now); };
