@@ -44,6 +44,9 @@ namespace dotrelay {
   COUNT(upstream_stalled_handshakes, "TLS handshakes that did not go on; another was begun with smaller TCP segments") \
   COUNT(upstream_tickets_refused, "TLS handshakes that failed with a session ticket and were begun again without one") \
   COUNT(upstream_dial_failures, "Connections to upstreams that failed before they were ready") \
+  COUNT(upstream_limited, "Connections that an upstream refused while it served other workers of the relay") \
+  COUNT(passed_to_sibling, "Queries sent through another worker's connection") \
+  COUNT(taken_from_sibling, "Queries of other workers sent on a connection of this one") \
   COUNT(upstream_authentication_failures, "TLS handshakes that failed because of the certificate") \
   COUNT(tcp_accepted, "Client connections accepted") \
   COUNT(tcp_shed, "Client connections closed to stay within a limit") \

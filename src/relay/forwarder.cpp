@@ -1,6 +1,6 @@
 // See forwarder.hpp. A query's life in its order: in, and on its way; its end is in forwarder_endings.cpp. What
 // connections report is in forwarder_connections.cpp, what passing time brings in forwarder_time.cpp, what is learned
-// about upstreams in forwarder_learning.cpp.
+// about upstreams in forwarder_learning.cpp, what is borrowed from siblings in forwarder_siblings.cpp.
 #include "relay/forwarder.hpp"
 
 #include "dns/special_names.hpp"
@@ -13,7 +13,7 @@ namespace dotrelay {
 static_assert(sizeof(Query) <= 3 * Forwarder::kQueryBytes / 4 && sizeof(Waiter) <= 2 * Forwarder::kWaiterBytes / 3);
 
 Forwarder::Forwarder(const Config& config, std::span<SharedHealth> health, Dialer& dialer, Counters& counters,
-                     MemoryBudget& memory, Log& log, Random& random)
+                     MemoryBudget& memory, Log& log, Random& random, SharedConnections shared, Siblings* siblings)
     : config_(config),
       dialer_(dialer),
       counters_(counters),
@@ -22,10 +22,12 @@ Forwarder::Forwarder(const Config& config, std::span<SharedHealth> health, Diale
       random_(random),
       hash_key_{random.u64(), random.u64()},
       patience_(std::min(config.relay.deadline / 4, kMaxPatience)),
+      siblings_(siblings),
       in_flight_(queries_, hash_key_),
       quota_(hash_key_),
       error_limit_(hash_key_),
-      upstreams_(config.upstreams, health, patience_, random),
+      upstreams_(config.upstreams, health, shared, patience_, random),
+      lending_(upstreams_, in_flight_, counters, config.relay.deadline, siblings),
       deadlines_(waiters_),
       checks_(queries_),
       room_(queries_),
@@ -178,6 +180,9 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
         dial(choice.target, now);
         room_.push_back(handle);
         return;
+      case UpstreamSet::Choice::Kind::borrow:
+        borrow(choice.target, now);
+        break;
       case UpstreamSet::Choice::Kind::wait:
         room_.push_back(handle);
         return;
@@ -322,12 +327,7 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
     // Alone it is no second sending: what it waited beside has ended meanwhile.
     query.attempts.empty() ? hedge_budget_.give_back() : counters_.add(Counter::upstream_hedged);
   }
-  pooled.idle_since = now;
-  pooled.look_at = std::min(pooled.look_at, now + kFirstLook);
-  if (pooled.mute_at == kNever) {
-    pooled.mute_at = now + pooled.slow_path.patience();
-    pooled.useless_at = now + 2 * config_.relay.deadline;
-  }
+  pooled.on_sent(now, config_.relay.deadline);
   Attempt& attempt = query.attempts.emplace_back();
   attempt.connection = connection_handle;
   attempt.id = id;
@@ -339,6 +339,8 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
   upstreams_[upstream].on_query(now);
   if (!trial) schedule_check(handle, query, pooled.slow_path, now);
   if (const auto target = upstreams_.wants_more(connection_handle, now)) dial(*target, now);
+  if (pooled.borrowed()) [[unlikely]]
+    on_passed(pooled.index(), now);
   return true;
 }
 

@@ -13,11 +13,14 @@
 #include "relay/error_limit.hpp"
 #include "relay/hedge_budget.hpp"
 #include "relay/in_flight.hpp"
+#include "relay/lending.hpp"
 #include "relay/memory_budget.hpp"
 #include "relay/outage.hpp"
 #include "relay/query.hpp"
 #include "relay/rcode_policy.hpp"
 #include "relay/reply_channel.hpp"
+#include "relay/shared_connections.hpp"
+#include "relay/siblings.hpp"
 #include "relay/unanswered_share.hpp"
 #include "relay/upstream_set.hpp"
 
@@ -73,9 +76,6 @@ class Forwarder final : public ConnectionEvents {
   static constexpr Duration kMaxPatience = std::chrono::seconds(1);
   /// A late query for which the budget has nothing left looks again so often.
   static constexpr Duration kHedgeInterval = std::chrono::milliseconds(25);
-  /// The first look whether what was sent has been acknowledged: a living path does so within its round trip and the
-  /// peer's delayed acknowledgement, 40 ms on Linux.
-  static constexpr Duration kFirstLook = std::chrono::milliseconds(62);
   /// Time is asked for at least so often while connections are open, and a gap of kClockGap means that the process or
   /// the machine has slept: nobody knows what became of the connections.
   static constexpr Duration kTick = std::chrono::seconds(1);
@@ -96,9 +96,10 @@ class Forwarder final : public ConnectionEvents {
   static constexpr Duration kPortionInterval = std::chrono::milliseconds(1);
 
   /// `health` has an entry for each upstream address in the order of the configuration. The references outlive the
-  /// forwarder.
+  /// forwarder. `siblings`, with what is known of their connections: nullptr for a worker that has none.
   Forwarder(const Config& config, std::span<SharedHealth> health, Dialer& dialer, Counters& counters,
-            MemoryBudget& memory, Log& log, Random& random);
+            MemoryBudget& memory, Log& log, Random& random, SharedConnections shared = {},
+            Siblings* siblings = nullptr);
   ~Forwarder() override;
 
   Accepted accept(const Incoming& incoming, TimePoint now);
@@ -118,8 +119,11 @@ class Forwarder final : public ConnectionEvents {
   void on_timer(TimePoint now);
   [[nodiscard]] TimePoint next_timeout(TimePoint now);
 
-  /// No client waits.
-  [[nodiscard]] bool idle() const { return waiters_.empty(); }
+  /// No client waits, neither here nor at a sibling for what this worker has lent.
+  [[nodiscard]] bool idle() const { return waiters_.empty() && lending_.empty(); }
+
+  /// What siblings ask of this worker.
+  [[nodiscard]] Lending& lending() { return lending_; }
 
   /// Gives back memory that a flood of queries took.
   void shrink();
@@ -181,7 +185,7 @@ class Forwarder final : public ConnectionEvents {
   [[nodiscard]] bool answers(const PendingQueries::Entry& entry, const dns::Question& question) const;
   [[gnu::cold]] bool ask_without_edns(QueryHandle handle, ConnectionHandle connection, bool trial, TimePoint now);
   [[gnu::cold]] void on_bad_frame(ConnectionHandle handle, Bytes message, TimePoint now);
-  [[gnu::cold]] void on_malformed_answer(ConnectionHandle handle, std::uint16_t id, TimePoint now);
+  [[gnu::cold]] void on_malformed_answer(ConnectionHandle handle, std::uint16_t id, Bytes message, TimePoint now);
   struct Source {
     AddressIndex index;
     Meaning meaning = Meaning::answer;
@@ -195,7 +199,14 @@ class Forwarder final : public ConnectionEvents {
   [[gnu::cold]] void close_surplus_dials(std::size_t upstream, TimePoint now);
   [[gnu::cold]] void on_server_closed_idle(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void close(ConnectionHandle handle, const CloseReason& reason, TimePoint now);
-  [[gnu::cold]] std::vector<QueryHandle> take_down(ConnectionHandle handle);
+  [[gnu::cold]] std::vector<QueryHandle> take_down(ConnectionHandle handle, TimePoint now);
+
+  // Siblings, where a server wants no more connections.
+  [[gnu::cold]] void borrow(AddressIndex target, TimePoint now);
+  [[gnu::cold]] void close_borrowed(ConnectionHandle handle, const CloseReason& reason, TimePoint now);
+  [[gnu::cold]] void drop_borrowed(AddressIndex index, TimePoint now);
+  [[gnu::cold]] bool on_refused(AddressIndex index, TimePoint begun, const std::string& cause, TimePoint now);
+  [[gnu::cold]] void on_passed(AddressIndex index, TimePoint now);
   [[gnu::cold]] void retry_elsewhere(QueryHandle handle, std::size_t upstream, CloseKind kind, TimePoint now);
   [[gnu::cold]] void route_without(QueryHandle handle, TimePoint now);
 
@@ -243,6 +254,7 @@ class Forwarder final : public ConnectionEvents {
   Random& random_;
   const HashKey hash_key_;
   const Duration patience_;
+  Siblings* const siblings_;
 
   Slab<Waiter> waiters_;
   Slab<Query> queries_;
@@ -250,6 +262,7 @@ class Forwarder final : public ConnectionEvents {
   ClientQuota quota_;
   ErrorLimit error_limit_;
   UpstreamSet upstreams_;
+  Lending lending_;
   LinkedList<Waiter, &Waiter::by_deadline> deadlines_;
   DueWheel<Query, &Query::check> checks_;
   LinkedList<Query, &Query::in_room> room_;  ///< queries that wait for a connection
@@ -277,6 +290,7 @@ class Forwarder final : public ConnectionEvents {
 
   HedgeBudget hedge_budget_;
   TimePoint last_seen_{};
+  TimePoint published_at_{};
   TimePoint latest_proof_{};        ///< when the latest query left that has been answered
   TimePoint rerouted_at_{};         ///< the latest walk through the room
   TimePoint reroute_due_ = kNever;  ///< a walk through a full room that was put off

@@ -14,6 +14,12 @@ bool ends_like_a_close(CloseKind kind, bool answered) {
   return answered && (kind == CloseKind::tls || kind == CloseKind::timed_out);
 }
 
+/// How a server that wants no further connection shows it: it refuses, closes, resets, or is silent.
+bool refuses(CloseKind kind, bool answered) {
+  return !answered &&
+         (kind == CloseKind::unreachable || kind == CloseKind::timed_out || kind == CloseKind::closed_by_peer);
+}
+
 bool is_error(dns::Rcode rcode) { return rcode != dns::Rcode::noerror && rcode != dns::Rcode::nxdomain; }
 
 }  // namespace
@@ -45,6 +51,8 @@ void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
     close(handle, reason, now);
   } else if (pooled->worn_out()) {
     close_worn(handle, now);
+  } else if (pooled->borrowed() && !was_doubtful) {
+    drop_borrowed(pooled->index(), now);
   } else if (was_doubtful && !pooled->rules(now).is_doubtful) {
     on_usable(now);
     reroute_room(now);
@@ -73,6 +81,7 @@ void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
     log_.debug("upstream " + upstreams_.label(index) + ": connected, " + pooled.connection->description());
   }
   address.ever_ready = true;
+  drop_borrowed(index, now);
   if (address.segments.on_ready(pooled.segment_limit, now)) on_large_packets_lost(handle, now);
   on_usable(now);
   close_surplus_dials(index.upstream, now);
@@ -141,6 +150,7 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
       entry != nullptr && (response->question ? answers(*entry, *response->question) : is_error(response->rcode()));
   if (!matches) return on_bad_frame(connection_handle, message, now);
 
+  if (!pooled.answered && !pooled.borrowed()) upstreams_.address(pooled.index()).connection_limit.on_success(now);
   pooled.answered = true;
   pooled.last_answer = now;
   pooled.mute_at = pooled.useless_at = kNever;
@@ -150,9 +160,11 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
   const Meaning meaning = meaning_of(*response, *upstreams_[index.upstream].config);
   const bool good = meaning != Meaning::error;
   const QueryHandle handle = entry->query;
+  const GuestHandle guest = entry->guest;
   pooled.pending.remove(id);
   if (!handle) {
-    counters_.add(Counter::upstream_late);
+    guest ? lending_.answer(guest, message) : counters_.add(Counter::upstream_late);
+    if (pooled.pending.live() == 0) pooled.idle_since = now;
     note_answer(pooled, sent_at, good, now);
     return;
   }
@@ -206,7 +218,7 @@ void Forwarder::on_bad_frame(ConnectionHandle handle, Bytes message, TimePoint n
   const PendingQueries::Entry* const entry =
       broken ? upstreams_.connections().get(handle).pending.find(broken->id) : nullptr;
   if (entry != nullptr && (broken->question ? answers(*entry, *broken->question) : broken->response)) {
-    return on_malformed_answer(handle, broken->id, now);
+    return on_malformed_answer(handle, broken->id, message, now);
   }
   counters_.add(Counter::upstream_mismatched);
   if (!upstreams_.connections().get(handle).stray_frames.add(now)) return;
@@ -215,7 +227,8 @@ void Forwarder::on_bad_frame(ConnectionHandle handle, Bytes message, TimePoint n
 }
 
 /// The upstream has answered the query with octets that cannot be relayed: the attempt has ended, as with an error.
-void Forwarder::on_malformed_answer(ConnectionHandle connection_handle, std::uint16_t id, TimePoint now) {
+void Forwarder::on_malformed_answer(ConnectionHandle connection_handle, std::uint16_t id, Bytes message,
+                                    TimePoint now) {
   counters_.add(Counter::upstream_malformed);
   PooledConnection& pooled = upstreams_.connections().get(connection_handle);
   pooled.mute_at = pooled.useless_at = kNever;
@@ -227,6 +240,7 @@ void Forwarder::on_malformed_answer(ConnectionHandle connection_handle, std::uin
   if (pooled.pending.live() == 0) pooled.idle_since = now;
   const Health& health = upstreams_.address(index).health;
   if (health.trouble() == Trouble::errors) note_trouble(index, Trouble::errors, health.cause(), health.epoch(), now);
+  if (entry.guest) lending_.answer(entry.guest, message);  // its worker judges it as this one would
   if (!handle) return;
   upstreams_[index.upstream].last_problem = upstreams_.label(index) + ": " + std::string(kMalformedAnswer);
   Query& query = queries_.get(handle);
@@ -269,19 +283,21 @@ void Forwarder::on_error(QueryHandle handle, ErrorAnswer error, bool trial, Time
 }
 
 /// Takes a connection out and gives back the queries that it leaves unanswered; they may have attempts elsewhere.
-std::vector<QueryHandle> Forwarder::take_down(ConnectionHandle handle) {
+std::vector<QueryHandle> Forwarder::take_down(ConnectionHandle handle, TimePoint now) {
+  lending_.dismiss(handle);
   std::vector<QueryHandle> unanswered = upstreams_.connections().get(handle).pending.take_all();
   std::erase_if(unanswered, [&](QueryHandle query) {
     const auto lost = [&](const Attempt& attempt) { return attempt.connection == handle; };
     return queries_.get(query).attempts.erase_if(lost) == 0;  // it was there twice
   });
-  upstreams_.remove(handle);
+  upstreams_.remove(handle, now);
   return unanswered;
 }
 
 /// Ends a connection, for a reason of its own or of the forwarder's, and finds its queries another one.
 void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePoint now) {
   PooledConnection& pooled = upstreams_.connections().get(handle);
+  if (pooled.borrowed()) return close_borrowed(handle, reason, now);
   const AddressIndex index = pooled.index();
   UpstreamAddress& address = upstreams_.address(index);
   const bool was_ready = pooled.ready;
@@ -296,19 +312,23 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
   if (!was_ready && reason.kind != CloseKind::dropped) counters_.add(Counter::upstream_dial_failures);
   if ((!was_ready && reason.kind != CloseKind::dropped) || owed)
     upstreams_[index.upstream].last_problem = upstreams_.label(index) + ": " + told.text;
-  if (was_ready && !owed && closed_by_peer) on_server_closed_idle(handle, now);
 
   // Servers close idle connections, and some close after so many queries: that is no failure. One that closes on its
   // first queries without a single answer is.
   const bool is_failure = reason.kind != CloseKind::dropped && (!was_ready || !closed_by_peer || (owed && !answered));
+  // One that hangs up as soon as a connection is ready may want none.
+  const bool hung_up = was_ready && !owed && closed_by_peer && now - pooled.ready_at < IdleClose::kLeast;
+  const bool beside = is_failure && !was_ready && upstreams_.has_own(index, now);
+  const bool refused = (is_failure || hung_up) && !beside && refuses(reason.kind, answered) &&
+                       on_refused(index, dialled_at, told.text, now);
+  if (was_ready && !owed && closed_by_peer && !refused) on_server_closed_idle(handle, now);
   if (was_suspect) end_suspicion(handle, now);
-  const std::vector<QueryHandle> unanswered = take_down(handle);
-  const bool beside = is_failure && !was_ready && upstreams_.has_usable(index, now);
+  const std::vector<QueryHandle> unanswered = take_down(handle, now);
   if (beside) address.no_more_until = now + Health::kMaxBackOff;
   if (beside && !address.health.in_trouble()) {
     // The server does not want another connection beside those it serves: the address is well.
     log_.debug("upstream " + upstreams_.label(index) + ": no further connection (" + told.text + ")");
-  } else if (is_failure && (was_ready || !address.health.proven_since(dialled_at, now))) {
+  } else if (is_failure && !refused && (was_ready || !address.health.proven_since(dialled_at, now))) {
     note_trouble(index, trouble_of(reason.kind), told.text, epoch, now);
   } else if (log_.enabled(LogLevel::debug)) {
     log_.debug("upstream " + upstreams_.label(index) + ": closed (" + reason.text + ")");
@@ -316,7 +336,8 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
   for (const QueryHandle query : unanswered) {
     if (Query* const left = queries_.find(query)) {
       if (!answered) ++left->fruitless_sendings;
-      was_suspect ? route_without(query, now) : retry_elsewhere(query, index.upstream, reason.kind, now);
+      // The address of a connection that was refused is well: a sibling's is as good as a fresh one.
+      was_suspect || refused ? route_without(query, now) : retry_elsewhere(query, index.upstream, reason.kind, now);
     }
   }
   if (!was_ready) reroute_room_in_time(now);

@@ -54,6 +54,8 @@ void Forwarder::suspect(ConnectionHandle handle, TimePoint now) {
     idle.mute_at = now;
     idle.doubted = true;
   });
+  upstreams_.publish(index, now);
+  lending_.dismiss(handle);
   if (address.dials == 0 && upstreams_.may_dial_beside(index) && address.health.trial_due(now) &&
       !upstreams_.has_usable(index, now) && address.last_dial + Health::kUrgentInterval <= now) {
     address.health.claim_trial(now);
@@ -81,7 +83,7 @@ void Forwarder::withdraw_suspicion(ConnectionHandle handle, TimePoint now) {
   if (const auto noted = pooled.suspicion.noted(); noted && health.withdraw(*noted, now)) {
     for (const ConnectionHandle other : upstreams_[index.upstream].connections) {
       PooledConnection& same = upstreams_.connections().get(other);
-      if (same.address == index.address) same.epoch = *noted;
+      if (same.address == index.address && !same.borrowed()) same.epoch = *noted;
     }
   }
   for (const QueryHandle query : pooled.pending.live_queries()) {
@@ -94,6 +96,7 @@ void Forwarder::withdraw_suspicion(ConnectionHandle handle, TimePoint now) {
     room_.remove(query);
     if (!checks_.contains(query)) schedule_check(query, *left, pooled.slow_path, now);
   }
+  upstreams_.publish(index, now);
   on_usable(now);
   reroute_room(now);
   if (!room_.empty()) return;

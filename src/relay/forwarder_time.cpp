@@ -13,13 +13,19 @@ void Forwarder::on_timer(TimePoint now) {
   while (const QueryHandle due = checks_.due(now)) on_check(due, now);
   check_connections(now);
   check_expected(now);
+  lending_.expire(now);
+  if (now - published_at_ >= kTick) {
+    published_at_ = now;
+    upstreams_.publish_all(now);
+  }
+  if (upstreams_.awaits_sibling(now) && !room_.empty()) reroute_room_in_time(now);
   if (!room_.empty() && urgent_) start_trials({upstreams_.size(), 0}, 0, true, now);
 }
 
 TimePoint Forwarder::next_timeout(TimePoint now) {
   TimePoint next = upstreams_.next_event(!room_.empty() && urgent_, now);
   if (!deadlines_.empty()) next = std::min(next, waiters_.get(deadlines_.front()).deadline);
-  next = std::min({next, checks_.next(), reroute_due_, portion_due_});
+  next = std::min({next, checks_.next(), reroute_due_, portion_due_, lending_.next_expiry()});
   if (!expected_.empty()) next = std::min(next, expected_.front().sent_at + config_.relay.slow);
   if (!upstreams_.connections().empty()) next = std::min(next, last_seen_ + kTick);
   return next;
@@ -67,7 +73,7 @@ void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now
   // All are taken down before any query is sent again: it must not meet the next one that is lost.
   std::vector<QueryHandle> unanswered;
   for (const ConnectionHandle handle : lost) {
-    const std::vector<QueryHandle> left = take_down(handle);
+    const std::vector<QueryHandle> left = take_down(handle, now);
     unanswered.insert(unanswered.end(), left.begin(), left.end());
   }
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
@@ -242,7 +248,7 @@ void Forwarder::on_idle(ConnectionHandle handle, TimePoint now) {
   PooledConnection& pooled = upstreams_.connections().get(handle);
   IdleClose& idle_close = upstreams_.address(pooled.index()).idle_close;
   if (pooled.worn_out()) return close_worn(handle, now);
-  if (idle_close.known() && !pooled.renewed) {
+  if (idle_close.known() && !pooled.renewed && !pooled.borrowed()) {
     const Duration lifetime = idle_close.limit();
     idle_close.on_own_close();
     renew(handle, lifetime, now);
@@ -267,6 +273,8 @@ void Forwarder::renew(ConnectionHandle handle, Duration lifetime, TimePoint now)
   if (unused >= Upstream::kMaxUnusedRenewals || address.dials > 0 || address.health.in_trouble()) return;
   if (!upstreams_.may_dial_beside(index)) return;
   if (!upstreams_[index.upstream].expects_query(lifetime, now)) return;
+  // Where places are short, an idle worker gives its own away.
+  if (upstreams_.limited(index, now)) return;
   pooled.renewed = true;
   upstreams_.connections().get(dial(index, now)).unused_renewals = unused;
 }

@@ -120,6 +120,7 @@ void copy_health(const SharedHealth& from, SharedHealth& to) {
   to.idle_close_ms.store(from.idle_close_ms.load(std::memory_order_relaxed), std::memory_order_relaxed);
   to.acknowledgement_delay.store(from.acknowledgement_delay.load(std::memory_order_relaxed), std::memory_order_relaxed);
   to.segment_limit.store(from.segment_limit.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  to.connection_limit.store(from.connection_limit.load(std::memory_order_relaxed), std::memory_order_relaxed);
   const Verdict verdict = load(from);
   if (verdict.trouble == Trouble::authentication) return;
   store_text(to, load_text(from));

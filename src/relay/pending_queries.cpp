@@ -60,6 +60,12 @@ std::uint16_t PendingQueries::add(QueryHandle query, std::uint64_t question_hash
   return id_of(slot);
 }
 
+std::uint16_t PendingQueries::add_guest(GuestHandle guest, std::uint64_t question_hash, TimePoint sent_at) {
+  const std::uint16_t id = add({}, question_hash, sent_at);
+  slots_[slot_of(id)].entry.guest = guest;
+  return id;
+}
+
 const PendingQueries::Entry* PendingQueries::find(std::uint16_t id) const {
   const std::size_t slot = slot_of(id);
   if (slot >= slots_.size() || !slots_[slot].reserved) return nullptr;
@@ -69,15 +75,16 @@ const PendingQueries::Entry* PendingQueries::find(std::uint16_t id) const {
 void PendingQueries::remove(std::uint16_t id) {
   const std::size_t slot = slot_of(id);
   assert(slot < slots_.size() && slots_[slot].reserved);
-  --(slots_[slot].entry.query ? live_ : abandoned_);
+  --(slots_[slot].entry.live() ? live_ : abandoned_);
   slots_[slot] = {};
   free_.push_back(static_cast<std::uint16_t>(slot));
 }
 
 void PendingQueries::abandon(std::uint16_t id) {
   Slot& slot = slots_[slot_of(id)];
-  assert(slot.reserved && slot.entry.query);
+  assert(slot.reserved && slot.entry.live());
   slot.entry.query = {};
+  slot.entry.guest = {};
   --live_;
   ++abandoned_;
 }

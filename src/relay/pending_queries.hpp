@@ -14,6 +14,8 @@ namespace dotrelay {
 
 struct Query;
 using QueryHandle = Handle<Query>;
+struct Guest;
+using GuestHandle = Handle<Guest>;
 
 class PendingQueries {
  public:
@@ -32,10 +34,16 @@ class PendingQueries {
   /// Reserves an ID for the query. `question_hash` recognises its answer after abandon(). Only when not full().
   std::uint16_t add(QueryHandle query, std::uint64_t question_hash, TimePoint sent_at);
 
+  /// The same for a query of a sibling (see lending.hpp).
+  [[gnu::cold]] std::uint16_t add_guest(GuestHandle guest, std::uint64_t question_hash, TimePoint sent_at);
+
   struct Entry {
-    QueryHandle query;  ///< none when the query was given up
+    QueryHandle query;  ///< none when the query was given up, or is a guest
+    GuestHandle guest;
     std::uint64_t question_hash = 0;
     TimePoint sent_at{};
+
+    [[nodiscard]] bool live() const { return query || guest; }
   };
 
   /// What `id` is reserved for, or nullptr. Valid until the next change of the table.
@@ -47,10 +55,10 @@ class PendingQueries {
   /// Gives the query of `id` up; the ID stays reserved.
   void abandon(std::uint16_t id);
 
-  /// All live queries.
+  /// All live queries but guests.
   [[nodiscard]] std::vector<QueryHandle> live_queries() const;
 
-  /// All live queries. Empties the table.
+  /// The same. Empties the table.
   std::vector<QueryHandle> take_all();
 
  private:

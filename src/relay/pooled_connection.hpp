@@ -13,6 +13,7 @@
 #include "relay/stray_frames.hpp"
 #include "relay/suspicion.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 
@@ -30,6 +31,9 @@ struct PooledConnection {
   /// A dial is given up then, or SlowPath::handshake_limit() after TCP is connected when that is later. Three SYNs have
   /// been sent by that time (RFC 6298: at 0, 1 and 3 s).
   static constexpr Duration kConnectLimit = std::chrono::milliseconds(3200);
+  /// The first look whether what was sent has been acknowledged: a living path does so within its round trip and the
+  /// peer's delayed acknowledgement, 40 ms on Linux.
+  static constexpr Duration kFirstLook = std::chrono::milliseconds(62);
 
   PooledConnection(AddressIndex index, Health::Epoch epoch, TimePoint now, Duration slow_after, Duration patience,
                    Random& random)
@@ -50,7 +54,20 @@ struct PooledConnection {
     if (ended) return Standing::ended;
     if (now >= mute_at) return suspicion.active() || doubted ? Standing::suspect : Standing::mute;
     if (pending.worn()) return Standing::worn;
-    return pending.full() ? Standing::busy : Standing::good;
+    if (pending.full()) return Standing::busy;
+    return borrowed() ? Standing::borrowed : Standing::good;
+  }
+
+  /// It is a way through a sibling.
+  [[nodiscard]] bool borrowed() const { return lender != 0; }
+
+  /// A query has been sent on it. `deadline`: the clients'.
+  void on_sent(TimePoint now, Duration deadline) {
+    idle_since = now;
+    look_at = std::min(look_at, now + kFirstLook);
+    if (mute_at != kNever) return;
+    mute_at = now + slow_path.patience();
+    useless_at = now + (borrowed() ? 1 : 2) * deadline;  // a lender gives guests up after one
   }
 
   /// What its standing allows.
@@ -67,6 +84,7 @@ struct PooledConnection {
   std::uint8_t address;
   std::uint8_t unused_renewals = 0;  ///< connections opened in advance before this one that nobody used
   std::uint16_t segment_limit = 0;   ///< of its TCP segments; 0: none
+  std::uint16_t lender = 0;          ///< the number of the worker that it leads through; 0: it is an own one
   bool ready = false;
   bool ended = false;     ///< it is closed; Forwarder::on_activity() takes its last answers, then removes it
   bool slow = false;      ///< not ready at slow_at
@@ -74,10 +92,10 @@ struct PooledConnection {
   bool renewed = false;   ///< another connection was opened to replace this one before the server closes it
   Health::Epoch epoch;    ///< of the address, when it was dialled
   TimePoint dialled_at;
-  TimePoint ready_at{};
   TimePoint slow_at;
   TimePoint handshake_look_at = kNever;  ///< when to look whether its handshake goes on
   TimePoint dial_until;
+  TimePoint ready_at{};
   TimePoint last_answer{};
   TimePoint idle_since;
   TimePoint look_at = kNever;     ///< when to look whether the path is alive

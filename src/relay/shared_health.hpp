@@ -15,6 +15,7 @@ struct SharedHealth {
   SharedWord idle_close_ms;          ///< after which the server closes idle connections; 0: not seen
   SharedWord acknowledgement_delay;  ///< see AcknowledgementDelay; 0: not seen
   SharedWord segment_limit;          ///< until which minute (16 bits), and its octets (16 bits); 0: none was needed
+  SharedWord connection_limit;       ///< see ConnectionLimit; 0: none is known
   SharedWord way;                    ///< that the kernel takes there, see Dialer::way_to(); 0: not looked yet
   SharedWord dialled_ms;             ///< the latest dial of any worker: clock's low 32 bits; 0: never
   SharedWord handshake_ms;           ///< when a TLS handshake was last seen under way; the same

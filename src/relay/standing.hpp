@@ -11,6 +11,7 @@ namespace dotrelay {
 enum class Standing : std::uint8_t {
   connecting,  ///< its handshake is not done
   good,        ///< works and has room
+  borrowed,    ///< good, but a sibling's: an own connection is preferred (see siblings.hpp)
   busy,        ///< works, and PendingQueries::kMaxLive queries wait for its answers
   worn,        ///< works, and has given up PendingQueries::kMaxAbandoned IDs: it ends as soon as it owes nothing
   mute,        ///< owes answers and has brought none for the relay's patience
@@ -27,10 +28,11 @@ struct StandingRules {
 };
 
 // clang-format off
-inline constexpr std::array<StandingRules, 7> kStandingRules = {{
+inline constexpr std::array<StandingRules, 8> kStandingRules = {{
     //               takes_queries  usable  holds_place  is_paced  is_doubtful
     /* connecting */ {false,        false,  false,       false,    false},
     /* good */       {true,         true,   true,        false,    false},
+    /* borrowed */   {true,         true,   false,       false,    false},
     /* busy */       {false,        true,   true,        false,    false},
     /* worn */       {false,        true,   false,       true,     false},
     /* mute */       {false,        false,  false,       true,     true},

@@ -5,6 +5,7 @@
 #include "base/clock.hpp"
 #include "config/config.hpp"
 #include "relay/acknowledgement_delay.hpp"
+#include "relay/connection_limit.hpp"
 #include "relay/edns_tolerance.hpp"
 #include "relay/health.hpp"
 #include "relay/idle_close.hpp"
@@ -21,13 +22,15 @@
 namespace dotrelay {
 
 struct UpstreamAddress {
-  UpstreamAddress(const std::string& upstream, const Endpoint& endpoint, SharedHealth& shared)
+  UpstreamAddress(const std::string& upstream, const Endpoint& endpoint, std::size_t number, SharedHealth& shared)
       : label(upstream + " (" + endpoint.to_text() + ")"),
+        number(number),
         health(shared),
         idle_close(shared),
         acknowledgement_delay(shared),
         urgent_dials(shared),
-        segments(shared) {}
+        segments(shared),
+        connection_limit(shared) {}
 
   /// A dial that takes longer makes queries look at the next upstream: well above what the server usually takes, and
   /// before anybody has seen it, above two round trips across a continent.
@@ -40,17 +43,21 @@ struct UpstreamAddress {
 
   void on_dialled(Duration took) { usual_dial = usual_dial == Duration{} ? took : (usual_dial * 3 + took) / 4; }
 
-  std::string label;  ///< for log lines and EDE texts: "cloudflare (1.1.1.1:853)"
+  std::string label;   ///< for log lines and EDE texts: "cloudflare (1.1.1.1:853)"
+  std::size_t number;  ///< Config::address_number()
   Health health;
   IdleClose idle_close;
   AcknowledgementDelay acknowledgement_delay;
   UrgentDials urgent_dials;
   SegmentLimit segments;
+  ConnectionLimit connection_limit;
   EdnsTolerance edns;
   RecentOutcomes late;    ///< answers that came too late, where another upstream had one
   RecentOutcomes errors;  ///< errors, where another upstream had an answer
   bool ever_ready = false;
   TimePoint no_more_until{};  ///< the server refused a further connection beside one that works
+  TimePoint refused_until{};  ///< a dial was refused: until then a sibling's connection is used, or waited for
+  TimePoint first_refusal{};  ///< when the first of such dials began that may show a limit
   TimePoint last_dial = TimePoint::min();
   TimePoint dial_spared_at{};  ///< when a suspicion of its path was withdrawn last
   TimePoint no_trial_until{};  ///< a copy of a query is under way as a trial

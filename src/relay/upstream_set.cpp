@@ -7,15 +7,17 @@
 
 namespace dotrelay {
 
-UpstreamSet::UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<SharedHealth> health, Duration patience,
-                         Random& random)
-    : patience_(patience), random_(random) {
+UpstreamSet::UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<SharedHealth> health,
+                         SharedConnections shared, Duration patience, Random& random)
+    : shared_(shared), patience_(patience), random_(random) {
   std::size_t next = 0;
   for (const UpstreamConfig& config : configs) {
     Upstream& upstream = upstreams_.emplace_back();
     upstream.config = &config;
-    for (const Endpoint& endpoint : config.addresses)
-      upstream.addresses.emplace_back(config.name, endpoint, health[next++]);
+    for (const Endpoint& endpoint : config.addresses) {
+      upstream.addresses.emplace_back(config.name, endpoint, next, health[next]);
+      ++next;
+    }
   }
 }
 
@@ -82,7 +84,12 @@ UpstreamSet::Choice UpstreamSet::wait_or_dial(std::size_t index, TimePoint now) 
   if (count(upstream, &StandingRules::holds_place, now) >= kMaxConnections) return {};
   Choice dial;
   for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
-    if (!settled(upstream.addresses[j]) || !may_dial({index, j}, now)) continue;
+    if (!settled(upstream.addresses[j])) continue;
+    if (may_borrow({index, j}, now)) return {Choice::Kind::borrow, {}, {index, j}};
+    if (now < upstream.addresses[j].refused_until && shared_.sibling_dials(upstream.addresses[j].number)) {
+      return {Choice::Kind::wait, {}, {index, j}};
+    }
+    if (!may_dial({index, j}, now)) continue;
     // A slow dial or a mute connection makes the next address of the same upstream the next candidate.
     const bool better = !has({index, j}, &StandingRules::is_doubtful, now);
     if (better || dial.kind == Choice::Kind::none) dial = {Choice::Kind::dial, {}, {index, j}};
@@ -97,8 +104,9 @@ UpstreamSet::Choice UpstreamSet::choose_unsettled(std::size_t index, TimePoint n
   if (prompt_dials_until(upstream, now) > now) return {Choice::Kind::wait, {}, {index, 0}};
   if (count(upstream, &StandingRules::holds_place, now) >= kMaxConnections) return {};
   for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
-    const UpstreamAddress& address = upstream.addresses[j];
-    if (!address.health.in_trouble() && may_dial({index, j}, now)) return {Choice::Kind::dial, {}, {index, j}};
+    if (upstream.addresses[j].health.in_trouble()) continue;
+    if (may_borrow({index, j}, now)) return {Choice::Kind::borrow, {}, {index, j}};
+    if (may_dial({index, j}, now)) return {Choice::Kind::dial, {}, {index, j}};
   }
   return {};
 }
@@ -110,7 +118,7 @@ ConnectionHandle UpstreamSet::trial_by_copy(AddressIndex before, UpstreamMask ex
     const auto due = [&](const PooledConnection& connection) {
       if (i == before.upstream && connection.address >= before.address) return false;
       const UpstreamAddress& address = this->address(connection.index());
-      if (!address.health.in_trouble() || now < address.no_trial_until) return false;
+      if (!address.health.in_trouble() || now < address.no_trial_until || connection.borrowed()) return false;
       // A connection that has just been made is the trial; one of an upstream that answers badly waits for its time.
       return !address.health.degraded() || address.health.trial_due(now);
     };
@@ -187,7 +195,8 @@ std::optional<AddressIndex> UpstreamSet::wants_more(ConnectionHandle used, TimeP
   if (!best) return std::nullopt;
   const PooledConnection& connection = connections_.get(best);
   if (connection.pending.live() < kComfortableLoad) return std::nullopt;
-  if (now < upstream.addresses[connection.address].no_more_until) return std::nullopt;
+  if (now < upstream.addresses[connection.address].no_more_until || connection.borrowed()) return std::nullopt;
+  if (limited(connection.index(), now)) return std::nullopt;
   return connection.index();
 }
 
@@ -240,9 +249,11 @@ Health::Epoch UpstreamSet::proven_epoch(const PooledConnection& from, TimePoint 
   const Health::Epoch latest = upstream.addresses[from.address].health.epoch();
   const bool made_since = std::ranges::any_of(upstream.connections, [&](ConnectionHandle handle) {
     const PooledConnection& other = connections_.get(handle);
-    return other.ready && other.address == from.address && other.epoch == latest && other.dialled_at <= sent_at;
+    return other.ready && !other.borrowed() && other.address == from.address && other.epoch == latest &&
+           other.dialled_at <= sent_at;
   });
-  return made_since ? latest : from.epoch;
+  // Where a server's limit is known, connections that it refuses say nothing.
+  return made_since || address_of(from.index()).connection_limit.known(sent_at) ? latest : from.epoch;
 }
 
 ConnectionHandle UpstreamSet::add(AddressIndex target, Duration patience, TimePoint now) {
@@ -253,6 +264,7 @@ ConnectionHandle UpstreamSet::add(AddressIndex target, Duration patience, TimePo
   ++address.dials;
   address.last_dial = now;
   address.urgent_dials.on_dial(now);
+  publish(target, now);
   return handle;
 }
 
@@ -294,12 +306,15 @@ ConnectionHandle UpstreamSet::surplus_connection(ConnectionHandle latest, TimePo
   return {};
 }
 
-void UpstreamSet::remove(ConnectionHandle handle) {
+void UpstreamSet::remove(ConnectionHandle handle, TimePoint now) {
   const PooledConnection& connection = connections_.get(handle);
   Upstream& upstream = upstreams_[connection.upstream];
   if (!connection.ready) --upstream.addresses[connection.address].dials;
+  const AddressIndex index = connection.index();
+  const bool borrowed = connection.borrowed();
   std::erase(upstream.connections, handle);
   connections_.erase(handle);
+  if (!borrowed) publish(index, now);
 }
 
 void UpstreamSet::mark_ready(ConnectionHandle handle, TimePoint now) {
@@ -312,6 +327,7 @@ void UpstreamSet::mark_ready(ConnectionHandle handle, TimePoint now) {
   --address.dials;
   address.urgent_dials.on_ready(now);
   address.on_dialled(now - connection.dialled_at);
+  publish(connection.index(), now);
 }
 
 TimePoint UpstreamSet::next_event(bool urgent, TimePoint now) {
@@ -325,9 +341,11 @@ TimePoint UpstreamSet::next_event(bool urgent, TimePoint now) {
     }
     next = std::min({next, connection.look_at, connection.useless_at});
   });
-  if (!urgent) return next;
   // In steps of the clock, so that what happens meanwhile does not put it off.
-  next = std::min(next, TimePoint((now.time_since_epoch() / UrgentDials::kLook + 1) * UrgentDials::kLook));
+  if (urgent || await_sibling_until_ != TimePoint{}) {
+    next = std::min(next, TimePoint((now.time_since_epoch() / UrgentDials::kLook + 1) * UrgentDials::kLook));
+  }
+  if (!urgent) return next;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     const Upstream& upstream = upstreams_[i];
     if (count_dials(upstream) >= kMaxDials) continue;
@@ -338,20 +356,133 @@ TimePoint UpstreamSet::next_event(bool urgent, TimePoint now) {
   return next;
 }
 
+/// Of the connections to the address.
+template <class Suits>
+ConnectionHandle UpstreamSet::find_connection(AddressIndex index, Suits suits) const {
+  for (const ConnectionHandle handle : upstreams_[index.upstream].connections) {
+    const PooledConnection& connection = connections_.get(handle);
+    if (connection.address == index.address && suits(connection)) return handle;
+  }
+  return {};
+}
+
+void UpstreamSet::await_sibling(AddressIndex index, TimePoint now) {
+  UpstreamAddress& address = this->address(index);
+  address.refused_until = address.no_more_until = now + Health::kUrgentInterval;
+  await_sibling_until_ = std::max(await_sibling_until_, address.refused_until);
+}
+
+bool UpstreamSet::limited(AddressIndex index, TimePoint now) const {
+  const UpstreamAddress& address = address_of(index);
+  return address.connection_limit.known(now) && shared_.sibling_ready(address.number);
+}
+
+/// The number of a sibling that has a connection to the address; 0 when there is none, or the ways that there are
+/// suffice.
+std::uint16_t UpstreamSet::lender_for(AddressIndex index, TimePoint now) const {
+  if (borrowed(index).size() >= kMaxBorrowed) return 0;
+  // One that is mute may be so because of what was asked: the lender is asked again, but seldom, for it may hang.
+  const std::size_t sibling = shared_.ready_sibling(address_of(index).number, random_, [&](std::size_t worker) {
+    return !find_connection(index, [&](const PooledConnection& other) {
+      return other.lender == worker + 1 && (!other.rules(now).is_doubtful || now < other.dialled_at + patience_);
+    });
+  });
+  return sibling == shared_.worker() ? std::uint16_t{0} : static_cast<std::uint16_t>(sibling + 1);
+}
+
+/// Whether a query is to go through a sibling: this worker gets no connection of its own, or it is slow in coming.
+bool UpstreamSet::may_borrow(AddressIndex index, TimePoint now) const {
+  if (shared_.alone()) return false;
+  const UpstreamAddress& address = address_of(index);
+  const auto slow = [&](const PooledConnection& connection) { return !connection.ready && now >= connection.slow_at; };
+  const bool hindered = now < address.refused_until || limited(index, now) || find_connection(index, slow);
+  return hindered && lender_for(index, now) != 0;
+}
+
+ConnectionHandle UpstreamSet::add_borrowed(AddressIndex target, Duration patience, TimePoint now) {
+  const std::uint16_t lender = lender_for(target, now);
+  if (lender == 0) return {};
+  // Of no epoch: its answers say nothing about new connections.
+  const ConnectionHandle handle = connections_.emplace(target, Health::Epoch{0}, now, Duration{}, patience, random_);
+  PooledConnection& connection = connections_.get(handle);
+  connection.lender = lender;
+  connection.ready = connection.measured = true;
+  connection.ready_at = now;
+  upstreams_[target.upstream].connections.push_back(handle);
+  return handle;
+}
+
+std::vector<ConnectionHandle> UpstreamSet::borrowed(AddressIndex index) const {
+  std::vector<ConnectionHandle> found;
+  for (const ConnectionHandle handle : upstreams_[index.upstream].connections) {
+    const PooledConnection& connection = connections_.get(handle);
+    if (connection.address == index.address && connection.borrowed()) found.push_back(handle);
+  }
+  return found;
+}
+
+bool UpstreamSet::has_own(AddressIndex index, TimePoint now) const {
+  const auto own = [&](const PooledConnection& connection) {
+    return !connection.borrowed() && connection.rules(now).usable;
+  };
+  return static_cast<bool>(find_connection(index, own));
+}
+
+ConnectionHandle UpstreamSet::lendable(AddressIndex index, TimePoint now) const {
+  const Upstream& upstream = upstreams_[index.upstream];
+  const auto suits = [&](const PooledConnection& connection) {
+    return connection.address == index.address && !connection.borrowed();
+  };
+  return best_ready(upstream, {}, now, suits);
+}
+
+std::optional<AddressIndex> UpstreamSet::index_of(std::size_t number) const {
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    if (number < upstreams_[i].addresses.size()) return AddressIndex{i, number};
+    number -= upstreams_[i].addresses.size();
+  }
+  return std::nullopt;
+}
+
+void UpstreamSet::publish(AddressIndex index, TimePoint now) {
+  if (shared_.alone()) return;
+  TimePoint ready_since = kNever;
+  TimePoint dialling_since = kNever;
+  for (const ConnectionHandle handle : upstreams_[index.upstream].connections) {
+    const PooledConnection& connection = connections_.get(handle);
+    if (connection.address != index.address || connection.borrowed()) continue;
+    if (!connection.ready) {
+      dialling_since = std::min(dialling_since, connection.dialled_at);
+    } else if (connection.rules(now).takes_queries) {
+      ready_since = std::min(ready_since, connection.ready_at);
+    }
+  }
+  shared_.publish(address_of(index).number, ready_since, dialling_since);
+}
+
+void UpstreamSet::withhold(AddressIndex index) { shared_.withhold(address_of(index).number); }
+
+void UpstreamSet::publish_all(TimePoint now) {
+  if (shared_.alone()) return;
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    for (std::size_t j = 0; j < upstreams_[i].addresses.size(); ++j) publish({i, j}, now);
+  }
+}
+
 // The first address's first connection that is comfortable, so that queries gather on few connections and leave in few
-// writes; else the least loaded.
+// writes; else the least loaded. An own one before a sibling's.
 template <class Suits>
 ConnectionHandle UpstreamSet::best_ready(const Upstream& upstream, TimePoint fresh_since, TimePoint now,
                                          Suits suits) const {
   ConnectionHandle best;
-  std::tuple<bool, std::size_t> best_rank;
+  std::tuple<bool, bool, std::size_t> best_rank;
   for (const ConnectionHandle handle : upstream.connections) {
     const PooledConnection& connection = connections_.get(handle);
-    if (connection.standing(now) != Standing::good) continue;
+    if (!connection.rules(now).takes_queries) continue;
     if (std::max(connection.ready_at, connection.last_answer) < fresh_since || !suits(connection)) continue;
     const std::size_t load = connection.pending.live();
-    const auto rank = load < kComfortableLoad ? std::tuple<bool, std::size_t>{false, connection.address}
-                                              : std::tuple<bool, std::size_t>{true, load};
+    const bool loaded = load >= kComfortableLoad;
+    const std::tuple<bool, bool, std::size_t> rank{connection.borrowed(), loaded, loaded ? load : connection.address};
     if (best && rank >= best_rank) continue;
     best = handle;
     best_rank = rank;

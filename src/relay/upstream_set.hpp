@@ -7,6 +7,7 @@
 #include "base/slab.hpp"
 #include "config/config.hpp"
 #include "relay/query.hpp"
+#include "relay/shared_connections.hpp"
 #include "relay/upstream.hpp"
 
 #include <optional>
@@ -32,10 +33,13 @@ class UpstreamSet {
   /// take.
   static constexpr std::size_t kMaxDials = 16;
 
+  /// Ways through siblings to one address, those that are mute included.
+  static constexpr std::size_t kMaxBorrowed = 8;
+
   /// `health` has an entry for each address, in the order of the configuration, and outlives the set. `patience`: no
   /// connection is replaced twice within it.
-  UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<SharedHealth> health, Duration patience,
-              Random& random);
+  UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<SharedHealth> health, SharedConnections shared,
+              Duration patience, Random& random);
 
   [[nodiscard]] std::size_t size() const { return upstreams_.size(); }
   [[nodiscard]] UpstreamMask everyone() const { return (UpstreamMask{1} << upstreams_.size()) - 1; }
@@ -52,10 +56,11 @@ class UpstreamSet {
   /// What a query is to do next.
   struct Choice {
     enum class Kind : std::uint8_t {
-      send,  ///< on `connection`
-      dial,  ///< open a connection to `target`, and wait for it
-      wait,  ///< for a dial that is under way
-      none,  ///< nothing is usable
+      send,    ///< on `connection`
+      dial,    ///< open a connection to `target`, and wait for it
+      borrow,  ///< use a sibling's connection to `target`
+      wait,    ///< for a dial that is under way
+      none,    ///< nothing is usable
     };
     Kind kind = Kind::none;
     ConnectionHandle connection;
@@ -112,11 +117,50 @@ class UpstreamSet {
   /// Tells the other workers which addresses have a handshake under way here, so that they dial them seldom.
   [[gnu::cold]] void note_handshakes(TimePoint now);
 
+  /// A dial to the address that began at `begun` was refused: whether the server is down or wants no more connections.
+  [[gnu::cold]] [[nodiscard]] SharedConnections::Verdict judge_refusal(AddressIndex index, TimePoint begun) const {
+    return shared_.judge(address_of(index).number, begun);
+  }
+
+  /// Queries are to use or to await a sibling's connection for a while, because the own dial was refused.
+  [[gnu::cold]] void await_sibling(AddressIndex index, TimePoint now);
+  /// Whether any query may be waiting for that; once more when the time is over.
+  [[nodiscard]] bool awaits_sibling(TimePoint now) {
+    const TimePoint until = await_sibling_until_;
+    if (now >= until) await_sibling_until_ = {};
+    return until != TimePoint{};
+  }
+
+  /// The server has refused a connection beside a sibling's, and a sibling has one still.
+  [[gnu::cold]] [[nodiscard]] bool limited(AddressIndex index, TimePoint now) const;
+
+  /// Creates the entry of a way through a sibling, which is ready at once; the caller connects. None when no sibling
+  /// has a connection that is not in use here already.
+  [[gnu::cold]] ConnectionHandle add_borrowed(AddressIndex target, Duration patience, TimePoint now);
+
+  /// The ways through siblings to the address.
+  [[gnu::cold]] [[nodiscard]] std::vector<ConnectionHandle> borrowed(AddressIndex index) const;
+
+  /// Whether the address has a connection of this worker's own that works.
+  [[gnu::cold]] [[nodiscard]] bool has_own(AddressIndex index, TimePoint now) const;
+
+  /// The connection that siblings may use now; none when there is none.
+  [[gnu::cold]] [[nodiscard]] ConnectionHandle lendable(AddressIndex index, TimePoint now) const;
+
+  /// The address with this Config::address_number(), if there is one.
+  [[gnu::cold]] [[nodiscard]] std::optional<AddressIndex> index_of(std::size_t number) const;
+
+  /// Tells the siblings what connections to the address there are.
+  [[gnu::cold]] void publish(AddressIndex index, TimePoint now);
+  [[gnu::cold]] void publish_all(TimePoint now);
+  /// Until the next time they are told, the siblings are to know of none.
+  [[gnu::cold]] void withhold(AddressIndex index);
+
   /// Creates the entry of a new connection; the caller dials.
   [[gnu::cold]] ConnectionHandle add(AddressIndex target, Duration patience, TimePoint now);
 
   /// Removes the entry and destroys the connection.
-  [[gnu::cold]] void remove(ConnectionHandle handle);
+  [[gnu::cold]] void remove(ConnectionHandle handle, TimePoint now);
 
   /// The connections of the upstream that are not ready yet and need not become so, now that another one is: an outage
   /// has piled them up, or the upstream has connections enough.
@@ -143,6 +187,13 @@ class UpstreamSet {
   [[nodiscard]] std::size_t count(const Upstream& upstream, bool StandingRules::*what, TimePoint now) const;
   [[nodiscard]] std::size_t count(const Upstream& upstream, Standing standing, TimePoint now) const;
   [[nodiscard]] bool has(AddressIndex index, bool StandingRules::*what, TimePoint now) const;
+  [[nodiscard]] const UpstreamAddress& address_of(AddressIndex index) const {
+    return upstreams_[index.upstream].addresses[index.address];
+  }
+  template <class Suits>
+  [[nodiscard]] ConnectionHandle find_connection(AddressIndex index, Suits suits) const;
+  [[gnu::cold]] [[nodiscard]] std::uint16_t lender_for(AddressIndex index, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] bool may_borrow(AddressIndex index, TimePoint now) const;
   [[nodiscard]] bool proves_itself(AddressIndex index, TimePoint now) const;
   [[nodiscard]] bool wants_trial(AddressIndex index, bool beside, TimePoint now) const;
   [[nodiscard]] bool may_dial(AddressIndex index, TimePoint now) const;
@@ -153,6 +204,8 @@ class UpstreamSet {
 
   std::vector<Upstream> upstreams_;
   Slab<PooledConnection> connections_;
+  SharedConnections shared_;
+  TimePoint await_sibling_until_{};
   const Duration patience_;
   Random& random_;
 };

@@ -5,6 +5,7 @@
 #include "dns/transcript.hpp"
 #include "relay/fake_upstreams.hpp"
 #include "relay/forwarder.hpp"
+#include "sibling_mail.hpp"
 
 #include <doctest/doctest.h>
 #include <map>
@@ -77,6 +78,20 @@ class RelayFixture {
   /// Another worker of the same relay: it shares what is known of the upstreams.
   RelayFixture(const RelayFixture& sibling, std::uint32_t seed)
       : config(sibling.config), now(sibling.now), random(seed), health(sibling.health) {}
+  /// Worker number `number`, from 0, of some that pass queries on to each other.
+  RelayFixture(std::initializer_list<std::size_t> addresses_of_upstreams, SiblingMail* mail, std::size_t number)
+      : config(relay_config(addresses_of_upstreams, 0)), random(1), mail(mail), number(number) {
+    mail->join(number, forwarder);
+  }
+  RelayFixture(const RelayFixture& sibling, SiblingMail* mail, std::size_t number)
+      : config(sibling.config),
+        now(sibling.now),
+        random(static_cast<std::uint32_t>(number + 1)),
+        health(sibling.health),
+        mail(mail),
+        number(number) {
+    mail->join(number, forwarder);
+  }
   ~RelayFixture() { close(log_file); }
 
   Config config;
@@ -91,7 +106,17 @@ class RelayFixture {
   std::span<SharedHealth> health{own_health};
   std::vector<SharedWord> memory_words = std::vector<SharedWord>(1);
   MemoryBudget memory{memory_words, 0, 4096};
-  Forwarder forwarder{config, health, upstreams, counters, memory, log, random};
+  SiblingMail* mail = nullptr;
+  std::size_t number = 0;
+  Forwarder forwarder{config,
+                      health,
+                      upstreams,
+                      counters,
+                      memory,
+                      log,
+                      random,
+                      mail == nullptr ? SharedConnections() : mail->connections(number),
+                      mail == nullptr ? nullptr : mail->siblings(number)};
 
   /// A client asks. Returns its number for got().
   std::uint32_t ask(std::string_view qname, const Ask& details = {}) {
