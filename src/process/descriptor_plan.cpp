@@ -11,7 +11,9 @@ namespace dotrelay {
 std::uint64_t supervisor_descriptors(std::size_t listen_addresses, std::uint32_t workers) {
   constexpr std::uint64_t kMemories = 2;
   constexpr std::uint64_t kControls = 2;
-  return kOwnDescriptors + 2 * (kMemories + workers * kControls) + workers * 2 * std::uint64_t{listen_addresses};
+  const std::uint64_t mailboxes = workers > 1 ? 2 : 0;
+  return kOwnDescriptors + 2 * (kMemories + workers * (kControls + mailboxes)) +
+         workers * 2 * std::uint64_t{listen_addresses};
 }
 
 std::uint64_t worker_descriptors(std::size_t inherited, std::size_t upstreams) {
@@ -22,6 +24,10 @@ Status check_descriptors(const Config& config, std::uint32_t workers, std::uint6
   const std::size_t addresses = config.listen.addresses.size();
   Inheritance inheritance;
   inheritance.listeners.resize(addresses);
+  if (workers > 1) {
+    inheritance.mailbox = 0;
+    inheritance.mailboxes.resize(workers);
+  }
   const std::uint64_t supervisor = supervisor_descriptors(addresses, workers);
   const std::uint64_t worker =
       worker_descriptors(inheritance.descriptors().size(), config.upstreams.size()) + kLeastTcpClients;

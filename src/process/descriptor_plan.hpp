@@ -16,8 +16,8 @@ inline constexpr std::uint64_t kOwnDescriptors = 24;
 /// A worker serves so many TCP clients at least; with fewer a limit is of no use.
 inline constexpr std::uint64_t kLeastTcpClients = 8;
 
-/// Of the supervisor: its own, two memories, and for each worker its listening sockets and two for what is said to it,
-/// also while the workers of a reload start beside the old ones.
+/// Of the supervisor: its own, two memories, and for each worker its listening sockets, two for what is said to it and,
+/// beside others, two of its mailbox; also while the workers of a reload start beside the old ones.
 std::uint64_t supervisor_descriptors(std::size_t listen_addresses, std::uint32_t workers);
 
 /// Of a worker that inherits `inherited`, without TCP clients: connections to all upstreams, and as many under way as

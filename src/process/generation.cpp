@@ -100,6 +100,10 @@ bool Generation::start(Worker& worker) {
     if (*restored) log_.warning(name_of(worker) + ": its sockets at " + lease.pair().address.to_text() + " were lost");
     inheritance.listeners.emplace_back(lease.pair().udp.get(), lease.pair().tcp.get());
   }
+  if (worker.number <= parts_.mailboxes.size()) {
+    inheritance.mailbox = parts_.mailboxes[worker.number - 1].reading.get();
+    for (const Mailbox& mailbox : parts_.mailboxes) inheritance.mailboxes.push_back(mailbox.writing.get());
+  }
   Result<StartedWorker> started = start_worker(inheritance, parts_.config_file);
   if (!started) return failed(started.error().message);
   worker.pid = started->pid;
@@ -226,6 +230,7 @@ void Generation::ended(Worker& worker, int status) {
   worker.pid = 0;
   worker.control.reset();
   if (parts_.shared && worker.number <= parts_.shared->workers()) parts_.shared->worker_ended(worker.number);
+  tell_of_death(parts_.mailboxes, worker.number);
   const bool was_ready = std::exchange(worker.ready, false);
   if (stage_ == Stage::leaving) return leave_tcp_ports(worker);
   std::string how = how_it_ended(status);

@@ -9,6 +9,7 @@
 #include "net/handles.hpp"
 #include "net/sockets.hpp"
 #include "process/listen_sockets.hpp"
+#include "process/mailbox.hpp"
 #include "process/shared_state.hpp"
 #include "process/worker_process.hpp"
 
@@ -32,6 +33,7 @@ struct GenerationParts {
   UniqueFd config_memory;   ///< a memfd with the text, so that all workers run the same one
   std::optional<SharedState> shared;
   std::vector<WorkerSockets> sockets;  ///< of each worker
+  std::vector<Mailbox> mailboxes;      ///< of each worker; none where they pass nothing on to each other
 };
 
 /// "exited with status 1": for the status of waitpid(2).

@@ -60,10 +60,13 @@ Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& confi
   if (!shared) return shared.error();
   Result<UniqueFd> memory = into_memory(loaded.text);
   if (!memory) return memory.error();
+  Result<std::vector<Mailbox>> mailboxes = make_mailboxes(workers);
+  if (!mailboxes) return mailboxes.error();
   for (const std::string& warning : loaded.warnings) log.warning(warning);
   parts.sockets = std::move(*leased);
   parts.shared.emplace(std::move(*shared));
   parts.config_memory = std::move(*memory);
+  parts.mailboxes = std::move(*mailboxes);
   parts.config = std::move(loaded.config);
   parts.config_file = config_file;
   for (const std::string& warning : loaded.verdict.warnings) log.warning(warning);
@@ -108,6 +111,9 @@ GenerationParts adopt_parts(const Handover& handover, const std::string& config_
     while (parts.sockets.size() < listener.worker) parts.sockets.emplace_back();
     parts.sockets[listener.worker - 1].push_back(sockets.adopt(std::move(pair)));
   }
+  for (const Handover::WorkerMailbox& mailbox : handover.mailboxes) {
+    parts.mailboxes.push_back({UniqueFd(mailbox.reading), UniqueFd(mailbox.writing)});
+  }
   return parts;
 }
 
@@ -135,6 +141,9 @@ Handover make_handover(const std::string& program, const Generation& current, co
       const SocketPair& pair = lease.pair();
       handover.listeners.push_back({pair.address, pair.worker, pair.udp.get(), pair.tcp.get()});
     }
+  }
+  for (std::uint32_t number = 1; const Mailbox& mailbox : current.parts().mailboxes) {
+    handover.mailboxes.push_back({number++, mailbox.reading.get(), mailbox.writing.get()});
   }
   handover.generations.push_back(running_workers(current));
   for (const auto& generation : leaving) handover.generations.push_back(leaving_workers(*generation));

@@ -69,6 +69,13 @@ bool read_line(std::string_view line, Handover& handover) {
     listener.tcp = words.number(0);
     if (listener.worker > kMaxWorkers) return false;
     handover.listeners.push_back(listener);
+  } else if (what == "mailbox") {
+    Handover::WorkerMailbox mailbox;
+    mailbox.worker = words.number<std::uint32_t>(1);
+    mailbox.reading = words.number(0);
+    mailbox.writing = words.number(0);
+    if (mailbox.worker != handover.mailboxes.size() + 1) return false;
+    handover.mailboxes.push_back(mailbox);
   } else if (what == "generation") {
     handover.generations.push_back({words.number(-1), {}});
   } else if (what == "worker") {
@@ -98,6 +105,10 @@ std::string Handover::to_text() const {
   for (const Listener& listener : listeners) {
     text += "listener " + listener.address.to_text() + " " + std::to_string(listener.worker) + " " +
             std::to_string(listener.udp) + " " + std::to_string(listener.tcp) + "\n";
+  }
+  for (const WorkerMailbox& mailbox : mailboxes) {
+    text += "mailbox " + std::to_string(mailbox.worker) + " " + std::to_string(mailbox.reading) + " " +
+            std::to_string(mailbox.writing) + "\n";
   }
   for (const Workers& generation : generations) {
     text += "generation " + std::to_string(generation.shared) + "\n";
@@ -144,6 +155,7 @@ Result<Handover> Handover::from_text(std::string_view text) {
 std::vector<int> Handover::descriptors() const {
   std::vector<int> all = {config};
   for (const Listener& listener : listeners) all.insert(all.end(), {listener.udp, listener.tcp});
+  for (const WorkerMailbox& mailbox : mailboxes) all.insert(all.end(), {mailbox.reading, mailbox.writing});
   for (const Workers& generation : generations) {
     if (generation.shared >= 0) all.push_back(generation.shared);
     for (const auto& worker : generation.running) all.push_back(worker.control);

@@ -26,6 +26,15 @@ struct Handover {
     friend bool operator==(const Listener&, const Listener&) = default;
   };
 
+  /// Of the generation that serves; versions that know no mailboxes write and read no such line.
+  struct WorkerMailbox {
+    std::uint32_t worker = 0;
+    int reading = -1;
+    int writing = -1;
+
+    friend bool operator==(const WorkerMailbox&, const WorkerMailbox&) = default;
+  };
+
   struct Workers {
     int shared = -1;  ///< the SharedState; -1: none
     std::vector<Generation::RunningWorker> running;
@@ -35,6 +44,7 @@ struct Handover {
   std::string program;  ///< the path to upgrade from
   int config = -1;
   std::vector<Listener> listeners;
+  std::vector<WorkerMailbox> mailboxes = {};
   std::vector<Workers> generations;  ///< the first one serves, the others leave
   CounterTotals counters{};          ///< of workers that have ended
 

@@ -1,6 +1,7 @@
 // See inheritance.hpp.
 #include "process/inheritance.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace dotrelay {
@@ -18,9 +19,29 @@ std::optional<int> take_number(std::string_view& text) {
   return number;
 }
 
+/// Numbers with commas between them, to the end of the text.
+bool take_list(std::string_view text, std::vector<int>& numbers) {
+  for (;;) {
+    const std::optional<int> number = take_number(text);
+    if (!number) return false;
+    numbers.push_back(*number);
+    if (text.empty()) return true;
+    if (text.front() != ',') return false;
+    text.remove_prefix(1);
+  }
+}
+
 }  // namespace
 
 std::vector<int> Inheritance::descriptors() const {
+  std::vector<int> all = fixed_and_listeners();
+  if (mailbox < 0) return all;
+  all.push_back(mailbox);
+  all.insert(all.end(), mailboxes.begin(), mailboxes.end());
+  return all;
+}
+
+std::vector<int> Inheritance::fixed_and_listeners() const {
   std::vector<int> all = {control, shared_state, config};
   for (const auto& [udp, tcp] : listeners) all.insert(all.end(), {udp, tcp});
   return all;
@@ -28,9 +49,12 @@ std::vector<int> Inheritance::descriptors() const {
 
 std::pair<std::string, std::string> Inheritance::to_arguments() const {
   std::string list(kDescriptors);
+  const std::size_t mailboxes_from = fixed_and_listeners().size();
+  std::size_t number = 0;
   for (const int fd : descriptors()) {
-    if (list.back() != '=') list += ',';
+    if (number > 0) list += number == mailboxes_from ? '/' : ',';
     list += std::to_string(fd);
+    ++number;
   }
   return {std::string(kWorker) + std::to_string(worker), list};
 }
@@ -44,14 +68,14 @@ std::optional<Inheritance> Inheritance::from_arguments(std::string_view worker, 
   if (!number || *number == 0 || !worker.empty()) return std::nullopt;
   result.worker = static_cast<unsigned>(*number);
 
+  const auto slash = std::min(descriptors.find('/'), descriptors.size());
   std::vector<int> all;
-  for (;;) {
-    const std::optional<int> fd = take_number(descriptors);
-    if (!fd) return std::nullopt;
-    all.push_back(*fd);
-    if (descriptors.empty()) break;
-    if (descriptors.front() != ',') return std::nullopt;
-    descriptors.remove_prefix(1);
+  if (!take_list(descriptors.substr(0, slash), all)) return std::nullopt;
+  std::vector<int> mailboxes;
+  if (slash < descriptors.size()) {
+    if (!take_list(descriptors.substr(slash + 1), mailboxes) || mailboxes.size() < 3) return std::nullopt;
+    result.mailbox = mailboxes.front();
+    result.mailboxes.assign(mailboxes.begin() + 1, mailboxes.end());
   }
   if (all.size() < kFixed || (all.size() - kFixed) % 2 != 0) return std::nullopt;
   result.control = all[0];

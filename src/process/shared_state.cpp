@@ -14,8 +14,8 @@
 namespace dotrelay {
 namespace {
 
-/// Changes with every change of Header, WorkerSlot, SharedHealth or TicketPool.
-constexpr std::uint32_t kVersion = 7;
+/// Changes with every change of Header, WorkerSlot, WorkerConnections, SharedHealth or TicketPool.
+constexpr std::uint32_t kVersion = 8;
 constexpr std::uint32_t kMagic = 0x646f7472;
 
 struct Header {
@@ -37,10 +37,12 @@ Header header_for(std::uint32_t workers, std::uint32_t upstream_addresses) {
 /// Parts begin at cache lines.
 constexpr std::size_t aligned(std::size_t offset) { return (offset + 63) / 64 * 64; }
 
-/// Where the parts begin: header, worker slots, memory words of the workers, health and tickets of each address.
+/// Where the parts begin: header, worker slots, memory words and connections of the workers, health and tickets of each
+/// address.
 struct Parts {
   std::size_t slots;
   std::size_t memory;
+  std::size_t connections;
   std::size_t health;
   std::size_t tickets;
   std::size_t end;
@@ -48,7 +50,8 @@ struct Parts {
   Parts(std::size_t workers, std::size_t upstream_addresses)
       : slots(aligned(sizeof(Header))),
         memory(aligned(slots + workers * sizeof(WorkerSlot))),
-        health(aligned(memory + workers * sizeof(SharedWord))),
+        connections(aligned(memory + workers * sizeof(SharedWord))),
+        health(aligned(connections + workers * upstream_addresses * sizeof(WorkerConnections))),
         tickets(aligned(health + upstream_addresses * sizeof(SharedHealth))),
         end(tickets + upstream_addresses * sizeof(TicketPool)) {}
 };
@@ -127,8 +130,18 @@ std::span<SharedWord> SharedState::memory() {
   return {at<SharedWord>(Parts(layout_.workers, layout_.upstream_addresses).memory), layout_.workers};
 }
 
+std::span<WorkerConnections> SharedState::connections() {
+  return {at<WorkerConnections>(Parts(layout_.workers, layout_.upstream_addresses).connections),
+          std::size_t{layout_.workers} * layout_.upstream_addresses};
+}
+
 void SharedState::worker_ended(std::uint32_t number) {
   memory()[number - 1].store(0);
+  const std::size_t first = std::size_t{number - 1} * layout_.upstream_addresses;
+  for (WorkerConnections& address : connections().subspan(first, layout_.upstream_addresses)) {
+    address.ready_since.store(0);
+    address.dialling_since.store(0);
+  }
   for (TicketPool& pool : tickets()) pool.release_slots_of(number);
 }
 

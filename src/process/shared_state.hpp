@@ -9,6 +9,7 @@
 #include "base/shared_word.hpp"
 #include "base/unique_fd.hpp"
 #include "metrics/counters.hpp"
+#include "relay/shared_connections.hpp"
 #include "relay/shared_health.hpp"
 #include "upstream/ticket_pool.hpp"
 
@@ -47,6 +48,9 @@ class SharedState {
   std::span<TicketPool> tickets();
   /// What each worker holds of the relay's memory (MemoryBudget), by its number less one.
   [[nodiscard]] std::span<SharedWord> memory();
+
+  /// Of each worker by its number less one, an entry for each upstream address.
+  [[nodiscard]] std::span<WorkerConnections> connections();
 
   /// Gives back what a worker held when it died. `number` from 1; before another worker of that number starts.
   void worker_ended(std::uint32_t number);

@@ -22,6 +22,7 @@
 #include "process/system_limits.hpp"
 #include "relay/forwarder.hpp"
 #include "upstream/dot_dialer.hpp"
+#include "upstream/sibling_post.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -56,7 +57,11 @@ class Worker final : private PollListener {
         slot_(shared.slot(inheritance.worker - 1)),
         dialer_(config, authorities, loop_, slot_.counters, shared.tickets(), inheritance.worker),
         memory_(shared.memory(), inheritance.worker - 1, memory_chunks(config, shared.workers())),
-        forwarder_(config, shared.health(), dialer_, slot_.counters, memory_, log, random_),
+        post_(make_post(inheritance)),
+        forwarder_(config, shared.health(), dialer_, slot_.counters, memory_, log, random_,
+                   post_ ? SharedConnections(shared.connections(), inheritance.worker - 1, shared.workers())
+                         : SharedConnections(),
+                   post_.get()),
         tcp_clients_(loop_, forwarder_, slot_.counters, memory_,
                      client_limit(config, shared.workers(), inheritance.descriptors().size()), config.limits.tcp_idle),
         sources_(config.listen.allow, shared.slot(0).denied_told_at, slot_.counters, log),
@@ -72,6 +77,7 @@ class Worker final : private PollListener {
         control_fd_(inheritance.control),
         control_(loop_, inheritance.control, *this) {
     dialer_.report_to(forwarder_);
+    if (post_) post_->report_to(forwarder_, forwarder_.lending());
     loop_.on_turn_end([this] { end_turn(); });
     heartbeat_timer_.repeat(kHeartbeatInterval);
     control_.watch(true, false);
@@ -100,6 +106,12 @@ class Worker final : private PollListener {
     log_.warning("serving at most " + std::to_string(possible) + " TCP clients instead of " + std::to_string(wanted) +
                  ": the limit of open files (nofile) is " + std::to_string(descriptors));
     return possible;
+  }
+
+  std::unique_ptr<SiblingPost> make_post(const Inheritance& inheritance) {
+    if (inheritance.mailbox < 0) return nullptr;
+    return std::make_unique<SiblingPost>(loop_, static_cast<std::uint16_t>(inheritance.worker), inheritance.mailbox,
+                                         inheritance.mailboxes);
   }
 
   /// 0, or the errno.
@@ -218,6 +230,7 @@ class Worker final : private PollListener {
   Loop loop_;
   DotDialer dialer_;
   MemoryBudget memory_;
+  std::unique_ptr<SiblingPost> post_;  ///< none for a single worker
   Forwarder forwarder_;
   TcpClients tcp_clients_;
   SourceFilter sources_;

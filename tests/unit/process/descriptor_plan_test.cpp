@@ -29,6 +29,11 @@ TEST_CASE("the usual limit of 1,024 suffices for the default addresses and 64 wo
   CHECK(check_descriptors(configuration(2, 3), 64, 1024));
 }
 
+TEST_CASE("several workers have mailboxes: two descriptors each in the supervisor, one for each in a worker") {
+  CHECK(supervisor_descriptors(1, 2) - supervisor_descriptors(1, 1) == 2 * (2 + 2 * 2) + 2);
+  CHECK(supervisor_descriptors(1, 9) - supervisor_descriptors(1, 8) == 2 * (2 + 2) + 2);
+}
+
 TEST_CASE("many upstreams: a worker needs more than the supervisor") {
   const Config config = configuration(1, kMaxUpstreams);
   CHECK_FALSE(check_descriptors(config, 1, 300));

@@ -50,6 +50,17 @@ TEST_CASE("there and back") {
   CHECK(back->descriptors() == std::vector<int>{5, 6, 7, 8, 9, 10, 11, 12, 13, 14});
 }
 
+TEST_CASE("mailboxes are handed over where there are some") {
+  Handover handover = example();
+  handover.mailboxes = {{1, 20, 21}, {2, 22, 23}};
+  const std::string text = handover.to_text();
+  CHECK(text.find("\nmailbox 1 20 21\nmailbox 2 22 23\ngeneration 10\n") != std::string::npos);
+  const auto back = Handover::from_text(text);
+  REQUIRE(back);
+  CHECK(back->mailboxes == handover.mailboxes);
+  CHECK(back->descriptors() == std::vector<int>{5, 6, 7, 8, 9, 20, 21, 22, 23, 10, 11, 12, 13, 14});
+}
+
 TEST_CASE("lines and counters that a later version adds are skipped") {
   const auto back = Handover::from_text(std::string(kText) + "cache 9 4096\ncounter cache_hits 7\nanswer\n");
   REQUIRE(back);

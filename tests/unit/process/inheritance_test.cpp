@@ -26,6 +26,25 @@ TEST_CASE("arguments carry everything there and back") {
   CHECK(back->listeners == inheritance.listeners);
 }
 
+TEST_CASE("mailboxes are carried where there are some") {
+  Inheritance inheritance;
+  inheritance.worker = 2;
+  inheritance.control = 5;
+  inheritance.shared_state = 6;
+  inheritance.config = 7;
+  inheritance.listeners = {{8, 9}};
+  inheritance.mailbox = 20;
+  inheritance.mailboxes = {21, 22, 23};
+  const auto [worker, descriptors] = inheritance.to_arguments();
+  CHECK(descriptors == "--descriptors=5,6,7,8,9/20,21,22,23");
+  CHECK(inheritance.descriptors() == std::vector<int>{5, 6, 7, 8, 9, 20, 21, 22, 23});
+  const auto back = Inheritance::from_arguments(worker, descriptors);
+  REQUIRE(back);
+  CHECK(back->listeners == inheritance.listeners);
+  CHECK(back->mailbox == 20);
+  CHECK(back->mailboxes == inheritance.mailboxes);
+}
+
 TEST_CASE("anything else is refused") {
   const char* const good = "--descriptors=5,6,7,8,9";
   for (const char* worker : {"", "--worker", "--worker=", "--worker=0", "--worker=-1", "--worker=1x", "--worker=x",
@@ -35,7 +54,9 @@ TEST_CASE("anything else is refused") {
   }
   for (const char* descriptors :
        {"", "--descriptors", "--descriptors=", "--descriptors=5,6", "--descriptors=5,6,7,8", "--descriptors=5,6,7,8,9,",
-        "--descriptors=,5,6", "--descriptors=5,6,-7", "--descriptors=5 6 7", "--descriptors=5,,6,7"}) {
+        "--descriptors=,5,6", "--descriptors=5,6,-7", "--descriptors=5 6 7", "--descriptors=5,,6,7",
+        "--descriptors=5,6,7/", "--descriptors=5,6,7/8", "--descriptors=5,6,7/8,9", "--descriptors=5,6,7/8,9,10/11",
+        "--descriptors=/8,9,10"}) {
     CAPTURE(descriptors);
     CHECK_FALSE(Inheritance::from_arguments("--worker=1", descriptors));
   }

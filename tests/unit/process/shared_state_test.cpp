@@ -54,6 +54,26 @@ TEST_CASE("each upstream address has its own health and tickets, and nothing ove
   }
 }
 
+TEST_CASE("each worker has its own connections to each address, and they are forgotten when it ends") {
+  auto ours = SharedState::create(3, 4);
+  REQUIRE(ours);
+  auto theirs = SharedState::map(UniqueFd(dup(ours->fd())));
+  REQUIRE(theirs);
+  REQUIRE(theirs->connections().size() == 12);
+  for (std::uint32_t i = 0; i < 12; ++i) {
+    theirs->connections()[i].ready_since = i + 1;
+    theirs->connections()[i].dialling_since = i + 100;
+  }
+  for (std::uint32_t i = 0; i < 3; ++i) CHECK(ours->memory()[i] == 0);
+  for (std::uint32_t i = 0; i < 4; ++i) CHECK(ours->health()[i].verdict == 0);
+  ours->worker_ended(2);
+  for (std::uint32_t i = 0; i < 12; ++i) {
+    const bool ended = i >= 4 && i < 8;
+    CHECK(theirs->connections()[i].ready_since == (ended ? 0 : i + 1));
+    CHECK(theirs->connections()[i].dialling_since == (ended ? 0 : i + 100));
+  }
+}
+
 TEST_CASE("parts do not share a cache line") {
   auto state = SharedState::create(2, 3);
   REQUIRE(state);
@@ -61,6 +81,7 @@ TEST_CASE("parts do not share a cache line") {
   CHECK(sizeof(WorkerSlot) % 64 == 0);
   CHECK(reinterpret_cast<std::uintptr_t>(state->health().data()) % 64 == 0);
   CHECK(reinterpret_cast<std::uintptr_t>(state->tickets().data()) % 64 == 0);
+  CHECK(reinterpret_cast<std::uintptr_t>(state->connections().data()) % 64 == 0);
 }
 
 TEST_CASE("the memory outlives the move of its owner") {
