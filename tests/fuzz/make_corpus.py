@@ -89,6 +89,12 @@ def framing():
     yield "pieces", b"".join(bytes([len(piece)]) + piece for piece in (stream[:5], stream[5:6], stream[6:110], stream[110:]))
 
 
+def sibling_records():
+    for title, kind, message in (("query", 1, b"\0\1\1\0\0\1" + bytes(6) + question("a.test")), ("answer", 2, bytes(12)),
+                                 ("refused", 3, b""), ("closed", 4, b""), ("left", 5, b""), ("died", 6, b"")):
+        yield title, struct.pack("!BHIH", kind, 2, 77, 1) + message
+
+
 def config():
     pin = base64.b64encode(bytes(32)).decode()
     upstream = '[[upstream]]\nname = "a"\naddresses = ["192.0.2.1", "[::1]:8853"]\ntls_name = "dns.example"\n'
@@ -124,7 +130,7 @@ def name_constraints():
 def main():
     shutil.rmtree(CORPUS, ignore_errors=True)
     for target, seeds in (("message_view", message_views()), ("edns", edns()), ("framing", framing()), ("config", config()),
-                          ("name_constraints", name_constraints())):
+                          ("name_constraints", name_constraints()), ("sibling_record", sibling_records())):
         folder = CORPUS / target
         folder.mkdir(parents=True)
         for title, octets in seeds:
