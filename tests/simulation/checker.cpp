@@ -199,17 +199,22 @@ void Checker::destroyed(std::size_t worker, std::size_t upstream, std::size_t ad
   if (was_ready) pool.addresses[address].replaced.push_back(now);
 }
 
-void Checker::sends(std::size_t line, std::size_t worker, std::size_t upstream, Reserved& reserved, const Read& query,
-                    TimePoint now) {
-  check_order(workers_[worker], upstream, query.question, now);
+void Checker::sends(std::size_t line, std::size_t /*worker*/, std::size_t upstream, Reserved& reserved,
+                    const Read& query, TimePoint now) {
+  // Workers may send each other's queries: all of them together keep the order.
+  check_order(workers_.front(), upstream, query.question, now);
   if (query.is_answer || !query.has_question) fail("upstream query", "what is no query was sent upstream", now);
   if (!reserved.emplace(query.id, query.question).second) {
     fail("ID reuse", "ID " + std::to_string(query.id) + " on line " + std::to_string(line) + " may still be answered",
          now);
   }
   // Given up: all that no client waits for. The query that is being accepted has no client yet; each may be sent twice.
-  const std::size_t wanted = 2 * (workers_[worker].waiting + 1);
-  if (reserved.size() > wanted + PendingQueries::kMaxAbandoned) {
+  // Those of other workers may be among them, which give up as many on each of their ways before this one hears of it.
+  std::size_t waiting = 0;
+  for (const Worker& any : workers_) waiting += any.waiting;
+  const std::size_t wanted = 2 * (waiting + 1);
+  const std::size_t ways = UpstreamSet::kMaxBorrowed * (workers_.size() - 1);
+  if (reserved.size() > wanted + PendingQueries::kMaxAbandoned * (1 + ways)) {
     fail("limit", "a connection with more than kMaxAbandoned given-up IDs got a query", now);
   }
 }

@@ -111,6 +111,14 @@ void Network::finish_handshake(Line& line) {
   if (line.forgotten) return close(line, CloseKind::unreachable, "connection reset by peer");
   if (host.has(Fault::wrong_certificate, now)) return close(line, CloseKind::authentication, "certificate expired");
   if (host.has(Fault::broken_tls, now)) return close(line, CloseKind::tls, "handshake failure");
+  if (host.places > 0) {
+    std::size_t taken = 0;
+    for_each_open([&](const Line& other) {
+      if (other.host == line.host && other.state == Connection::State::ready) ++taken;
+    });
+    if (taken >= host.places && host.silent_when_full) return;
+    if (taken >= host.places) return close(line, CloseKind::unreachable, "connection closed during the TLS handshake");
+  }
   if (host.has(Fault::one_connection, now)) {
     bool served = false;
     for_each_open([&](const Line& other) {

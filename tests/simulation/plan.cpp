@@ -184,6 +184,17 @@ Plan::Plan(std::uint32_t seed) {
         planner.chance(50) ? planner.time(milliseconds(100), seconds(3)) : planner.time(seconds(2), seconds(12));
     sleeps.push_back({planner.between(0, static_cast<std::uint32_t>(workers) - 1), from, from + length});
   }
+  // A worker that sleeps would keep its place, and nobody could do anything about it.
+  Planner limits(seed + 0x9e3779b9U);
+  if (workers < 2 || !sleeps.empty() || !limits.chance(25)) return;
+  for (HostPlan& host : hosts[limits.between(0, static_cast<std::uint32_t>(hosts.size()) - 1)]) {
+    // Where connections end after a few queries, none is old enough to show a limit.
+    if (host.close_after != 0) continue;
+    host.places = limits.between(1, static_cast<std::uint32_t>(workers) - 1);
+    host.silent_when_full = limits.chance(30);
+    const bool flooded = std::ranges::any_of(traffic, &Traffic::unanswerable);
+    host.places_are_good = host.phases.empty() && network_changes.empty() && suspends.empty() && !flooded;
+  }
 }
 
 }  // namespace dotrelay::simulation

@@ -71,7 +71,10 @@ struct HostPlan {
   Duration idle_close{};      ///< zero: never
   unsigned close_after = 0;   ///< queries on one connection; 0: no limit
   double loss = 0;
-  bool coalesces = false;  ///< what arrives within a few milliseconds arrives together
+  bool coalesces = false;         ///< what arrives within a few milliseconds arrives together
+  std::size_t places = 0;         ///< connections that the server takes, of all workers together; 0: no limit
+  bool silent_when_full = false;  ///< those beyond get no answer to their handshake; else they are closed
+  bool places_are_good = true;    ///< nothing befalls the connections that hold the places
   std::vector<Phase> phases;
 
   [[nodiscard]] bool has(Fault fault, TimePoint at) const;

@@ -19,7 +19,7 @@ bool overlaps(const Phase& phase, TimePoint from, TimePoint until) {
 /// under way: else nobody can promise that a query's turn comes.
 bool is_sound(const HostPlan& host) {
   return host.round_trip <= milliseconds(80) && host.jitter <= milliseconds(10) && host.loss == 0 &&
-         (host.close_after == 0 || host.close_after >= kEnoughForAll) &&
+         (host.places == 0 || host.places_are_good) && (host.close_after == 0 || host.close_after >= kEnoughForAll) &&
          (host.idle_close == Duration{} || host.idle_close >= seconds(1));
 }
 
@@ -54,9 +54,9 @@ bool is_clean(Fault fault) {
 /// It may take queries, and lose or delay them.
 bool may_swallow(const HostPlan& host, TimePoint from, TimePoint until) {
   const bool shares_little = host.close_after != 0 && host.close_after < kEnoughForAll;
-  return host.loss > 0 || shares_little || std::ranges::any_of(host.phases, [&](const Phase& phase) {
-           return !is_clean(phase.fault) && overlaps(phase, from, until);
-         });
+  return host.loss > 0 || shares_little || !host.places_are_good ||
+         std::ranges::any_of(
+             host.phases, [&](const Phase& phase) { return !is_clean(phase.fault) && overlaps(phase, from, until); });
 }
 
 /// Upstreams that may answer with an error: two that do so are the last word, by the RCODE policy.
@@ -74,6 +74,11 @@ bool may_err(const std::vector<HostPlan>& upstream, TimePoint from, TimePoint un
 }  // namespace
 
 bool first_is_well(const Plan& plan, TimePoint now) {
+  // One that takes few connections may be passed over for want of them.
+  const auto limited = [](const HostPlan& host) { return host.places > 0; };
+  for (const std::vector<HostPlan>& hosts : plan.hosts) {
+    if (std::ranges::any_of(hosts, limited)) return false;
+  }
   return plan.config.relay.slow >= milliseconds(400) && std::ranges::all_of(plan.hosts[0], [&](const HostPlan& host) {
            return is_well(host, now - 2 * kRecovery, now);
          });

@@ -25,6 +25,7 @@ void Figures::add(const Figures& other) {
   dials += other.dials;
   hedged += other.hedged;
   silent += other.silent;
+  passed += other.passed;
   virtual_seconds += other.virtual_seconds;
 }
 
@@ -34,7 +35,10 @@ World::Worker::Worker(World& world, std::size_t number, std::uint32_t seed, bool
       random(stream(seed, 10 + static_cast<std::uint32_t>(number))),
       dialer(world.network_, number),
       memory(world.memory_words_, number, kMemoryChunks * static_cast<std::uint32_t>(world.plan_.workers)),
-      forwarder(world.plan_.config, world.health_, dialer, counters, memory, log, random) {}
+      forwarder(world.plan_.config, world.health_, dialer, counters, memory, log, random,
+                world.mail_.connections(number), world.mail_.siblings(number)) {
+  world.mail_.join(number, forwarder);
+}
 
 World::World(std::uint32_t seed, Promise promise, std::FILE* trace)
     : plan_(stream(seed, 0)),
@@ -44,7 +48,9 @@ World::World(std::uint32_t seed, Promise promise, std::FILE* trace)
       network_(plan_, timeline_, transcript_, checker_, random_, [this](Line& line) { notify(line); }),
       servers_(plan_, timeline_, transcript_, checker_, random_, network_),
       health_(plan_.config.address_count()),
-      memory_words_(plan_.workers) {
+      memory_words_(plan_.workers),
+      mail_(plan_.workers, plan_.config.address_count()) {
+  mail_.on_mail = [this](std::size_t number) { read_mail(number); };
   for (std::size_t i = 0; i < plan_.workers; ++i) workers_.emplace_back(*this, i, seed, trace != nullptr);
   for (const Traffic& traffic : plan_.traffic) {
     timeline_.at(traffic.from, [this, &traffic] { ask_for_a_while(traffic); });
@@ -54,7 +60,9 @@ World::World(std::uint32_t seed, Promise promise, std::FILE* trace)
   for (const Sleep& sleep : plan_.sleeps) timeline_.at(sleep.from, [this, &sleep] { fall_asleep(sleep); });
 }
 
-World::~World() = default;
+World::~World() {
+  mail_.on_mail = [](std::size_t) {};
+}
 
 /// One turn of a worker's loop: something happens, then it says when it wants its timer.
 template <class Call>
@@ -126,6 +134,15 @@ void World::tell(Line& line) {
     checker_.becomes_ready(line.worker, line.upstream, line.address, now);
   }
   turn(worker, [&](Forwarder& forwarder) { forwarder.on_activity(line.handle, now); });
+}
+
+/// A record has come for the worker; the kernel takes a moment to wake it.
+void World::read_mail(std::size_t number) {
+  when_awake(workers_[number], timeline_.now() + microseconds(20), [this, number] {
+    turn(workers_[number], [&](Forwarder&) {
+      while (mail_.receive(number, timeline_.now())) continue;
+    });
+  });
 }
 
 void World::deliver(ClientKey key, Bytes answer) noexcept {
@@ -254,6 +271,7 @@ Figures World::figures() const {
     figures.dials += worker.counters.get(Counter::upstream_dials);
     figures.hedged += worker.counters.get(Counter::upstream_hedged);
     figures.silent += worker.counters.get(Counter::upstream_silent);
+    figures.passed += worker.counters.get(Counter::passed_to_sibling);
   }
   figures.virtual_seconds =
       static_cast<std::uint64_t>(std::chrono::duration_cast<seconds>(timeline_.now() - kBirth).count());

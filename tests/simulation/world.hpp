@@ -5,6 +5,7 @@
 #include "checker.hpp"
 #include "network.hpp"
 #include "plan.hpp"
+#include "relay/sibling_mail.hpp"
 #include "server.hpp"
 #include "timeline.hpp"
 #include "transcript.hpp"
@@ -25,6 +26,7 @@ struct Figures {
   std::uint64_t dials = 0;
   std::uint64_t hedged = 0;
   std::uint64_t silent = 0;
+  std::uint64_t passed = 0;  ///< through another worker's connection
   std::uint64_t virtual_seconds = 0;
 
   void add(const Figures& other);
@@ -76,6 +78,7 @@ class World final : private ReplyChannel {
   void when_awake(Worker& worker, TimePoint when, Timeline::Action action);
   void notify(Line& line);
   void tell(Line& line);
+  void read_mail(std::size_t number);
   void ask_for_a_while(const Traffic& traffic);
   void ask(std::size_t worker, const Traffic& traffic);
   void ask_now(std::size_t worker, Question question, bool unanswerable);
@@ -96,6 +99,7 @@ class World final : private ReplyChannel {
   Servers servers_;
   std::vector<SharedHealth> health_;
   std::vector<SharedWord> memory_words_;
+  test::SiblingMail mail_;
   std::deque<Client> clients_;
   std::deque<Worker> workers_;
 };
