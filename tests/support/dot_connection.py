@@ -59,13 +59,20 @@ class Connection(asyncio.Protocol):
         self.tls = upstream.context.wrap_bio(self.incoming, self.outgoing, server_side=True)
         self.hello = self.version = self.alpn = self.error = self.transport = None
         self.resumed = self.established = self.closed = self.close_notify = self.ended_by_us = self.flush_due = False
+        self.admitted = True
         self.first_octets, self.plain, self.unparsed, self.queries, self.segments = b"", [], b"", 0, []
         self.opened_at, self.closed_at = time.monotonic(), None
 
     def connection_made(self, transport):
         self.transport = transport
+        limit = self.upstream.max_connections
+        self.admitted = limit is None or sum(other.admitted and not other.closed for other in self.upstream.connections) < limit
         self.upstream.connections.append(self)
-        if self.upstream.handshake == "close":
+        if not self.admitted:
+            self.upstream.turned_away += 1
+            if self.upstream.beyond in ("close", "reset"):
+                self._refuse_handshake(self.upstream.beyond)
+        elif self.upstream.handshake == "close":
             self.close(notify=False)
         elif self.upstream.handshake == "reset":
             self.reset()
@@ -79,6 +86,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data):
         if self.hello is None:
             self._read_hello(data)
+            if not self.admitted and self.upstream.beyond != "late":
+                return self._refuse_handshake(self.upstream.beyond)
             if self.upstream.handshake != "normal":
                 return self._refuse_handshake(self.upstream.handshake)
             if self.upstream.refuse_tickets and self.hello and (self.hello.psk_identities or self.hello.ticket):
@@ -131,6 +140,8 @@ class Connection(asyncio.Protocol):
         self.established = True
         self.version, self.alpn = self.tls.version(), self.tls.selected_alpn_protocol()
         self.resumed = self.tls.session_reused
+        if not self.admitted:
+            self.upstream.loop.call_soon(self.close)
         if self.upstream.idle_close is not None:
             self._watch_idle(-1)
 

@@ -24,11 +24,14 @@ class DotUpstream:
     """The server. Start it with start() or as a context manager; change behaviour, handshake, octets at any time between queries."""
 
     def __init__(self, certificate, *, host="127.0.0.1", port=None, behaviour=None, version=None, tickets=True, alpn=("dot",),
-                 handshake="normal", refuse_tickets=None, octets="", idle_close=None, ttl=dns_answers.TTL, pad_to=0, record=True):
+                 handshake="normal", refuse_tickets=None, octets="", idle_close=None, ttl=dns_answers.TTL, pad_to=0, record=True,
+                 max_connections=None, beyond="close"):
         self.host, self.port = host, port or free_port()
         self.behaviour, self.handshake, self.octets, self.idle_close = behaviour, handshake, octets, idle_close
         self.refuse_tickets = refuse_tickets   # "close", "reset" or "alert": what a handshake with a ticket gets
         self.ttl, self.pad_to, self.record = ttl, pad_to, record
+        # What a connection beyond `max_connections` gets: "close", "reset", "never" (silence), or "late" (a close after the handshake).
+        self.max_connections, self.beyond, self.turned_away = max_connections, beyond, 0
         self.handshake_delay = 0   # seconds between the ClientHello and the answer to it
         self.queries, self.connections, self.query_count, self.script_errors = [], [], 0, []
         self.end_idle = Connection.close
