@@ -145,7 +145,7 @@ constexpr Case kCases[] = {
      }},
     {"busy loop", kAddress,
      [](Stage& stage) {
-       for (int i = 0; i < 2000; ++i) stage.checker.wakes(0, kNow + microseconds(i * 400));
+       for (int i = 0; i < 2100; ++i) stage.checker.wakes(0, kNow + microseconds(i * 400));
      }},
     {"hedge budget", kAddress,
      [](Stage& stage) {
