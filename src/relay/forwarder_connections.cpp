@@ -159,8 +159,8 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
   latest_proof_ = std::max(latest_proof_, sent_at);
   const Meaning meaning = meaning_of(*response, *upstreams_[index.upstream].config);
   const bool good = meaning != Meaning::error;
-  const QueryHandle handle = entry->query;
-  const GuestHandle guest = entry->guest;
+  const QueryHandle handle = entry->query();
+  const GuestHandle guest = entry->guest();
   pooled.pending.remove(id);
   if (!handle) {
     guest ? lending_.answer(guest, message) : counters_.add(Counter::upstream_late);
@@ -207,8 +207,8 @@ bool Forwarder::ask_without_edns(QueryHandle handle, ConnectionHandle connection
 /// Whether a question is the one that was asked; of a query that was given up only the hash is left.
 [[gnu::always_inline]] inline bool Forwarder::answers(const PendingQueries::Entry& entry,
                                                       const dns::Question& question) const {
-  if (!entry.query) return in_flight_.hash(question) == entry.question_hash;
-  return dns::same_question(question, queries_.get(entry.query).question());
+  if (!entry.query()) return in_flight_.hash(question) == entry.question_hash;
+  return dns::same_question(question, queries_.get(entry.query()).question());
 }
 
 /// What is no answer to a query. When it was meant for one all the same, no better answer is to be expected: over TLS
@@ -234,13 +234,14 @@ void Forwarder::on_malformed_answer(ConnectionHandle connection_handle, std::uin
   pooled.mute_at = pooled.useless_at = kNever;
   const AddressIndex index = pooled.index();
   const PendingQueries::Entry entry = *pooled.pending.find(id);
-  const QueryHandle handle = entry.query;
+  const QueryHandle handle = entry.query();
   latest_proof_ = std::max(latest_proof_, entry.sent_at);
   pooled.pending.remove(id);
   if (pooled.pending.live() == 0) pooled.idle_since = now;
   const Health& health = upstreams_.address(index).health;
   if (health.trouble() == Trouble::errors) note_trouble(index, Trouble::errors, health.cause(), health.epoch(), now);
-  if (entry.guest) lending_.answer(entry.guest, message);  // its worker judges it as this one would
+  if (const GuestHandle guest = entry.guest())
+    lending_.answer(guest, message);  // its worker judges it as this one would
   if (!handle) return;
   upstreams_[index.upstream].last_problem = upstreams_.label(index) + ": " + std::string(kMalformedAnswer);
   Query& query = queries_.get(handle);

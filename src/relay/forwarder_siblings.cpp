@@ -28,7 +28,7 @@ void Forwarder::close_borrowed(ConnectionHandle handle, const CloseReason& reaso
 
 /// The ways through siblings to an address that has a connection of this worker's own, as soon as they owe nothing.
 void Forwarder::drop_borrowed(AddressIndex index, TimePoint now) {
-  if (!upstreams_.lendable(index, now)) return;
+  if (!upstreams_.own_ready(index, now)) return;
   for (const ConnectionHandle handle : upstreams_.borrowed(index)) {
     if (upstreams_.connections().get(handle).pending.live() > 0) continue;
     close_borrowed(handle, {CloseKind::dropped, "there is an own connection"}, now);

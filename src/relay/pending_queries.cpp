@@ -44,47 +44,51 @@ void PendingQueries::grow() {
   for (std::size_t slot = old_size; slot < new_size; ++slot) free_.push_back(static_cast<std::uint16_t>(slot));
 }
 
-std::uint16_t PendingQueries::add(QueryHandle query, std::uint64_t question_hash, TimePoint sent_at) {
+[[gnu::always_inline]] inline std::uint16_t PendingQueries::reserve(Entry::Holder holder, std::uint32_t index,
+                                                                    std::uint32_t generation,
+                                                                    std::uint64_t question_hash, TimePoint sent_at) {
   assert(!full());
   if (free_.size() <= slots_.size() / 4) grow();
   const std::size_t drawn = random_.below(static_cast<std::uint32_t>(free_.size()));
   std::swap(free_[drawn], free_.back());
   const std::uint16_t slot = free_.back();
   free_.pop_back();
-  Slot& taken = slots_[slot];
-  taken.entry.query = query;
-  taken.entry.question_hash = question_hash;
-  taken.entry.sent_at = sent_at;
-  taken.reserved = true;
+  Entry& taken = slots_[slot];
+  taken.question_hash = question_hash;
+  taken.sent_at = sent_at;
+  taken.index_ = index;
+  taken.generation_ = generation;
+  taken.holder_ = holder;
   ++live_;
   return id_of(slot);
 }
 
+std::uint16_t PendingQueries::add(QueryHandle query, std::uint64_t question_hash, TimePoint sent_at) {
+  return reserve(Entry::Holder::query, query.index, query.generation, question_hash, sent_at);
+}
+
 std::uint16_t PendingQueries::add_guest(GuestHandle guest, std::uint64_t question_hash, TimePoint sent_at) {
-  const std::uint16_t id = add({}, question_hash, sent_at);
-  slots_[slot_of(id)].entry.guest = guest;
-  return id;
+  return reserve(Entry::Holder::guest, guest.index, guest.generation, question_hash, sent_at);
 }
 
 const PendingQueries::Entry* PendingQueries::find(std::uint16_t id) const {
   const std::size_t slot = slot_of(id);
-  if (slot >= slots_.size() || !slots_[slot].reserved) return nullptr;
-  return &slots_[slot].entry;
+  if (slot >= slots_.size() || slots_[slot].holder_ == Entry::Holder::nobody) return nullptr;
+  return &slots_[slot];
 }
 
 void PendingQueries::remove(std::uint16_t id) {
   const std::size_t slot = slot_of(id);
-  assert(slot < slots_.size() && slots_[slot].reserved);
-  --(slots_[slot].entry.live() ? live_ : abandoned_);
-  slots_[slot] = {};
+  assert(slot < slots_.size() && slots_[slot].holder_ != Entry::Holder::nobody);
+  --(slots_[slot].live() ? live_ : abandoned_);
+  slots_[slot].holder_ = Entry::Holder::nobody;
   free_.push_back(static_cast<std::uint16_t>(slot));
 }
 
 void PendingQueries::abandon(std::uint16_t id) {
-  Slot& slot = slots_[slot_of(id)];
-  assert(slot.reserved && slot.entry.live());
-  slot.entry.query = {};
-  slot.entry.guest = {};
+  Entry& entry = slots_[slot_of(id)];
+  assert(entry.live());
+  entry.holder_ = Entry::Holder::given_up;
   --live_;
   ++abandoned_;
 }
@@ -92,8 +96,8 @@ void PendingQueries::abandon(std::uint16_t id) {
 std::vector<QueryHandle> PendingQueries::live_queries() const {
   std::vector<QueryHandle> queries;
   queries.reserve(live_);
-  for (const Slot& slot : slots_) {
-    if (slot.reserved && slot.entry.query) queries.push_back(slot.entry.query);
+  for (const Entry& entry : slots_) {
+    if (const QueryHandle query = entry.query()) queries.push_back(query);
   }
   return queries;
 }

@@ -37,13 +37,29 @@ class PendingQueries {
   /// The same for a query of a sibling (see lending.hpp).
   [[gnu::cold]] std::uint16_t add_guest(GuestHandle guest, std::uint64_t question_hash, TimePoint sent_at);
 
-  struct Entry {
-    QueryHandle query;  ///< none when the query was given up, or is a guest
-    GuestHandle guest;
+  /// What an ID is reserved for: a query, a guest, or what was given up. One handle for either: the table is the
+  /// largest part of what a query takes beside itself.
+  class Entry {
+   public:
     std::uint64_t question_hash = 0;
     TimePoint sent_at{};
 
-    [[nodiscard]] bool live() const { return query || guest; }
+    /// None when the query was given up, or is a guest.
+    [[nodiscard]] QueryHandle query() const {
+      return holder_ == Holder::query ? QueryHandle{index_, generation_} : QueryHandle{};
+    }
+    [[nodiscard]] GuestHandle guest() const {
+      return holder_ == Holder::guest ? GuestHandle{index_, generation_} : GuestHandle{};
+    }
+    [[nodiscard]] bool live() const { return holder_ == Holder::query || holder_ == Holder::guest; }
+
+   private:
+    friend class PendingQueries;
+    enum class Holder : std::uint8_t { nobody, given_up, query, guest };
+
+    std::uint32_t index_ = 0;
+    std::uint32_t generation_ = 0;
+    Holder holder_ = Holder::nobody;
   };
 
   /// What `id` is reserved for, or nullptr. Valid until the next change of the table.
@@ -62,10 +78,10 @@ class PendingQueries {
   std::vector<QueryHandle> take_all();
 
  private:
-  struct Slot {
-    Entry entry;
-    bool reserved = false;
-  };
+  static_assert(sizeof(Entry) <= 32);
+
+  std::uint16_t reserve(Entry::Holder holder, std::uint32_t index, std::uint32_t generation,
+                        std::uint64_t question_hash, TimePoint sent_at);
 
   // IDs are slot numbers spread over 16 bits by a random affine bijection: the table grows with the queries in flight
   // instead of having 65,536 places for each connection.
@@ -77,7 +93,7 @@ class PendingQueries {
   std::uint16_t multiplier_;
   std::uint16_t inverse_;
   std::uint16_t offset_;
-  std::vector<Slot> slots_;
+  std::vector<Entry> slots_;
   std::vector<std::uint16_t> free_;
   std::size_t live_ = 0;
   std::size_t abandoned_ = 0;

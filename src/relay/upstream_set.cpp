@@ -428,12 +428,19 @@ bool UpstreamSet::has_own(AddressIndex index, TimePoint now) const {
   return static_cast<bool>(find_connection(index, own));
 }
 
-ConnectionHandle UpstreamSet::lendable(AddressIndex index, TimePoint now) const {
+ConnectionHandle UpstreamSet::own_ready(AddressIndex index, TimePoint now) const {
   const Upstream& upstream = upstreams_[index.upstream];
   const auto suits = [&](const PooledConnection& connection) {
     return connection.address == index.address && !connection.borrowed();
   };
   return best_ready(upstream, {}, now, suits);
+}
+
+ConnectionHandle UpstreamSet::lendable(AddressIndex index, TimePoint now) const {
+  if (const ConnectionHandle ready = own_ready(index, now)) return ready;
+  return find_connection(index, [&](const PooledConnection& connection) {
+    return !connection.borrowed() && connection.standing(now) == Standing::mute && !connection.pending.full();
+  });
 }
 
 std::optional<AddressIndex> UpstreamSet::index_of(std::size_t number) const {
@@ -453,7 +460,8 @@ void UpstreamSet::publish(AddressIndex index, TimePoint now) {
     if (connection.address != index.address || connection.borrowed()) continue;
     if (!connection.ready) {
       dialling_since = std::min(dialling_since, connection.dialled_at);
-    } else if (connection.rules(now).takes_queries) {
+    } else if (const Standing standing = connection.standing(now);
+               rules_of(standing).takes_queries || standing == Standing::mute) {
       ready_since = std::min(ready_since, connection.ready_at);
     }
   }

@@ -15,7 +15,7 @@ TEST_CASE("an ID finds its query until it is removed") {
   PendingQueries pending(random);
   const std::uint16_t id = pending.add(query(5), 77, TimePoint{});
   REQUIRE(pending.find(id));
-  CHECK(pending.find(id)->query == query(5));
+  CHECK(pending.find(id)->query() == query(5));
   CHECK(pending.find(id)->question_hash == 77);
   CHECK(pending.live() == 1);
   pending.remove(id);
@@ -31,7 +31,7 @@ TEST_CASE("IDs are a bijection of slots for every seed: all 65,536 values find a
     for (std::uint32_t i = 0; i < PendingQueries::kMaxLive; ++i) {
       const std::uint16_t id = pending.add(query(i), i, TimePoint{});
       REQUIRE(ids.insert(id).second);
-      REQUIRE(pending.find(id)->query == query(i));
+      REQUIRE(pending.find(id)->query() == query(i));
     }
     CHECK(pending.full());
     std::size_t found = 0;
@@ -51,7 +51,7 @@ TEST_CASE("an abandoned ID stays reserved, with its question, and is never drawn
     const std::uint16_t id = pending.add(query(i), i, TimePoint{});
     pending.abandon(id);
     CHECK(abandoned.insert(id).second);
-    CHECK_FALSE(pending.find(id)->query);
+    CHECK_FALSE(pending.find(id)->query());
     CHECK(pending.find(id)->question_hash == i);
   }
   CHECK(pending.full());
@@ -72,7 +72,7 @@ TEST_CASE("random use against a plain map") {
     } else {
       const std::size_t at = random.below(static_cast<std::uint32_t>(live.size()));
       REQUIRE(pending.find(live[at].first));
-      REQUIRE(pending.find(live[at].first)->query == query(live[at].second));
+      REQUIRE(pending.find(live[at].first)->query() == query(live[at].second));
       pending.remove(live[at].first);
       live[at] = live.back();
       live.pop_back();
