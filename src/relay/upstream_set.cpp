@@ -85,7 +85,7 @@ UpstreamSet::Choice UpstreamSet::wait_or_dial(std::size_t index, TimePoint now) 
   Choice dial;
   for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
     if (!settled(upstream.addresses[j])) continue;
-    if (may_borrow({index, j}, now)) return {Choice::Kind::borrow, {}, {index, j}};
+    if (must_borrow({index, j}, now)) return {Choice::Kind::borrow, {}, {index, j}};
     if (now < upstream.addresses[j].refused_until && shared_.sibling_dials(upstream.addresses[j].number)) {
       return {Choice::Kind::wait, {}, {index, j}};
     }
@@ -94,6 +94,10 @@ UpstreamSet::Choice UpstreamSet::wait_or_dial(std::size_t index, TimePoint now) 
     const bool better = !has({index, j}, &StandingRules::is_doubtful, now);
     if (better || dial.kind == Choice::Kind::none) dial = {Choice::Kind::dial, {}, {index, j}};
     if (better) break;
+  }
+  // While the own dial is slow in coming and no other address can be dialled: a sibling's connection.
+  for (std::size_t j = 0; j < upstream.addresses.size() && dial.kind == Choice::Kind::none; ++j) {
+    if (settled(upstream.addresses[j]) && may_borrow({index, j}, now)) return {Choice::Kind::borrow, {}, {index, j}};
   }
   return dial;
 }
@@ -390,13 +394,17 @@ std::uint16_t UpstreamSet::lender_for(AddressIndex index, TimePoint now) const {
   return sibling == shared_.worker() ? std::uint16_t{0} : static_cast<std::uint16_t>(sibling + 1);
 }
 
-/// Whether a query is to go through a sibling: this worker gets no connection of its own, or it is slow in coming.
+/// Whether a query is to go through a sibling because this worker gets no connection of its own.
+bool UpstreamSet::must_borrow(AddressIndex index, TimePoint now) const {
+  if (shared_.alone()) return false;
+  return (now < address_of(index).refused_until || limited(index, now)) && lender_for(index, now) != 0;
+}
+
+/// The same when an own connection is slow in coming.
 bool UpstreamSet::may_borrow(AddressIndex index, TimePoint now) const {
   if (shared_.alone()) return false;
-  const UpstreamAddress& address = address_of(index);
   const auto slow = [&](const PooledConnection& connection) { return !connection.ready && now >= connection.slow_at; };
-  const bool hindered = now < address.refused_until || limited(index, now) || find_connection(index, slow);
-  return hindered && lender_for(index, now) != 0;
+  return must_borrow(index, now) || (find_connection(index, slow) && lender_for(index, now) != 0);
 }
 
 ConnectionHandle UpstreamSet::add_borrowed(AddressIndex target, Duration patience, TimePoint now) {

@@ -196,6 +196,7 @@ class UpstreamSet {
   template <class Suits>
   [[nodiscard]] ConnectionHandle find_connection(AddressIndex index, Suits suits) const;
   [[gnu::cold]] [[nodiscard]] std::uint16_t lender_for(AddressIndex index, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] bool must_borrow(AddressIndex index, TimePoint now) const;
   [[gnu::cold]] [[nodiscard]] bool may_borrow(AddressIndex index, TimePoint now) const;
   [[nodiscard]] bool proves_itself(AddressIndex index, TimePoint now) const;
   [[nodiscard]] bool wants_trial(AddressIndex index, bool beside, TimePoint now) const;

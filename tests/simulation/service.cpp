@@ -54,7 +54,8 @@ bool is_clean(Fault fault) {
 /// It may take queries, and lose or delay them.
 bool may_swallow(const HostPlan& host, TimePoint from, TimePoint until) {
   const bool shares_little = host.close_after != 0 && host.close_after < kEnoughForAll;
-  return host.loss > 0 || shares_little || !host.places_are_good ||
+  const bool delays = host.round_trip > seconds(1);
+  return host.loss > 0 || delays || shares_little || !host.places_are_good ||
          std::ranges::any_of(
              host.phases, [&](const Phase& phase) { return !is_clean(phase.fault) && overlaps(phase, from, until); });
 }
@@ -99,9 +100,14 @@ std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, Time
   const auto errs = [&](const std::vector<HostPlan>& upstream) { return may_err(upstream, asked_at, now); };
   if (std::ranges::count_if(plan.hosts, errs) >= 2) return std::nullopt;
   const auto swallows = [&](const HostPlan& host) { return may_swallow(host, asked_at - seconds(1), now); };
-  const bool hangs = std::ranges::any_of(
-      plan.hosts, [&](const std::vector<HostPlan>& upstream) { return std::ranges::any_of(upstream, swallows); });
+  const auto hang = [&](const std::vector<HostPlan>& upstream) { return std::ranges::any_of(upstream, swallows); };
+  const bool hangs = std::ranges::any_of(plan.hosts, hang);
   if (plan.config.relay.deadline < (hangs ? seconds(3) : seconds(2))) return std::nullopt;
+  // Three that hang, and one of them so far away that it is waited for longer than the others: no time is left.
+  const auto is_far = [](const std::vector<HostPlan>& upstream) {
+    return std::ranges::any_of(upstream, [](const HostPlan& host) { return host.round_trip > seconds(1); });
+  };
+  if (std::ranges::any_of(plan.hosts, is_far) && std::ranges::count_if(plan.hosts, hang) >= 3) return std::nullopt;
   const auto well = [&](const HostPlan& host) {
     const bool distrusted = std::ranges::any_of(host.phases, [&](const Phase& phase) {
       return phase.fault == Fault::wrong_certificate && overlaps(phase, asked_at - kRecovery, now);
