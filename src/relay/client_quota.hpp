@@ -24,7 +24,9 @@ class ClientQuota {
   static constexpr std::size_t kWaitingShare = 1;
   static constexpr std::size_t kBegunShare = 3;
 
+  /// A client with more than this part of all that wait is greedy, but not with a few queries.
   static constexpr std::size_t kGreedyPart = 4;
+  static constexpr std::size_t kFew = 64;
 
   static constexpr int kIpv4Bits = 32;
   static constexpr int kIpv6Bits = 56;
@@ -51,9 +53,9 @@ class ClientQuota {
     return shares_[place].begun < kBegunShare * room;
   }
 
-  /// Whether the client has more than a quarter of all `waiting`.
+  /// Whether the client has more than a few queries, and more than a quarter of all `waiting`.
   [[nodiscard]] bool is_greedy(Place place, std::size_t waiting) const {
-    return shares_[place].waiting > waiting / kGreedyPart;
+    return shares_[place].waiting > std::max(kFew, waiting / kGreedyPart);
   }
 
   void waits(Place place) { ++shares_[place].waiting; }

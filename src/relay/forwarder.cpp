@@ -380,8 +380,8 @@ void Forwarder::start_trials(AddressIndex before, UpstreamMask excluded, bool ur
   if (urgent) upstreams_.note_handshakes(now);
   for (const AddressIndex target : upstreams_.trials_due(before, excluded, urgent, now)) {
     UpstreamAddress& address = upstreams_.address(target);
-    const bool routeless = address.health.trouble() == Trouble::no_route && address.dials == 0;
-    if (urgent && !routeless && !address.urgent_dials.claim(address.last_dial, now)) continue;
+    if (urgent && !upstreams_.probes_route(target, now) && !address.urgent_dials.claim(address.last_dial, now))
+      continue;
     address.health.claim_trial(now);
     dial(target, now);
   }

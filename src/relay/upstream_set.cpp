@@ -178,15 +178,20 @@ bool UpstreamSet::wants_trial(AddressIndex index, bool beside, TimePoint now) co
   return !beside && !address.health.settled(now) && next_urgent_dial(index, now) <= now;
 }
 
+bool UpstreamSet::probes_route(AddressIndex index, TimePoint now) const {
+  const UpstreamAddress& address = address_of(index);
+  constexpr Duration kPause = std::chrono::seconds(1);
+  return address.health.trouble() == Trouble::no_route && address.dials == 0 &&
+         (address.last_dial == TimePoint::min() || now - address.last_dial >= kPause);
+}
+
 /// When an urgent dial to the address may follow its latest one.
 TimePoint UpstreamSet::next_urgent_dial(AddressIndex index, TimePoint now) const {
   const UpstreamAddress& address = upstreams_[index.upstream].addresses[index.address];
   TimePoint soonest = next_replacement(upstreams_[index.upstream], now);
   if (address.last_dial != TimePoint::min()) soonest = std::max(soonest, address.last_dial + Health::kUrgentInterval);
   const Trouble trouble = address.health.trouble();
-  // Without a route a dial costs one system call: each worker sees for itself whether it is back.
-  if (trouble != Trouble::no_route || address.dials > 0)
-    soonest = std::max(soonest, address.urgent_dials.next(address.last_dial, now));
+  if (!probes_route(index, now)) soonest = std::max(soonest, address.urgent_dials.next(address.last_dial, now));
   // A certificate is not mended within a fifth of a second.
   return trouble == Trouble::authentication ? std::max(soonest, address.health.next_trial(now)) : soonest;
 }

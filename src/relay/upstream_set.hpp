@@ -92,6 +92,10 @@ class UpstreamSet {
   /// its least loaded connection has plenty.
   [[nodiscard]] std::optional<AddressIndex> wants_more(ConnectionHandle used, TimePoint now) const;
 
+  /// Whether this worker looks for itself if the route to the address is back: once a second at most, whatever the
+  /// other workers do, for without a route a dial costs one system call and has its result at once.
+  [[gnu::cold]] [[nodiscard]] bool probes_route(AddressIndex index, TimePoint now) const;
+
   /// Whether there is room for another dial beside those that are under way.
   [[gnu::cold]] [[nodiscard]] bool may_dial_beside(AddressIndex index) const;
 

@@ -77,6 +77,17 @@ TEST_CASE("clients have places of their own, until all that they can have are ta
   CHECK(quota.place_of(numbered(0)) == greedy);
 }
 
+TEST_CASE("a client with a few queries is not greedy, however few others wait") {
+  ClientQuota quota({1, 2});
+  const ClientQuota::Place place = quota.place_of(address("10.0.0.1"));
+  std::size_t waiting = 0;
+  for (; waiting < ClientQuota::kFew; ++waiting) quota.waits(place);
+  CHECK_FALSE(quota.is_greedy(place, waiting));
+  quota.waits(place);
+  CHECK(quota.is_greedy(place, waiting + 1));
+  CHECK_FALSE(quota.is_greedy(place, 4 * (waiting + 1)));
+}
+
 TEST_CASE("places that are free again are given to others") {
   ClientQuota quota({1, 2});
   for (std::uint32_t i = 0; i < 100'000; ++i) {
