@@ -1,5 +1,5 @@
-// Services that answer whatever comes to them, a DNS answer too: a relay that answered a datagram from their ports
-// would go on with them for ever (RFC 864, CVE-1999-0103).
+// Services that answer whatever comes to them, a DNS answer too. A relay that answers a datagram from one of their
+// ports starts an exchange without end (RFC 864, CVE-1999-0103).
 #pragma once
 
 #include <algorithm>

@@ -17,7 +17,7 @@ void SourceFilter::use(const std::vector<InterfaceAddress>& addresses) {
       complete = complete && own_addresses_.size() < kMaxOwnAddresses;
       if (own_addresses_.size() < kMaxOwnAddresses) own_addresses_.push_back(entry.address);
     }
-    // A prefix of no bits is no network but everybody.
+    // A prefix of no bits would allow every source.
     if (!allow_.link_networks || !entry.on_link || entry.prefix_length == 0) continue;
     const AddressRange network = network_of(entry.address, entry.prefix_length);
     if (std::ranges::find(link_networks_, network) != link_networks_.end()) continue;

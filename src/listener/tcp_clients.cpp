@@ -157,7 +157,7 @@ bool TcpClients::shed(std::size_t octets) noexcept {
     spare_.clear();
     return true;
   }
-  // One walk a turn is enough to know that nobody owes much: each query that is refused would make one of its own.
+  // One walk in vain is enough for a turn: else each query that is refused makes one of its own.
   if (loop_.now() == walked_in_vain_at_ && octets >= largest_debt_) return false;
   std::size_t most = 0;
   sessions_.for_each([&](Handle<TcpSession>, TcpSession& session) { most = std::max(most, session.debt()); });

@@ -131,7 +131,7 @@ QueryHandle Forwarder::join_or_begin(const QueryKey& key, ClientQuota::Place pla
     const Query& query = queries_.get(shared);
     // Who asks late does not join a query that has gone badly so far: a fresh one may do better. Nor one whose answer
     // has work enough to do.
-    if (now - query.began_at < config_.relay.deadline / 2 && query.waiters.size() < kMaxWaitersPerQuery) {
+    if (query.is_young(config_.relay.deadline, now) && query.waiters.size() < kMaxWaitersPerQuery) {
       counters_.add(Counter::shared);
       memory_.give_back(kQueryBytes);
       return shared;
@@ -165,7 +165,7 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
     Query& query = queries_.get(handle);
     if (query.over) return;
     if (query.in_room.linked) room_.remove(handle);
-    const bool patient = now - query.began_at < config_.relay.deadline / 2;
+    const bool patient = query.is_young(config_.relay.deadline, now);
     const UpstreamSet::Choice choice =
         query.may_be_sent() ? upstreams_.choose(query.asked, query.stale, query.fresh_since, patient, now)
                             : UpstreamSet::Choice{};

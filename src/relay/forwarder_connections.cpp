@@ -162,15 +162,14 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
   const QueryHandle handle = entry->query();
   const GuestHandle guest = entry->guest();
   pooled.pending.remove(id);
+  if (pooled.pending.live() == 0) pooled.idle_since = now;
   if (!handle) {
     guest ? lending_.answer(guest, message) : counters_.add(Counter::upstream_late);
-    if (pooled.pending.live() == 0) pooled.idle_since = now;
     note_answer(pooled, sent_at, good, now);
     return;
   }
   Query& query = queries_.get(handle);
   counters_.add(Counter::upstream_answers);
-  if (pooled.pending.live() == 0) pooled.idle_since = now;
   bool trial = false;
   bool edns = true;
   query.attempts.erase_if([&](const Attempt& attempt) {

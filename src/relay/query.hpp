@@ -94,6 +94,9 @@ struct Query {
     return sendings < kMaxSendings && fruitless_sendings < kMaxFruitlessSendings;
   }
 
+  /// In the first half of its time: it may wait for a better upstream, and clients may join it.
+  [[nodiscard]] bool is_young(Duration deadline, TimePoint now) const { return now - began_at < deadline / 2; }
+
   /// Views of this object.
   [[nodiscard]] dns::Question question() const { return {Bytes(name).first(name_size), type, klass}; }
   [[nodiscard]] QueryKey key() const { return {question(), flags, dnssec_ok, options}; }

@@ -91,28 +91,31 @@ def test_way_to_the_upstream(certificates, tmp_path, keys, source):
     with_two_ways(certificates, body)
 
 
-def test_source_that_comes_later(certificates, tmp_path):
-    """Never by another source meanwhile."""
+def comes_later(certificates, tmp_path, egress, *, warning, command, source):
+    """The relay starts without what `egress` names, and answers by it once `command` has made it; never by another way meanwhile."""
     def body(upstream):
-        with Relay(tmp_path, upstream_table(upstream, certificates, source="10.3.0.1"), relay={"deadline": "500ms"}) as relay:
-            assert relay.has_logged(r":9:\d+: upstream\.source: 10\.3\.0\.1 is not an address of this machine yet")
+        if "interface" in egress:
+            ip("link set wan1 name modem")
+        with Relay(tmp_path, upstream_table(upstream, certificates, **egress), relay={"deadline": "500ms"}) as relay:
+            assert relay.has_logged(warning)
             assert rcode(relay.ask("early.example")) == "SERVFAIL"
-            ip("address add 10.3.0.1/32 dev lo")
+            ip(command)
             wait_until(lambda: rcode(relay.ask("late.example")) == "NOERROR", 5, "an answer")
-            assert sources(upstream) == {"10.3.0.1"}
+            assert sources(upstream) == {source}
     with_two_ways(certificates, body)
+
+
+def test_source_that_comes_later(certificates, tmp_path):
+    comes_later(certificates, tmp_path, {"source": "10.3.0.1"},
+                warning=r":9:\d+: upstream\.source: 10\.3\.0\.1 is not an address of this machine yet",
+                command="address add 10.3.0.1/32 dev lo", source="10.3.0.1")
 
 
 def test_interface_that_comes_later(certificates, tmp_path):
-    def body(upstream):
-        ip("link set wan1 name modem")
-        with Relay(tmp_path, upstream_table(upstream, certificates, interface="wan1"), relay={"deadline": "500ms"}) as relay:
-            assert relay.has_logged(r":9:\d+: upstream\.interface: one cannot be reached before there is an interface wan1")
-            assert rcode(relay.ask("early.example")) == "SERVFAIL"
-            ip("link set modem down\nlink set modem name wan1\nlink set wan1 up\nroute replace default via 10.2.0.1 dev wan1 metric 2")
-            wait_until(lambda: rcode(relay.ask("late.example")) == "NOERROR", 5, "an answer")
-            assert sources(upstream) == {"10.2.0.2"}
-    with_two_ways(certificates, body)
+    comes_later(certificates, tmp_path, {"interface": "wan1"},
+                warning=r":9:\d+: upstream\.interface: one cannot be reached before there is an interface wan1",
+                command="link set modem down\nlink set modem name wan1\nlink set wan1 up\nroute replace default via 10.2.0.1 dev wan1 metric 2",
+                source="10.2.0.2")
 
 
 def test_mark_without_the_right(certificates, tmp_path):

@@ -1,50 +1,19 @@
 // The watch over addresses, routes and links, in a network namespace whose loopback the test sets up and down.
 #include "net/route_watch.hpp"
 
+#include "net/own_network.hpp"
+
 #include <cerrno>
 #include <doctest/doctest.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <thread>
 
 namespace dotrelay {
 namespace {
 
 using std::chrono::milliseconds;
-
-/// Calls `body` on a thread in a network namespace of its own.
-template <class Body>
-void in_own_network(const Body& body) {
-  bool possible = false;
-  std::thread([&] {
-    possible = unshare(CLONE_NEWNET) == 0;
-    if (possible) body();
-  }).join();
-  if (!possible) MESSAGE("SKIPPED: no network namespaces (needs root)");
-}
-
-void set_loopback(bool up) {
-  const UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request{};
-  request.ifr_name[0] = 'l';
-  request.ifr_name[1] = 'o';
-  request.ifr_flags = static_cast<short>(up ? IFF_UP : 0);
-  REQUIRE(ioctl(fd.get(), SIOCSIFFLAGS, &request) == 0);
-}
-
-void add_address() {
-  const UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request{};
-  request.ifr_name[0] = 'l';
-  request.ifr_name[1] = 'o';
-  auto& address = reinterpret_cast<sockaddr_in&>(request.ifr_addr);
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(0xc0000201);  // 192.0.2.1
-  REQUIRE(ioctl(fd.get(), SIOCSIFADDR, &request) == 0);
-}
+using test::add_address;
+using test::in_own_network;
+using test::set_loopback;
 
 void run(Loop& loop, Duration time) {
   Timer stop(loop, [&loop] { loop.stop(); });

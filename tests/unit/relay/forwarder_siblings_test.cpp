@@ -169,16 +169,22 @@ TEST_CASE("a lender that dies is left at once, and what it had borrowed is given
   CHECK(workers[0].forwarder.lending().empty());
 }
 
+/// The worker has dialled the second upstream, which answers the client now.
+void answered_by_second_upstream(RelayFixture& worker, std::uint32_t client) {
+  REQUIRE(worker.upstreams.dials(1) == 1);
+  const std::size_t line = worker.upstreams.lines.size() - 1;
+  worker.ready(line);
+  worker.answer(line);
+  CHECK(worker.rcode(client) == 0);
+}
+
 TEST_CASE("a sibling that does not read costs a query no more than the next upstream") {
   Workers workers;
   workers.connect_first();
   workers.learn(1);
   workers.mail.takes_mail = false;
   const auto client = workers[1].ask("www.example");
-  REQUIRE(workers[1].upstreams.dials(1) == 1);
-  workers[1].ready(workers[1].upstreams.lines.size() - 1);
-  workers[1].answer(workers[1].upstreams.lines.size() - 1);
-  CHECK(workers[1].rcode(client) == 0);
+  answered_by_second_upstream(workers[1], client);
 }
 
 TEST_CASE("a lender that is silent is like a mute connection") {
@@ -187,10 +193,7 @@ TEST_CASE("a lender that is silent is like a mute connection") {
   workers.learn(1);
   const auto client = workers[1].ask("www.example");
   workers[1].advance(milliseconds(1100));  // nobody delivers
-  REQUIRE(workers[1].upstreams.dials(1) == 1);
-  workers[1].ready(workers[1].upstreams.lines.size() - 1);
-  workers[1].answer(workers[1].upstreams.lines.size() - 1);
-  CHECK(workers[1].rcode(client) == 0);
+  answered_by_second_upstream(workers[1], client);
 }
 
 TEST_CASE("a suspect connection is lent no more, and its guests go elsewhere") {
