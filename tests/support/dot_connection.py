@@ -103,7 +103,8 @@ class Connection(asyncio.Protocol):
         try:
             if not self.established:
                 self._shake_hands()
-            self._read_frames()
+            if self.admitted:   # a query may come in one segment with the end of the handshake
+                self._read_frames()
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
