@@ -227,6 +227,7 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
       query.asked &= ~unheard;
       return false;
     }
+    if (query.may_be_sent() && borrow_in_trouble(query.asked, now)) return false;
     if (!wait_for_trial(handle, false, now)) finish_with_error(handle, now);
     return true;
   }

@@ -203,6 +203,7 @@ class Forwarder final : public ConnectionEvents {
 
   // Siblings, where a server wants no more connections.
   [[gnu::cold]] void borrow(AddressIndex target, TimePoint now);
+  [[gnu::cold]] bool borrow_in_trouble(UpstreamMask excluded, TimePoint now);
   [[gnu::cold]] void close_borrowed(ConnectionHandle handle, const CloseReason& reason, TimePoint now);
   [[gnu::cold]] void drop_borrowed(AddressIndex index, TimePoint now);
   [[gnu::cold]] bool on_refused(AddressIndex index, TimePoint begun, const std::string& cause, TimePoint now);

@@ -12,6 +12,14 @@ void Forwarder::borrow(AddressIndex target, TimePoint now) {
   pooled.connection = siblings_->connect(pooled.lender, upstreams_.address(target).number, handle);
 }
 
+/// Only an error is left for a query: a sibling's connection to an upstream in trouble may do better, as an own one
+/// would. False: there is none.
+bool Forwarder::borrow_in_trouble(UpstreamMask excluded, TimePoint now) {
+  const std::optional<AddressIndex> target = upstreams_.lent_in_trouble(excluded, now);
+  if (target) borrow(*target, now);
+  return target.has_value();
+}
+
 /// The sibling lends no more, or its connection has ended.
 void Forwarder::close_borrowed(ConnectionHandle handle, const CloseReason& reason, TimePoint now) {
   const PooledConnection& pooled = upstreams_.connections().get(handle);
@@ -44,8 +52,12 @@ bool Forwarder::on_refused(AddressIndex index, TimePoint begun, const std::strin
       address.connection_limit.forget();
       return false;
     case SharedConnections::Verdict::unknown:
-      // Once: where it happens again and again nobody is about to find out anything.
-      if (address.health.in_trouble() || now < address.refused_until + Outage::kShortWait) return false;
+      // Once: where it happens again and again nobody is about to find out anything. But what works for a sibling in
+      // between is no reason to dial more often.
+      if (address.health.in_trouble() || now < address.refused_until + Outage::kShortWait) {
+        upstreams_.await_sibling(index, now);
+        return false;
+      }
       break;
     case SharedConnections::Verdict::limited:
       counters_.add(Counter::upstream_limited);
@@ -71,7 +83,7 @@ void Forwarder::on_passed(AddressIndex index, TimePoint now) {
   counters_.add(Counter::passed_to_sibling);
   UpstreamAddress& address = upstreams_.address(index);
   if (address.dials > 0 || now < address.refused_until || now < address.last_dial + Health::kUrgentInterval) return;
-  if (address.health.in_trouble() || upstreams_.has_own(index, now)) return;
+  if (address.health.in_trouble() || upstreams_.has_own(index, now) || !upstreams_.may_dial_beside(index)) return;
   if (address.connection_limit.known(now) && !address.connection_limit.claim_trial(now)) return;
   dial(index, now);
 }

@@ -231,6 +231,10 @@ TimePoint UpstreamSet::hope_until(UpstreamMask excluded, Duration patience, Time
       const bool unknown = upstreams_[i].addresses[connection.address].usual_dial == Duration{};
       until = std::max(until, unknown ? connection.dialled_at + patience : connection.slow_at);
     }
+    // What a sibling dials can be borrowed.
+    for (const UpstreamAddress& address : upstreams_[i].addresses) {
+      if (shared_.sibling_dials(address.number)) until = std::max(until, now + address.slow_dial());
+    }
   }
   return until;
 }
@@ -387,13 +391,14 @@ bool UpstreamSet::limited(AddressIndex index, TimePoint now) const {
 }
 
 /// The number of a sibling that has a connection to the address; 0 when there is none, or the ways that there are
-/// suffice.
-std::uint16_t UpstreamSet::lender_for(AddressIndex index, TimePoint now) const {
+/// suffice. `again`: also one whose way has gone mute, but seldom: it may be so because of what was asked, or because
+/// the sibling hangs.
+std::uint16_t UpstreamSet::lender_for(AddressIndex index, bool again, TimePoint now) const {
   if (borrowed(index).size() >= kMaxBorrowed) return 0;
-  // One that is mute may be so because of what was asked: the lender is asked again, but seldom, for it may hang.
   const std::size_t sibling = shared_.ready_sibling(address_of(index).number, random_, [&](std::size_t worker) {
     return !find_connection(index, [&](const PooledConnection& other) {
-      return other.lender == worker + 1 && (!other.rules(now).is_doubtful || now < other.dialled_at + patience_);
+      const bool may_again = again && other.rules(now).is_doubtful && now >= other.dialled_at + patience_;
+      return other.lender == worker + 1 && !may_again;
     });
   });
   return sibling == shared_.worker() ? std::uint16_t{0} : static_cast<std::uint16_t>(sibling + 1);
@@ -401,19 +406,35 @@ std::uint16_t UpstreamSet::lender_for(AddressIndex index, TimePoint now) const {
 
 /// Whether a query is to go through a sibling because this worker gets no connection of its own.
 bool UpstreamSet::must_borrow(AddressIndex index, TimePoint now) const {
-  if (shared_.alone()) return false;
-  return (now < address_of(index).refused_until || limited(index, now)) && lender_for(index, now) != 0;
+  return gets_none(index, now) && lender_for(index, false, now) != 0;
 }
 
-/// The same when an own connection is slow in coming.
+/// The same when an own connection is slow in coming, or can only be waited for while the sibling's is mute.
 bool UpstreamSet::may_borrow(AddressIndex index, TimePoint now) const {
   if (shared_.alone()) return false;
   const auto slow = [&](const PooledConnection& connection) { return !connection.ready && now >= connection.slow_at; };
-  return must_borrow(index, now) || (find_connection(index, slow) && lender_for(index, now) != 0);
+  return (gets_none(index, now) || find_connection(index, slow)) && lender_for(index, true, now) != 0;
+}
+
+bool UpstreamSet::gets_none(AddressIndex index, TimePoint now) const {
+  return !shared_.alone() && (now < address_of(index).refused_until || limited(index, now));
+}
+
+std::optional<AddressIndex> UpstreamSet::lent_in_trouble(UpstreamMask excluded, TimePoint now) const {
+  if (shared_.alone()) return std::nullopt;
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    if ((excluded >> i & 1) != 0) continue;
+    for (std::size_t j = 0; j < upstreams_[i].addresses.size(); ++j) {
+      if (upstreams_[i].addresses[j].health.in_trouble() && lender_for({i, j}, true, now) != 0)
+        return AddressIndex{i, j};
+    }
+  }
+  return std::nullopt;
 }
 
 ConnectionHandle UpstreamSet::add_borrowed(AddressIndex target, Duration patience, TimePoint now) {
-  const std::uint16_t lender = lender_for(target, now);
+  std::uint16_t lender = lender_for(target, false, now);
+  if (lender == 0) lender = lender_for(target, true, now);
   if (lender == 0) return {};
   // Of no epoch: its answers say nothing about new connections.
   const ConnectionHandle handle = connections_.emplace(target, Health::Epoch{0}, now, Duration{}, patience, random_);

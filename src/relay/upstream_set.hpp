@@ -138,6 +138,9 @@ class UpstreamSet {
   /// The server has refused a connection beside a sibling's, and a sibling has one still.
   [[gnu::cold]] [[nodiscard]] bool limited(AddressIndex index, TimePoint now) const;
 
+  /// An address in trouble to which a sibling has a connection all the same.
+  [[gnu::cold]] [[nodiscard]] std::optional<AddressIndex> lent_in_trouble(UpstreamMask excluded, TimePoint now) const;
+
   /// Creates the entry of a way through a sibling, which is ready at once; the caller connects. None when no sibling
   /// has a connection that is not in use here already.
   [[gnu::cold]] ConnectionHandle add_borrowed(AddressIndex target, Duration patience, TimePoint now);
@@ -199,7 +202,8 @@ class UpstreamSet {
   }
   template <class Suits>
   [[nodiscard]] ConnectionHandle find_connection(AddressIndex index, Suits suits) const;
-  [[gnu::cold]] [[nodiscard]] std::uint16_t lender_for(AddressIndex index, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] std::uint16_t lender_for(AddressIndex index, bool again, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] bool gets_none(AddressIndex index, TimePoint now) const;
   [[gnu::cold]] [[nodiscard]] bool must_borrow(AddressIndex index, TimePoint now) const;
   [[gnu::cold]] [[nodiscard]] bool may_borrow(AddressIndex index, TimePoint now) const;
   [[nodiscard]] bool proves_itself(AddressIndex index, TimePoint now) const;

@@ -196,6 +196,21 @@ TEST_CASE("a lender that is silent is like a mute connection") {
   answered_by_second_upstream(workers[1], client);
 }
 
+TEST_CASE("a lender that hangs does not keep a worker from connections of its own") {
+  Workers workers(2, {1});
+  workers.connect_first();
+  workers.learn(1);
+  RelayFixture& borrower = workers[1];
+  const std::size_t before = borrower.upstreams.lines.size();
+  const auto client = borrower.ask("www.example");
+  borrower.advance(milliseconds(1100));
+  REQUIRE(borrower.upstreams.lines.size() == before + 1);
+  borrower.ready(before);
+  REQUIRE(borrower.line(before).sent.size() == 1);
+  borrower.answer(before);
+  CHECK(borrower.rcode(client) == 0);
+}
+
 TEST_CASE("a suspect connection is lent no more, and its guests go elsewhere") {
   Workers workers;
   workers.connect_first();
