@@ -45,7 +45,7 @@ class LinkedList {
   }
 
   /// Takes the member out; does nothing when it is not linked.
-  void remove(Handle<T> member) {
+  [[gnu::always_inline]] void remove(Handle<T> member) {
     ListHook<T>& hook = slab_.get(member).*kHook;
     if (!hook.linked) return;
     if (hook.previous) {

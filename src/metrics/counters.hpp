@@ -80,7 +80,7 @@ inline constexpr std::array<CounterRow, kCounterCount> kCounterRows = {{
 /// One worker's counters. All zero octets is a valid beginning, as fresh shared memory is.
 class Counters {
  public:
-  void add(Counter counter, std::uint64_t amount = 1) {
+  [[gnu::always_inline]] void add(Counter counter, std::uint64_t amount = 1) {
     Value& value = values_[static_cast<std::size_t>(counter)];
     const std::uint64_t sum = value.low.load(std::memory_order_relaxed) + amount;
     value.low.store(static_cast<std::uint32_t>(sum), std::memory_order_relaxed);

@@ -66,7 +66,7 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
 
   const ClientQuota::Place place = quota_.place_of(incoming.source);
   if (!quota_.may_wait(place, kMaxWaiters - waiters_.size()) ||
-      !memory_.take_for_query(kWaiterBytes + kQueryBytes, quota_.is_greedy(place, waiters_.size())))
+      !memory_.take_for_query(kWaiterBytes + kQueryBytes, [&] { return quota_.is_greedy(place, waiters_.size()); }))
     return answer_with_overload(incoming, query, place, now);
   const QueryKey key{*query.question, static_cast<std::uint16_t>(query.header.flags & dns::kQueryFlags),
                      query.opt && query.opt->dnssec_ok, *options};

@@ -49,7 +49,8 @@ dns::Question Forwarder::question_for(const Waiter& waiter, const Query& query) 
 }
 
 void Forwarder::finish(QueryHandle handle, const dns::Response& response, Bytes message) {
-  tell_clients(handle, {Outcome::Kind::answer, message, &response});
+  const Outcome outcome{Outcome::Kind::answer, message, &response};
+  tell_some_clients(queries_.get(handle), outcome) ? drop(handle) : postpone(handle, outcome);
 }
 
 /// The answer is the error that an upstream gave.
@@ -109,7 +110,8 @@ void Forwarder::tell_postponed(TimePoint now) {
   portion_due_ = postponed_.empty() ? kNever : now + kPortionInterval;
 }
 
-inline Bytes Forwarder::write_outcome(const Query& query, const Waiter& waiter, const Outcome& outcome) {
+[[gnu::always_inline]] inline Bytes Forwarder::write_outcome(const Query& query, const Waiter& waiter,
+                                                             const Outcome& outcome) {
   switch (outcome.kind) {
     case Outcome::Kind::answer:
       return dns::write_relayed_answer(answer_buffer_, outcome.octets, *outcome.response, waiter.asker,
@@ -180,7 +182,7 @@ void Forwarder::drop(QueryHandle handle) {
 }
 
 /// Takes the query out of all tables; IDs whose answers may still come stay reserved on their connections.
-void Forwarder::retire(QueryHandle handle) {
+[[gnu::always_inline]] inline void Forwarder::retire(QueryHandle handle) {
   Query& query = queries_.get(handle);
   for (const Attempt& attempt : query.attempts) {
     PooledConnection* const pooled = upstreams_.connections().find(attempt.connection);

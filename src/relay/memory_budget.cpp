@@ -12,7 +12,8 @@ MemoryBudget::MemoryBudget(std::span<SharedWord> held, std::size_t own, std::uin
       chunks_(chunks),
       own_part_(chunks / 2 / static_cast<std::uint32_t>(held.size())),
       kept_for_answers_(own_part_ * kChunkBytes / 4),
-      kept_for_others_(kept_for_answers_) {
+      kept_for_others_(kept_for_answers_),
+      roomy_until_(own_part_ * kChunkBytes - kept_for_answers_ - kept_for_others_) {
   assert(own < held.size() && own_part_ > 0);
 }
 

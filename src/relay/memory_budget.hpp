@@ -43,9 +43,10 @@ class MemoryBudget {
   bool take(std::size_t octets) { return (fits(octets, 0) || make_room(octets, 0)) && count(octets); }
 
   /// The same for a query: a quarter of the worker's own part stays for the answers that queries cause.
-  /// A greedy client's also leaves a quarter for the queries of others, and nobody lets go for it.
-  bool take_for_query(std::size_t octets, bool greedy = false) {
-    if (greedy && !leaves_room(octets)) return false;
+  /// That of a client that `is_greedy()` also leaves a quarter for the queries of others, and nobody lets go for it.
+  template <class IsGreedy>
+  bool take_for_query(std::size_t octets, IsGreedy is_greedy) {
+    if (used_ + octets > roomy_until_ && is_greedy() && !leaves_room(octets)) return false;
     return (fits(octets, kept_for_answers_) || make_room(octets, kept_for_answers_)) && count(octets);
   }
 
@@ -90,6 +91,7 @@ class MemoryBudget {
   const std::uint32_t own_part_;  ///< chunks that no other worker can take
   const std::size_t kept_for_answers_;
   const std::size_t kept_for_others_;  ///< of those that have little
+  const std::size_t roomy_until_;      ///< with so much in use, leaves_room()
   std::size_t used_ = 0;
   std::size_t held_bytes_ = 0;
   std::size_t most_used_ = 0;  ///< since the latest flood

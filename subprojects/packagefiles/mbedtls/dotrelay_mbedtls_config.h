@@ -27,6 +27,7 @@
 #define MBEDTLS_POLY1305_C
 #define MBEDTLS_CHACHAPOLY_C
 #define MBEDTLS_CIPHER_C
+#define MBEDTLS_BLOCK_CIPHER_C /* GCM calls AES itself, not through CIPHER_C: 27 instructions less for each 16 octets */
 
 /* Hashes and key derivation */
 #define MBEDTLS_MD_C

@@ -8,6 +8,8 @@ namespace dotrelay {
 namespace {
 
 constexpr std::size_t kChunk = MemoryBudget::kChunkBytes;
+constexpr auto kGreedy = [] { return true; };
+constexpr auto kModest = [] { return false; };
 
 /// Takes chunk after chunk; gives the number that it got.
 std::size_t take_all(MemoryBudget& budget) {
@@ -30,7 +32,7 @@ TEST_CASE("queries leave a quarter of the worker's own part to the answers") {
   std::vector<SharedWord> held(1);
   MemoryBudget budget(held, 0, 32);
   std::size_t count = 0;
-  while (budget.take_for_query(kChunk)) ++count;
+  while (budget.take_for_query(kChunk, kModest)) ++count;
   CHECK(count == 28);
   CHECK(take_all(budget) == 4);
 }
@@ -39,10 +41,10 @@ TEST_CASE("queries of a greedy client leave another quarter to those of others")
   std::vector<SharedWord> held(1);
   MemoryBudget budget(held, 0, 32);
   std::size_t count = 0;
-  while (budget.take_for_query(kChunk, true)) ++count;
+  while (budget.take_for_query(kChunk, kGreedy)) ++count;
   CHECK(count == 24);
   count = 0;
-  while (budget.take_for_query(kChunk)) ++count;
+  while (budget.take_for_query(kChunk, kModest)) ++count;
   CHECK(count == 4);
   CHECK(take_all(budget) == 4);
 }
