@@ -170,7 +170,7 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
         query.may_be_sent() ? upstreams_.choose(query.asked, query.stale, query.fresh_since, patient, now)
                             : UpstreamSet::Choice{};
     if (choice.target != AddressIndex{} || upstreams_.address(choice.target).health.in_trouble())
-      start_trials(choice.target, 0, false, now);
+      start_trials(choice.target, {}, false, now);
     switch (choice.kind) {
       case UpstreamSet::Choice::Kind::send:
         if (send(handle, choice.connection, false, now)) return send_copy(handle, choice.target, now);
@@ -205,10 +205,10 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
   // same.
   const bool suspects_only = !query.attempts.empty() && std::ranges::all_of(query.attempts, &Attempt::suspect);
   if (!query.attempts.empty() && (!suspects_only || query.error || !query.may_be_sent())) {
-    const UpstreamMask heard = query.error ? UpstreamMask{1} << query.error->from.upstream : 0;
-    const UpstreamMask again = query.asked & ~heard & mute_upstreams(query, now);
-    if (again != 0 && query.may_be_sent()) {
-      query.asked &= ~again;
+    const UpstreamMask heard = query.error ? UpstreamMask(query.error->from.upstream) : UpstreamMask();
+    const UpstreamMask again = (query.asked - heard) & mute_upstreams(query, now);
+    if (!again.empty() && query.may_be_sent()) {
+      query.asked.remove(again);
       return false;
     }
     // An upstream that becomes usable while the first is still silent is asked, too.
@@ -217,14 +217,14 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
   }
   if (query.error) {
     // No fresh connection is to be had: one that may be stale is better than an error.
-    if ((query.stale & ~query.asked) != 0 && query.fresh_since != TimePoint{} && query.may_be_sent()) {
+    if (!(query.stale - query.asked).empty() && query.fresh_since != TimePoint{} && query.may_be_sent()) {
       query.fresh_since = {};
       return false;
     }
     // Upstreams that have not said anything may be asked again before an error is the answer.
-    const UpstreamMask unheard = query.asked & ~(UpstreamMask{1} << query.error->from.upstream);
-    if (unheard != 0 && query.may_be_sent()) {
-      query.asked &= ~unheard;
+    const UpstreamMask unheard = query.asked - UpstreamMask(query.error->from.upstream);
+    if (!unheard.empty() && query.may_be_sent()) {
+      query.asked.remove(unheard);
       return false;
     }
     if (query.may_be_sent() && borrow_in_trouble(query.asked, now)) return false;
@@ -235,15 +235,15 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
     fail(handle, now);
     return true;
   }
-  if (query.asked != 0) {
+  if (!query.asked.empty()) {
     // No answer and no error came from those that were asked: they may be asked again. may_be_sent() bounds it.
-    query.asked = 0;
-    query.stale = 0;
+    query.asked = {};
+    query.stale = {};
     return false;
   }
   room_.push_back(handle);
   if (upstreams_.prompt_dials_until(query.asked, now) > now) return true;
-  start_trials({upstreams_.size(), 0}, 0, true, now);
+  start_trials({upstreams_.size(), 0}, {}, true, now);
   if (!upstreams_.worth_waiting(query.asked)) {
     if (!suspects_only) fail(handle, now);
     return true;
@@ -267,13 +267,13 @@ bool Forwarder::fail_in_outage(QueryHandle handle, TimePoint now) {
 /// The upstreams where all that the query has under way is on connections that have gone mute: other connections there
 /// may do better.
 UpstreamMask Forwarder::mute_upstreams(const Query& query, TimePoint now) {
-  UpstreamMask mute = 0;
-  UpstreamMask alive = 0;
+  UpstreamMask mute;
+  UpstreamMask alive;
   for (const Attempt& attempt : query.attempts) {
     UpstreamMask& side = upstreams_.connections().get(attempt.connection).rules(now).is_doubtful ? mute : alive;
-    side |= UpstreamMask{1} << attempt.upstream;
+    side.add(attempt.upstream);
   }
-  return mute & ~alive;
+  return mute - alive;
 }
 
 /// Only an error is left for the client, but other upstreams may work again: those that are due for a trial are tried,
@@ -299,7 +299,7 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
   PooledConnection& pooled = upstreams_.connections().get(connection_handle);
   const std::uint8_t upstream = pooled.upstream;
   const auto leave_out = [&] {
-    query.asked |= UpstreamMask{1} << upstream;
+    query.asked.add(upstream);
     ++query.sendings;  // it counts, or a query that no upstream takes would be tried for ever
     return false;
   };
@@ -309,7 +309,7 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
   std::array<std::uint8_t, dns::kMaxUpstreamQuery> message;
   const QueryKey key = query.key();
   const bool edns =
-      (query.plain >> upstream & 1) == 0 && upstreams_.address({upstream, pooled.address}).edns.understands(now);
+      !query.plain.contains(upstream) && upstreams_.address({upstream, pooled.address}).edns.understands(now);
   const std::size_t size = dns::write_upstream_query(message, {.id = id,
                                                                .flags = key.flags,
                                                                .question = key.question,
@@ -360,7 +360,7 @@ void Forwarder::send_copy(QueryHandle handle, AddressIndex before, TimePoint now
   if (address.health.degraded()) address.health.claim_trial(now);
   counters_.add(Counter::upstream_trials);
   if (!send(handle, connection, true, now)) {
-    query.asked &= ~(UpstreamMask{1} << index.upstream);
+    query.asked.remove(index.upstream);
     note_failed_copy(connection, now);
     return;
   }

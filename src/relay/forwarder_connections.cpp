@@ -176,7 +176,7 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
     if (attempt.connection != connection_handle || attempt.id != id) return false;
     trial = attempt.trial;
     edns = attempt.edns;
-    query.asked |= UpstreamMask{1} << attempt.upstream;
+    query.asked.add(attempt.upstream);
     if (!attempt.late) upstreams_[attempt.upstream].usual_time.on_answer(now - sent_at);
     return true;
   });
@@ -195,10 +195,9 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
 bool Forwarder::ask_without_edns(QueryHandle handle, ConnectionHandle connection, bool trial, TimePoint now) {
   Query& query = queries_.get(handle);
   const PooledConnection& pooled = upstreams_.connections().get(connection);
-  const UpstreamMask bit = UpstreamMask{1} << pooled.upstream;
   const bool open = pooled.connection->state() == Connection::State::ready && !pooled.pending.full();
-  if ((query.plain & bit) != 0 || !open || !query.may_be_sent()) return false;
-  query.plain |= bit;
+  if (query.plain.contains(pooled.upstream) || !open || !query.may_be_sent()) return false;
+  query.plain.add(pooled.upstream);
   counters_.add(Counter::upstream_without_edns);
   return send(handle, connection, trial, now);
 }
@@ -244,7 +243,7 @@ void Forwarder::on_malformed_answer(ConnectionHandle connection_handle, std::uin
   if (!handle) return;
   upstreams_[index.upstream].last_problem = upstreams_.label(index) + ": " + std::string(kMalformedAnswer);
   Query& query = queries_.get(handle);
-  query.asked |= UpstreamMask{1} << index.upstream;
+  query.asked.add(index.upstream);
   bool trial = false;
   query.attempts.erase_if([&](const Attempt& attempt) {
     if (attempt.connection != connection_handle || attempt.id != id) return false;
@@ -348,10 +347,9 @@ void Forwarder::retry_elsewhere(QueryHandle handle, std::size_t upstream, CloseK
   Query& query = queries_.get(handle);
   // A connection that had gone stale says nothing about the upstream, and other pooled ones may be as stale: the second
   // try there has a fresh one.
-  const UpstreamMask bit = UpstreamMask{1} << upstream;
   const bool heard = (query.error && query.error->from.upstream == upstream) || kind == CloseKind::protocol;
-  query.asked = (query.stale & bit) != 0 || heard ? query.asked | bit : query.asked & ~bit;
-  query.stale |= bit;
+  query.stale.contains(upstream) || heard ? query.asked.add(upstream) : query.asked.remove(upstream);
+  query.stale.add(upstream);
   query.fresh_since = now;
   route_without(handle, now);
 }
@@ -361,7 +359,7 @@ void Forwarder::route_without(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
   if (std::ranges::any_of(query.attempts, &Attempt::promising)) return;
   for (const Attempt& attempt : query.attempts) {
-    if (!attempt.suspect) query.asked |= UpstreamMask{1} << attempt.upstream;
+    if (!attempt.suspect) query.asked.add(attempt.upstream);
   }
   if (std::ranges::all_of(query.attempts, &Attempt::suspect)) checks_.remove(handle);
   route(handle, now);

@@ -230,7 +230,7 @@ std::string Forwarder::cause(const Query& query) {
       add(failing->label, failing->health.cause());
     } else if (dialled != upstream.addresses.end()) {
       add(dialled->label, dialled->segments.suspected(last_seen_) ? kLargePacketsLost : "connection timed out");
-    } else if (((query.asked | query.stale) >> i & 1) != 0 && !upstream.last_problem.empty()) {
+    } else if ((query.asked.contains(i) || query.stale.contains(i)) && !upstream.last_problem.empty()) {
       add({}, upstream.last_problem);
     }
   }

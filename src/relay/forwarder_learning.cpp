@@ -52,7 +52,7 @@ void Forwarder::note_failed_copy(ConnectionHandle connection, TimePoint now) {
 /// An answer to a query without EDNS has come. Was it refused before with it, and is EDNS the reason? A client's
 /// options would be another.
 void Forwarder::note_ignorance(const Query& query, const dns::Response& response, AddressIndex target, TimePoint now) {
-  const bool refused_before = (query.plain >> target.upstream & 1) != 0;
+  const bool refused_before = query.plain.contains(target.upstream);
   if (!refused_before || EdnsTolerance::may_be_ignorance(response) || !query.options.empty()) return;
   EdnsTolerance& edns = upstreams_.address(target).edns;
   if (edns.understands(now)) {

@@ -19,7 +19,7 @@ void Forwarder::on_timer(TimePoint now) {
     upstreams_.publish_all(now);
   }
   if (upstreams_.awaits_sibling(now) && !room_.empty()) reroute_room_in_time(now);
-  if (!room_.empty() && urgent_) start_trials({upstreams_.size(), 0}, 0, true, now);
+  if (!room_.empty() && urgent_) start_trials({upstreams_.size(), 0}, {}, true, now);
 }
 
 TimePoint Forwarder::next_timeout(TimePoint now) {
@@ -60,7 +60,7 @@ void Forwarder::on_clock_set(TimePoint now) {
       if (address.health.trouble() == Trouble::authentication) address.health.retry_now(now);
     }
   }
-  start_trials({upstreams_.size(), 0}, 0, false, now);
+  start_trials({upstreams_.size(), 0}, {}, false, now);
 }
 
 /// Drops all connections, or those that the kernel would now make in another way, and tries at once what was waiting
@@ -92,8 +92,8 @@ void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now
     Query* const left = queries_.find(query);
     if (left == nullptr || !left->attempts.empty()) continue;
     // It has no answer, and its upstreams had no chance: all may be asked again.
-    left->asked = 0;
-    left->stale = 0;
+    left->asked = {};
+    left->stale = {};
     checks_.remove(query);
     route(query, now);
   }
@@ -156,7 +156,7 @@ void Forwarder::repeat(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
   if (query.attempts.empty() || upstreams_.prompt_dials_until(query.asked, now) > now) return;
   if (std::exchange(query.repeated, true) || !query.may_be_sent()) return;
-  for (const Attempt& attempt : query.attempts) query.asked &= ~(UpstreamMask{1} << attempt.upstream);
+  for (const Attempt& attempt : query.attempts) query.asked.remove(attempt.upstream);
   route(handle, now);
 }
 
@@ -174,7 +174,7 @@ bool Forwarder::may_hedge(Query& query) {
   UpstreamMask asked = query.asked;
   bool known_slow = false;
   for (const Attempt& attempt : query.attempts) {
-    asked |= UpstreamMask{1} << attempt.upstream;
+    asked.add(attempt.upstream);
     const PooledConnection& pooled = upstreams_.connections().get(attempt.connection);
     known_slow = known_slow || (!attempt.trial && upstreams_.address(pooled.index()).health.degraded());
   }
@@ -187,7 +187,7 @@ bool Forwarder::may_hedge(Query& query) {
 /// Asks the next upstream as well; the first answer counts.
 void Forwarder::ask_next_too(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
-  for (const Attempt& attempt : query.attempts) query.asked |= UpstreamMask{1} << attempt.upstream;
+  for (const Attempt& attempt : query.attempts) query.asked.add(attempt.upstream);
   route(handle, now);
 }
 

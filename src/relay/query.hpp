@@ -12,6 +12,7 @@
 #include "relay/pending_queries.hpp"
 #include "relay/pooled_connection.hpp"
 #include "relay/reply_channel.hpp"
+#include "relay/upstream_mask.hpp"
 
 #include <array>
 #include <cstdint>
@@ -78,9 +79,6 @@ struct ErrorAnswer {
   bool malformed = false;             ///< it cannot be relayed: the client gets the cause instead
 };
 
-/// A set of upstreams by their number.
-using UpstreamMask = std::uint32_t;
-
 struct Query {
   /// Sendings of one query that ended with a connection that brought no answer at all, and sendings in all: an upstream
   /// that closes on a certain question is not asked for ever, one that closes after each answer still serves everybody.
@@ -117,9 +115,9 @@ struct Query {
   InlineVector<Attempt, 2> attempts;  ///< that may still be answered
   std::uint8_t sendings = 0;
   std::uint8_t fruitless_sendings = 0;
-  UpstreamMask asked = 0;    ///< upstreams not to be asked again
-  UpstreamMask stale = 0;    ///< upstreams whose connection closed on this query once
-  UpstreamMask plain = 0;    ///< upstreams to be asked without EDNS, for they have refused it with
+  UpstreamMask asked;        ///< upstreams not to be asked again
+  UpstreamMask stale;        ///< upstreams whose connection closed on this query once
+  UpstreamMask plain;        ///< upstreams to be asked without EDNS, for they have refused it with
   TimePoint fresh_since{};   ///< at those that are stale, only connections that were ready or answered later
   TimePoint hedge_at{};      ///< when it may be asked elsewhere within the budget, if hedge_next
   TimePoint patience_end{};  ///< of the latest sending that was no copy for a trial

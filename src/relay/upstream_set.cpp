@@ -23,8 +23,8 @@ UpstreamSet::UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<S
 
 UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stale, TimePoint fresh_since, bool patient,
                                         TimePoint now) {
-  const auto usable = [&](std::size_t i) { return (excluded >> i & 1) == 0; };
-  const auto fresh = [&](std::size_t i) { return (stale >> i & 1) != 0 ? fresh_since : TimePoint{}; };
+  const auto usable = [&](std::size_t i) { return !excluded.contains(i); };
+  const auto fresh = [&](std::size_t i) { return stale.contains(i) ? fresh_since : TimePoint{}; };
   const auto connected = [&](const PooledConnection& connection) {
     return !address(connection.index()).health.degraded();
   };
@@ -118,7 +118,7 @@ UpstreamSet::Choice UpstreamSet::choose_unsettled(std::size_t index, TimePoint n
 ConnectionHandle UpstreamSet::trial_by_copy(AddressIndex before, UpstreamMask excluded, TimePoint now) {
   if (before.upstream == 0 && before.address == 0) return {};
   for (std::size_t i = 0; i <= before.upstream && i < upstreams_.size(); ++i) {
-    if ((excluded >> i & 1) != 0) continue;
+    if (excluded.contains(i)) continue;
     const auto due = [&](const PooledConnection& connection) {
       if (i == before.upstream && connection.address >= before.address) return false;
       const UpstreamAddress& address = this->address(connection.index());
@@ -144,7 +144,7 @@ std::vector<AddressIndex> UpstreamSet::trials_due(AddressIndex before, UpstreamM
                                                   TimePoint now) const {
   std::vector<AddressIndex> due;
   for (std::size_t i = 0; i <= before.upstream && i < upstreams_.size(); ++i) {
-    if ((excluded >> i & 1) != 0) continue;
+    if (excluded.contains(i)) continue;
     const Upstream& upstream = upstreams_[i];
     const bool asked = i == before.upstream;
     const std::size_t end = asked ? before.address + 1 : upstream.addresses.size();
@@ -212,7 +212,7 @@ std::optional<AddressIndex> UpstreamSet::wants_more(ConnectionHandle used, TimeP
 TimePoint UpstreamSet::prompt_dials_until(UpstreamMask excluded, TimePoint now) const {
   TimePoint until = now;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if ((excluded >> i & 1) == 0) until = std::max(until, prompt_dials_until(upstreams_[i], now));
+    if (!excluded.contains(i)) until = std::max(until, prompt_dials_until(upstreams_[i], now));
   }
   return until;
 }
@@ -220,7 +220,7 @@ TimePoint UpstreamSet::prompt_dials_until(UpstreamMask excluded, TimePoint now) 
 TimePoint UpstreamSet::hope_until(UpstreamMask excluded, Duration patience, TimePoint now) const {
   TimePoint until = now;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if ((excluded >> i & 1) != 0) continue;
+    if (excluded.contains(i)) continue;
     // One that waits for its turn to replace a connection may still be dialled.
     const TimePoint replacement = next_replacement(upstreams_[i], now);
     if (replacement > now && replacement != kNever)
@@ -241,7 +241,7 @@ TimePoint UpstreamSet::hope_until(UpstreamMask excluded, Duration patience, Time
 
 bool UpstreamSet::worth_waiting(UpstreamMask excluded) const {
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if ((excluded >> i & 1) != 0) continue;
+    if (excluded.contains(i)) continue;
     for (const UpstreamAddress& address : upstreams_[i].addresses) {
       if (address.dials > 0 || !address.health.hopeless()) return true;
     }
@@ -423,7 +423,7 @@ bool UpstreamSet::gets_none(AddressIndex index, TimePoint now) const {
 std::optional<AddressIndex> UpstreamSet::lent_in_trouble(UpstreamMask excluded, TimePoint now) const {
   if (shared_.alone()) return std::nullopt;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if ((excluded >> i & 1) != 0) continue;
+    if (excluded.contains(i)) continue;
     for (std::size_t j = 0; j < upstreams_[i].addresses.size(); ++j) {
       if (upstreams_[i].addresses[j].health.in_trouble() && lender_for({i, j}, true, now) != 0)
         return AddressIndex{i, j};

@@ -42,7 +42,7 @@ class UpstreamSet {
               Duration patience, Random& random);
 
   [[nodiscard]] std::size_t size() const { return upstreams_.size(); }
-  [[nodiscard]] UpstreamMask everyone() const { return (UpstreamMask{1} << upstreams_.size()) - 1; }
+  [[nodiscard]] UpstreamMask everyone() const { return UpstreamMask::first(upstreams_.size()); }
   [[nodiscard]] Upstream& operator[](std::size_t index) { return upstreams_[index]; }
   [[nodiscard]] UpstreamAddress& address(AddressIndex index) {
     return upstreams_[index.upstream].addresses[index.address];
