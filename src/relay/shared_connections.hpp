@@ -73,10 +73,12 @@ class SharedConnections {
     return ready;
   }
 
-  [[nodiscard]] bool sibling_dials(std::size_t address) const {
+  /// Whether a sibling has a dial under way that began after `since`.
+  [[nodiscard]] bool sibling_dials(std::size_t address, TimePoint since = TimePoint::min()) const {
     bool dials = false;
     for_siblings([&](std::size_t worker) {
-      dials = dials || of(worker, address).dialling_since.load(std::memory_order_acquire) != 0;
+      const std::uint32_t begun = of(worker, address).dialling_since.load(std::memory_order_acquire);
+      dials = dials || (begun != 0 && (since == TimePoint::min() || later(begun, word_of(since))));
     });
     return dials;
   }

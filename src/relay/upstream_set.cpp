@@ -231,9 +231,10 @@ TimePoint UpstreamSet::hope_until(UpstreamMask excluded, Duration patience, Time
       const bool unknown = upstreams_[i].addresses[connection.address].usual_dial == Duration{};
       until = std::max(until, unknown ? connection.dialled_at + patience : connection.slow_at);
     }
-    // What a sibling dials can be borrowed.
+    // What a sibling dials can be borrowed, if it does not take long.
     for (const UpstreamAddress& address : upstreams_[i].addresses) {
-      if (shared_.sibling_dials(address.number)) until = std::max(until, now + address.slow_dial());
+      const Duration prompt = address.slow_dial();
+      if (shared_.sibling_dials(address.number, now - prompt)) until = std::max(until, now + prompt);
     }
   }
   return until;
@@ -425,7 +426,7 @@ std::optional<AddressIndex> UpstreamSet::lent_in_trouble(UpstreamMask excluded, 
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if (excluded.contains(i)) continue;
     for (std::size_t j = 0; j < upstreams_[i].addresses.size(); ++j) {
-      if (upstreams_[i].addresses[j].health.in_trouble() && lender_for({i, j}, true, now) != 0)
+      if (upstreams_[i].addresses[j].health.in_trouble() && lender_for({i, j}, false, now) != 0)
         return AddressIndex{i, j};
     }
   }

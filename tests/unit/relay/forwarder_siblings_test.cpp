@@ -261,6 +261,29 @@ TEST_CASE("a worker does not pass a guest on to a third") {
   CHECK(workers[0].line(0).sent.size() == sent);
 }
 
+TEST_CASE("where only an error is left, an upstream in trouble is asked through a sibling that has a connection") {
+  Workers workers;
+  RelayFixture& lender = workers[0];
+  RelayFixture& borrower = workers[1];
+  lender.ask("first.example");
+  lender.refuse(0);
+  lender.ready(1);
+  lender.answer(1);
+  Health first(lender.health[0]);
+  Health second(lender.health[1]);
+  first.on_proof(first.epoch(), lender.now);
+  second.on_trouble(Trouble::unreachable, "connection refused", second.epoch(), lender.now, lender.random);
+  const auto client = borrower.ask("www.example");
+  borrower.ready(0);
+  borrower.answer(0, 0, 2);
+  CHECK_FALSE(borrower.answered(client));
+  workers.deliver();
+  REQUIRE(lender.line(1).sent.size() == 2);
+  lender.answer(1, 1);
+  workers.deliver();
+  CHECK(borrower.rcode(client) == 0);
+}
+
 TEST_CASE("errors and answers without a question come through a sibling as they are") {
   Workers workers(2, {1});
   workers.connect_first();
