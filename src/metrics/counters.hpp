@@ -43,6 +43,7 @@ namespace dotrelay {
   COUNT(upstream_resumptions, "TLS handshakes that resumed a session") \
   COUNT(upstream_stalled_handshakes, "TLS handshakes that did not go on; another was begun with smaller TCP segments") \
   COUNT(upstream_tickets_refused, "TLS handshakes that failed with a session ticket and were begun again without one") \
+  COUNT(upstream_tickets_unusable, "Connections ended by a session ticket that is too large; no more are asked for there") \
   COUNT(upstream_dial_failures, "Connections to upstreams that failed before they were ready") \
   COUNT(upstream_limited, "Connections that an upstream refused while it served other workers of the relay") \
   COUNT(passed_to_sibling, "Queries sent through another worker's connection") \

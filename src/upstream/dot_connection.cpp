@@ -199,7 +199,10 @@ void DotConnection::advance_session() {
     case TlsSession::State::closed:
       return end(CloseKind::closed_by_peer, "closed by the server");
     case TlsSession::State::failed:
-      if (session_->failed_by_ticket()) environment_.tickets.do_without();
+      if (session_->failed_by_ticket()) {
+        environment_.counters.add(Counter::upstream_tickets_unusable);
+        environment_.tickets.do_without();
+      }
       return end(close_kind(session_->failure().kind), session_->failure().text);
   }
 }
