@@ -85,6 +85,11 @@ def can_make_namespaces():
     return os.geteuid() == 0 and subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode == 0
 
 
+def can_make_mount_namespaces():
+    """Not where the root is no mount point, as in a plain chroot."""
+    return os.geteuid() == 0 and subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
+
+
 def firewall(*rule):
     """One iptables rule in the current thread's namespace."""
     subprocess.run(["iptables", "-w", *rule], check=True, capture_output=True)
