@@ -128,7 +128,12 @@ class Worker final : private PollListener {
     slot_.counters.add(Counter::log_lines_lost, log_.lost() - std::exchange(lost_lines_, log_.lost()));
     slot_.counters.add(Counter::log_lines_suppressed,
                        log_.suppressed() - std::exchange(suppressed_lines_, log_.suppressed()));
-    if (memory_.flood_is_over()) shrink();
+    if (memory_.flood_is_over()) {
+      shrink();
+      beats_to_shrink_ = kBeatsToShrink;
+    } else if (beats_to_shrink_ > 0 && --beats_to_shrink_ == 0) {
+      shrink();
+    }
     // The clock stands still while the machine is suspended, so the forwarder cannot notice by itself.
     if (const Duration asleep = time_asleep(); asleep - std::exchange(asleep_, asleep) > std::chrono::seconds(1)) {
       forwarder_.on_sleep(loop_.now());
@@ -241,6 +246,9 @@ class Worker final : private PollListener {
   RouteWatch route_watch_;
   ClockWatch clock_watch_;
   Duration asleep_ = time_asleep();
+  // The upstream connections that a flood has used up close a little later, and their memory is to go back, too.
+  static constexpr int kBeatsToShrink = std::chrono::seconds(3) / kHeartbeatInterval;
+  int beats_to_shrink_ = 0;
   std::uint64_t lost_lines_ = 0;  // of the log, as far as they are counted
   std::uint64_t suppressed_lines_ = 0;
   Timer drain_limit_;
