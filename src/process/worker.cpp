@@ -246,7 +246,7 @@ class Worker final : private PollListener {
   RouteWatch route_watch_;
   ClockWatch clock_watch_;
   Duration asleep_ = time_asleep();
-  // The upstream connections that a flood has used up close a little later, and their memory is to go back, too.
+  // Upstream connections that a flood has used up close a little later. Then their memory also goes back.
   static constexpr int kBeatsToShrink = std::chrono::seconds(3) / kHeartbeatInterval;
   int beats_to_shrink_ = 0;
   std::uint64_t lost_lines_ = 0;  // of the log, as far as they are counted

@@ -52,7 +52,7 @@ bool Forwarder::on_refused(AddressIndex index, TimePoint begun, const std::strin
       address.connection_limit.forget();
       return false;
     case SharedConnections::Verdict::unknown:
-      // Once: where it happens again and again nobody is about to find out anything. But what works for a sibling in
+      // Once: where it happens again and again, no sibling is about to find out anything. A sibling's success in
       // between is no reason to dial more often.
       if (address.health.in_trouble() || now < address.refused_until + Outage::kShortWait) {
         upstreams_.await_sibling(index, now);

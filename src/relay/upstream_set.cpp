@@ -395,7 +395,7 @@ bool UpstreamSet::limited(AddressIndex index, TimePoint now) const {
 /// suffice. `again`: also one whose way has gone mute, but seldom: it may be so because of what was asked, or because
 /// the sibling hangs.
 std::uint16_t UpstreamSet::lender_for(AddressIndex index, bool again, TimePoint now) const {
-  if (borrowed(index).size() >= kMaxBorrowed) return 0;
+  if (shared_.alone() || borrowed(index).size() >= kMaxBorrowed) return 0;
   const std::size_t sibling = shared_.ready_sibling(address_of(index).number, random_, [&](std::size_t worker) {
     return !find_connection(index, [&](const PooledConnection& other) {
       const bool may_again = again && other.rules(now).is_doubtful && now >= other.dialled_at + patience_;
@@ -412,17 +412,15 @@ bool UpstreamSet::must_borrow(AddressIndex index, TimePoint now) const {
 
 /// The same when an own connection is slow in coming, or can only be waited for while the sibling's is mute.
 bool UpstreamSet::may_borrow(AddressIndex index, TimePoint now) const {
-  if (shared_.alone()) return false;
   const auto slow = [&](const PooledConnection& connection) { return !connection.ready && now >= connection.slow_at; };
   return (gets_none(index, now) || find_connection(index, slow)) && lender_for(index, true, now) != 0;
 }
 
 bool UpstreamSet::gets_none(AddressIndex index, TimePoint now) const {
-  return !shared_.alone() && (now < address_of(index).refused_until || limited(index, now));
+  return now < address_of(index).refused_until || limited(index, now);
 }
 
 std::optional<AddressIndex> UpstreamSet::lent_in_trouble(UpstreamMask excluded, TimePoint now) const {
-  if (shared_.alone()) return std::nullopt;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if (excluded.contains(i)) continue;
     for (std::size_t j = 0; j < upstreams_[i].addresses.size(); ++j) {

@@ -108,8 +108,8 @@ def test_a_killed_lender(make_upstream, make_relay):
 @pytest.mark.parametrize("upstreams", [1, 2])
 def test_a_hanging_lender(make_upstream, make_relay, upstreams):
     """Its own clients wait until it is replaced; those of the others do not."""
-    first, *others = [make_upstream(max_connections=2), make_upstream()][:upstreams]
-    relay = make_relay(first, *others, listen=WORKERS, relay={"deadline": "4s"})
+    others = [make_upstream() for _ in range(upstreams - 1)]
+    relay = make_relay(make_upstream(max_connections=2), *others, listen=WORKERS, relay={"deadline": "4s"})
     ask_many(relay, 60)
     hanging = relay.workers()[0]
     os.kill(hanging, signal.SIGSTOP)

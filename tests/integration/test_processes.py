@@ -14,7 +14,7 @@ import pytest
 from support import behaviours, clients
 from support.clients import TcpClient, UdpClient, assert_right, parse, raw_query
 from support.event_loop import wait_until
-from support.namespaces import can_make_mount_namespaces, can_make_namespaces
+from support.namespaces import can_make_namespaces
 from support.relay import Relay, alive, binary, toml, upstream_table
 
 
@@ -281,7 +281,7 @@ def test_workers_have_names(two_workers):
     assert names == {"dotrelay-1", "dotrelay-2"}
 
 
-@pytest.mark.skipif(not can_make_mount_namespaces() or not shutil.which("nsenter"), reason="needs root and mount namespaces")
+@pytest.mark.skipif(not can_make_namespaces("--mount") or not shutil.which("nsenter"), reason="needs root and mount namespaces")
 def test_a_worker_that_cannot_be_executed(make_upstream, make_relay):
     """/proc goes away while the relay runs, and with it the way to its own program."""
     relay = make_relay(make_upstream(), start=False)

@@ -81,13 +81,9 @@ class NeighbourNamespace:
         self._thread.join()
 
 
-def can_make_namespaces():
-    return os.geteuid() == 0 and subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode == 0
-
-
-def can_make_mount_namespaces():
-    """Not where the root is no mount point, as in a plain chroot."""
-    return os.geteuid() == 0 and subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
+def can_make_namespaces(kind="--net"):
+    """`kind` as `unshare` names it. There are none of "--mount" where the root is no mount point, as in a plain chroot."""
+    return os.geteuid() == 0 and subprocess.run(["unshare", kind, "true"], capture_output=True).returncode == 0
 
 
 def firewall(*rule):
