@@ -102,10 +102,9 @@ std::size_t TcpSession::take_queries(Bytes octets, TimePoint now) {
   while (may_take_queries()) {
     const std::optional<Bytes> message = dns::first_frame(octets.subspan(taken));
     if (!message) break;
-    ++owed_;  // before accept(), which may deliver a failure at once
     const Accepted accepted = clients_.accept(*message, source_, handle_, now);
     taken += dns::kFramePrefix + message->size();
-    if (accepted.kind != Accepted::Kind::waiting) --owed_;
+    if (accepted.kind == Accepted::Kind::waiting) ++owed_;
     if (accepted.kind == Accepted::Kind::answered) append(accepted.answer);
     asked = asked || accepted.kind != Accepted::Kind::ignored;
   }

@@ -43,7 +43,9 @@ Forwarder::Forwarder(const Config& config, std::span<SharedHealth> health, Diale
 Forwarder::~Forwarder() = default;
 
 Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
-  notice_time(now);
+  // After a gap on_timer() is due first: it may end other clients' queries, which no client's query is to do.
+  const bool has_slept = is_gap(now);
+  if (!has_slept) notice_time(now);
   const dns::QueryVerdict verdict = dns::parse_query(incoming.message);
   if (verdict.kind == dns::QueryVerdict::Kind::ignore) {
     counters_.add(Counter::ignored);
@@ -57,9 +59,8 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
   }
   if (const auto local = dns::find_local_answer(*query.question)) {
     counters_.add(Counter::answered_locally);
-    counters_.add(Counter::answers);
-    return {Accepted::Kind::answered,
-            dns::write_local_answer(answer_buffer_, dns::Asker(query, incoming.transport), *query.question, *local)};
+    return answered(
+        dns::write_local_answer(answer_buffer_, dns::Asker(query, incoming.transport), *query.question, *local));
   }
   const auto options = query.opt ? dns::carried_options(*query.opt) : std::vector<std::uint8_t>{};
   if (!options) return reject(incoming, query, dns::Rcode::formerr, {}, now);
@@ -76,6 +77,12 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
     return answer_with_overload(incoming, query, place, now);
   }
   add_waiter(handle, incoming, query, place, now);
+  const bool is_new = queries_.get(handle).waiters.size() == 1;
+  if (is_new && has_slept) {
+    room_.push_back(handle);
+  } else if (is_new && !route(handle, now)) {
+    return give_up_at_once(handle, now);
+  }
   return {Accepted::Kind::waiting, {}};
 }
 
@@ -93,9 +100,8 @@ Accepted Forwarder::reject(const Incoming& incoming, const dns::Query& query, dn
 /// An error of the relay's own.
 Accepted Forwarder::answer_with_error(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
                                       const std::optional<dns::Explanation>& explanation) {
-  counters_.add(Counter::answers);
-  return {Accepted::Kind::answered, dns::write_error_answer(answer_buffer_, dns::Asker(query, incoming.transport),
-                                                            query.question, rcode, explanation)};
+  return answered(dns::write_error_answer(answer_buffer_, dns::Asker(query, incoming.transport), query.question, rcode,
+                                          explanation));
 }
 
 /// The client has left so many unanswered queries behind that it may begin no further one now.
@@ -154,16 +160,22 @@ void Forwarder::add_waiter(QueryHandle handle, const Incoming& incoming, const d
   deadlines_.push_back(waiter);
   Query& query = queries_.get(handle);
   query.waiters.push_back(waiter);
-  if (query.waiters.size() == 1) return route(handle, now);
+  if (query.waiters.size() == 1) return;
   const Bytes name = message.question->name;
   if (!equal(name, query.question().name)) waiters_.get(waiter).spelling.emplace(name);
 }
 
-/// Sends the query to the best upstream that it has not asked yet, or lets it wait for one.
-void Forwarder::route(QueryHandle handle, TimePoint now) {
+/// Sends the query to the best upstream that it has not asked yet, or lets it wait for one; gives it up when nothing is
+/// to be hoped for.
+void Forwarder::proceed(QueryHandle handle, TimePoint now) {
+  if (!route(handle, now)) give_up(handle, now);
+}
+
+/// False: the query is to be given up. No other query is touched.
+bool Forwarder::route(QueryHandle handle, TimePoint now) {
   for (bool refused = false;;) {
     Query& query = queries_.get(handle);
-    if (query.over) return;
+    if (query.over) return true;
     if (query.in_room.linked) room_.remove(handle);
     const bool patient = query.is_young(config_.relay.deadline, now);
     const UpstreamSet::Choice choice =
@@ -173,33 +185,33 @@ void Forwarder::route(QueryHandle handle, TimePoint now) {
       start_trials(choice.target, {}, false, now);
     switch (choice.kind) {
       case UpstreamSet::Choice::Kind::send:
-        if (send(handle, choice.connection, false, now)) return send_copy(handle, choice.target, now);
+        if (send(handle, choice.connection, false, now)) {
+          send_copy(handle, choice.target, now);
+          return true;
+        }
         refused = true;
         break;
       case UpstreamSet::Choice::Kind::dial:
         dial(choice.target, now);
         room_.push_back(handle);
-        return;
+        return true;
       case UpstreamSet::Choice::Kind::borrow:
         borrow(choice.target, now);
         break;
       case UpstreamSet::Choice::Kind::wait:
         room_.push_back(handle);
-        return;
+        return true;
       case UpstreamSet::Choice::Kind::none:
-        if (refused && query.attempts.empty()) {
-          // Too much waits for the upstreams already: better an early error than another one in the queue.
-          if (!wait_for_trial(handle, true, now)) query.error ? finish_with_error(handle, now) : fail(handle, now);
-          return;
-        }
-        if (wait_in_room(handle, now)) return;
+        // Too much waits for the upstreams already: better an early error than another one in the queue.
+        if (refused && query.attempts.empty()) return wait_for_trial(handle, true, now);
+        if (const Hope hope = look_for_hope(handle, now); hope != Hope::another_choice) return hope == Hope::waits;
         break;
     }
   }
 }
 
-/// Nothing is usable for the query now. False: try route() again.
-bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
+/// Nothing is usable for the query now.
+Forwarder::Hope Forwarder::look_for_hope(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
   // What is under way on suspects may be answered yet; to ask elsewhere the query needs another connection all the
   // same.
@@ -209,59 +221,50 @@ bool Forwarder::wait_in_room(QueryHandle handle, TimePoint now) {
     const UpstreamMask again = (query.asked - heard) & mute_upstreams(query, now);
     if (!again.empty() && query.may_be_sent()) {
       query.asked.remove(again);
-      return false;
+      return Hope::another_choice;
     }
     // An upstream that becomes usable while the first is still silent is asked, too.
     if (query.asked != upstreams_.everyone()) room_.push_back(handle);
-    return true;
+    return Hope::waits;
   }
   if (query.error) {
     // No fresh connection is to be had: one that may be stale is better than an error.
     if (!(query.stale - query.asked).empty() && query.fresh_since != TimePoint{} && query.may_be_sent()) {
       query.fresh_since = {};
-      return false;
+      return Hope::another_choice;
     }
     // Upstreams that have not said anything may be asked again before an error is the answer.
     const UpstreamMask unheard = query.asked - UpstreamMask(query.error->from.upstream);
     if (!unheard.empty() && query.may_be_sent()) {
       query.asked.remove(unheard);
-      return false;
+      return Hope::another_choice;
     }
-    if (query.may_be_sent() && borrow_in_trouble(query.asked, now)) return false;
-    if (!wait_for_trial(handle, false, now)) finish_with_error(handle, now);
-    return true;
+    if (query.may_be_sent() && borrow_in_trouble(query.asked, now)) return Hope::another_choice;
+    return wait_for_trial(handle, false, now) ? Hope::waits : Hope::none;
   }
-  if (!query.may_be_sent()) {
-    fail(handle, now);
-    return true;
-  }
+  if (!query.may_be_sent()) return Hope::none;
   if (!query.asked.empty()) {
     // No answer and no error came from those that were asked: they may be asked again. may_be_sent() bounds it.
     query.asked = {};
     query.stale = {};
-    return false;
+    return Hope::another_choice;
   }
   room_.push_back(handle);
-  if (upstreams_.prompt_dials_until(query.asked, now) > now) return true;
+  if (upstreams_.prompt_dials_until(query.asked, now) > now) return Hope::waits;
   start_trials({upstreams_.size(), 0}, {}, true, now);
-  if (!upstreams_.worth_waiting(query.asked)) {
-    if (!suspects_only) fail(handle, now);
-    return true;
-  }
+  if (!upstreams_.worth_waiting(query.asked)) return suspects_only ? Hope::waits : Hope::none;
   urgent_ = true;
   outage_.on_wait(now);
-  if (suspects_only || !outage_.lasts(now) || fail_in_outage(handle, now)) return true;
+  if (suspects_only || !outage_.lasts(now)) return Hope::waits;
+  if (has_waited_in_outage(query, now)) return Hope::none;
   checks_.remove(handle);
   checks_.add(handle, query.began_at + Outage::kShortWait, now);
-  return true;
+  return Hope::waits;
 }
 
-/// Nothing has been usable for long: a query that has waited for a while is failed.
-bool Forwarder::fail_in_outage(QueryHandle handle, TimePoint now) {
-  const Query& query = queries_.get(handle);
-  if (!outage_.lasts(now) || now < query.began_at + Outage::kShortWait) return false;
-  query.error ? finish_with_error(handle, now) : fail(handle, now);
-  return true;
+/// Nothing has been usable for long, and the query has waited for a while.
+bool Forwarder::has_waited_in_outage(const Query& query, TimePoint now) const {
+  return outage_.lasts(now) && now >= query.began_at + Outage::kShortWait;
 }
 
 /// The upstreams where all that the query has under way is on connections that have gone mute: other connections there
@@ -393,7 +396,7 @@ void Forwarder::reroute_room(TimePoint now) {
   rerouted_at_ = now;
   reroute_due_ = kNever;
   // Those that must go on waiting come back at the end of the room, so exactly those that are in it now are visited.
-  for (std::size_t left = room_.size(); left > 0 && !room_.empty(); --left) route(room_.front(), now);
+  for (std::size_t left = room_.size(); left > 0 && !room_.empty(); --left) proceed(room_.front(), now);
 }
 
 /// The same when a dial has failed or is slow: that can wait a little when the room is full.

@@ -142,13 +142,20 @@ class Forwarder final : public ConnectionEvents {
                   TimePoint now);
 
   // On its way.
-  void route(QueryHandle handle, TimePoint now);
+  void proceed(QueryHandle handle, TimePoint now);
+  [[nodiscard]] bool route(QueryHandle handle, TimePoint now);
   bool send(QueryHandle handle, ConnectionHandle connection, bool trial, TimePoint now);
   void send_copy(QueryHandle handle, AddressIndex before, TimePoint now);
-  [[gnu::cold]] bool wait_in_room(QueryHandle handle, TimePoint now);
+  /// What a query can do when there is nothing to send it on.
+  enum class Hope : std::uint8_t {
+    another_choice,  ///< more connections may be chosen now
+    waits,           ///< for a connection, or for the answer to what is under way
+    none,            ///< it is to be given up
+  };
+  [[gnu::cold]] Hope look_for_hope(QueryHandle handle, TimePoint now);
   [[gnu::cold]] bool wait_for_trial(QueryHandle handle, bool urgent, TimePoint now);
   [[gnu::cold]] UpstreamMask mute_upstreams(const Query& query, TimePoint now);
-  [[gnu::cold]] bool fail_in_outage(QueryHandle handle, TimePoint now);
+  [[gnu::cold]] [[nodiscard]] bool has_waited_in_outage(const Query& query, TimePoint now) const;
   [[gnu::cold]] void on_usable(TimePoint now);
   [[gnu::cold]] void reroute_room(TimePoint now);
   [[gnu::cold]] void reroute_room_in_time(TimePoint now);
@@ -157,6 +164,7 @@ class Forwarder final : public ConnectionEvents {
 
   // As time passes.
   void notice_time(TimePoint now);
+  [[nodiscard]] bool is_gap(TimePoint now) const;
   void expire(TimePoint now);
   void schedule_check(QueryHandle handle, Query& query, const SlowPath& path, TimePoint now);
   [[gnu::cold]] void on_check(QueryHandle handle, TimePoint now);
@@ -231,17 +239,26 @@ class Forwarder final : public ConnectionEvents {
     const dns::Response* response = nullptr;  ///< the parsed answer
   };
   dns::Question question_for(const Waiter& waiter, const Query& query);
-  void finish(QueryHandle handle, const dns::Response& response, Bytes message);
-  [[gnu::cold]] void finish_with_error(QueryHandle handle, TimePoint now);
-  void tell_clients(QueryHandle handle, const Outcome& outcome);
+  /// What is left for a client that gets no good answer.
+  struct LastWord {
+    Outcome::Kind kind;
+    std::string cause;
+    [[nodiscard]] Outcome outcome() const;
+  };
+  [[gnu::cold]] [[nodiscard]] LastWord last_word(const Query& query, TimePoint now);
+  void finish(QueryHandle handle, const Outcome& outcome);
+  [[gnu::cold]] void give_up(QueryHandle handle, TimePoint now);
+  [[gnu::cold]] Accepted give_up_at_once(QueryHandle handle, TimePoint now);
   bool tell_some_clients(Query& query, const Outcome& outcome);
   [[gnu::cold]] void postpone(QueryHandle handle, const Outcome& outcome);
   [[gnu::cold]] void tell_postponed(TimePoint now);
   Bytes write_outcome(const Query& query, const Waiter& waiter, const Outcome& outcome);
   [[gnu::cold]] Bytes write_kept_error(const Query& query, const Waiter& waiter);
-  [[gnu::cold]] void fail(QueryHandle handle, TimePoint now);
   [[gnu::cold]] void fail_waiter(WaiterHandle handle, TimePoint now);
   void deliver(WaiterHandle handle, Bytes answer);
+  void release(WaiterHandle handle);
+  Accepted answered(Bytes answer);
+  void note_answer_given();
   void drop(QueryHandle handle);
   void retire(QueryHandle handle);
   [[gnu::cold]] void note_outage(std::string_view cause, TimePoint now);

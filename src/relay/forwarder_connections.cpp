@@ -255,11 +255,12 @@ void Forwarder::on_malformed_answer(ConnectionHandle connection_handle, std::uin
 
 void Forwarder::on_answer(QueryHandle handle, const dns::Response& response, Source from, Bytes message,
                           TimePoint now) {
-  if (from.meaning != Meaning::error && response.question) return finish(handle, response, message);
+  if (from.meaning != Meaning::error && response.question)
+    return finish(handle, {Outcome::Kind::answer, message, &response});
   ErrorAnswer error{response.rcode(), from.index, {}};
   if (from.meaning != Meaning::error) {
     queries_.get(handle).error = std::make_unique<ErrorAnswer>(std::move(error));
-    return finish_with_error(handle, now);
+    return give_up(handle, now);
   }
   counters_.add(Counter::upstream_errors);
   if (response.question && message.size() <= kMaxKeptError) error.message.assign(message.begin(), message.end());
@@ -274,11 +275,11 @@ void Forwarder::on_error(QueryHandle handle, ErrorAnswer error, bool trial, Time
     // The same upstream may have been asked on two connections.
     const bool second = query.error && query.error->from.upstream != error.from.upstream;
     if (!query.error || !error.malformed) query.error = std::make_unique<ErrorAnswer>(std::move(error));
-    if (second) return finish_with_error(handle, now);
+    if (second) return give_up(handle, now);
   }
   // An attempt under way at another upstream is the second opinion.
   const auto hopeless = [](const Attempt& attempt) { return attempt.trial || attempt.suspect; };
-  if (std::ranges::all_of(query.attempts, hopeless)) route(handle, now);
+  if (std::ranges::all_of(query.attempts, hopeless)) proceed(handle, now);
 }
 
 /// Takes a connection out and gives back the queries that it leaves unanswered; they may have attempts elsewhere.
@@ -362,7 +363,7 @@ void Forwarder::route_without(QueryHandle handle, TimePoint now) {
     if (!attempt.suspect) query.asked.add(attempt.upstream);
   }
   if (std::ranges::all_of(query.attempts, &Attempt::suspect)) checks_.remove(handle);
-  route(handle, now);
+  proceed(handle, now);
 }
 
 }  // namespace dotrelay

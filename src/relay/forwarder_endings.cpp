@@ -48,26 +48,37 @@ dns::Question Forwarder::question_for(const Waiter& waiter, const Query& query) 
   return question;
 }
 
-void Forwarder::finish(QueryHandle handle, const dns::Response& response, Bytes message) {
-  const Outcome outcome{Outcome::Kind::answer, message, &response};
+/// The query has come to its end: its clients are told.
+void Forwarder::finish(QueryHandle handle, const Outcome& outcome) {
   tell_some_clients(queries_.get(handle), outcome) ? drop(handle) : postpone(handle, outcome);
 }
 
-/// The answer is the error that an upstream gave.
-void Forwarder::finish_with_error(QueryHandle handle, TimePoint now) {
-  if (queries_.get(handle).error->malformed) return fail(handle, now);
-  tell_clients(handle, {Outcome::Kind::error, {}});
+void Forwarder::give_up(QueryHandle handle, TimePoint now) {
+  const LastWord last = last_word(queries_.get(handle), now);
+  finish(handle, last.outcome());
 }
 
-void Forwarder::fail(QueryHandle handle, TimePoint now) {
-  const std::string text = cause(queries_.get(handle));
-  note_outage(text, now);
-  tell_clients(handle, {Outcome::Kind::failure, octets_of(text)});
+/// The same for a query that has just begun: its only client learns it from accept().
+Accepted Forwarder::give_up_at_once(QueryHandle handle, TimePoint now) {
+  Query& query = queries_.get(handle);
+  const WaiterHandle waiter = query.waiters.front();
+  const LastWord last = last_word(query, now);
+  const Bytes answer = write_outcome(query, waiters_.get(waiter), last.outcome());
+  release(waiter);
+  drop(handle);
+  return answered(answer);
 }
 
-void Forwarder::tell_clients(QueryHandle handle, const Outcome& outcome) {
-  tell_some_clients(queries_.get(handle), outcome) ? drop(handle) : postpone(handle, outcome);
+/// What is left for a client when no good answer comes: the error that an upstream gave, or the reason why there is
+/// none.
+Forwarder::LastWord Forwarder::last_word(const Query& query, TimePoint now) {
+  if (query.error && !query.error->malformed) return {Outcome::Kind::error, {}};
+  LastWord last{Outcome::Kind::failure, cause(query)};
+  note_outage(last.cause, now);
+  return last;
 }
+
+Forwarder::Outcome Forwarder::LastWord::outcome() const { return {kind, octets_of(cause)}; }
 
 /// False when some are left for the next turn. One is always told: a query that one client asked does not wait behind
 /// those that thousands did.
@@ -141,14 +152,9 @@ void Forwarder::fail_waiter(WaiterHandle handle, TimePoint now) {
   const QueryHandle query_handle = waiters_.get(handle).query;
   const ClientQuota::Place client = waiters_.get(handle).place;
   Query& query = queries_.get(query_handle);
-  if (query.error && !query.error->malformed) {
-    // The others may still get a better one from the next upstream.
-    deliver(handle, write_kept_error(query, waiters_.get(handle)));
-  } else {
-    const std::string text = cause(query);
-    note_outage(text, now);
-    deliver(handle, write_outcome(query, waiters_.get(handle), {Outcome::Kind::failure, octets_of(text)}));
-  }
+  const LastWord last = last_word(query, now);
+  deliver(handle, write_outcome(query, waiters_.get(handle), last.outcome()));
+  // The other clients may still get a better one from the next upstream.
   if (!query.waiters.empty()) return;
   const auto has_answered_others = [&](const Attempt& attempt) {
     return upstreams_.connections().get(attempt.connection).last_answer > attempt.sent_at;
@@ -158,19 +164,32 @@ void Forwarder::fail_waiter(WaiterHandle handle, TimePoint now) {
   drop(query_handle);
 }
 
-/// Whoever takes a waiter out of its lists answers it, exactly once.
 void Forwarder::deliver(WaiterHandle handle, Bytes answer) {
-  Waiter& waiter = waiters_.get(handle);
+  ReplyChannel* const channel = waiters_.get(handle).channel;
+  const ClientKey client = waiters_.get(handle).client;
+  release(handle);
+  note_answer_given();
+  channel->deliver(client, answer);
+}
+
+/// Takes a waiter out of its lists. The caller answers it.
+void Forwarder::release(WaiterHandle handle) {
+  const Waiter& waiter = waiters_.get(handle);
   deadlines_.remove(handle);
   queries_.get(waiter.query).waiters.remove(handle);
   quota_.waits_no_more(waiter.place);
   memory_.give_back(kWaiterBytes);
-  counters_.add(Counter::answers);
-  ReplyChannel* const channel = waiter.channel;
-  const ClientKey client = waiter.client;
   waiters_.erase(handle);
-  channel->deliver(client, answer);
 }
+
+/// The answer goes back from accept().
+Accepted Forwarder::answered(Bytes answer) {
+  note_answer_given();
+  return {Accepted::Kind::answered, answer};
+}
+
+/// Each answer to a client is counted here, whatever its way.
+void Forwarder::note_answer_given() { counters_.add(Counter::answers); }
 
 /// Ends a query that nobody waits for.
 void Forwarder::drop(QueryHandle handle) {

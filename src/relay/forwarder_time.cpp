@@ -37,9 +37,16 @@ void Forwarder::expire(TimePoint now) {
 
 /// Called before anything else happens, so that no query is sent where nobody listens any more.
 void Forwarder::notice_time(TimePoint now) {
-  const TimePoint before = std::exchange(last_seen_, now);
-  if (now != before) may_deliver_ = kMaxDeliveredPerTurn;  // callbacks of one turn have one time
-  if (now - before >= kClockGap && !upstreams_.connections().empty()) on_sleep(now);
+  if (now == last_seen_) return;  // callbacks of one turn have one time
+  const bool has_slept = is_gap(now);
+  last_seen_ = now;
+  may_deliver_ = kMaxDeliveredPerTurn;
+  if (has_slept) on_sleep(now);
+}
+
+/// Whether the process or the machine has slept since time was noticed last.
+bool Forwarder::is_gap(TimePoint now) const {
+  return now - last_seen_ >= kClockGap && !upstreams_.connections().empty();
 }
 
 void Forwarder::on_sleep(TimePoint now) {
@@ -95,7 +102,7 @@ void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now
     left->asked = {};
     left->stale = {};
     checks_.remove(query);
-    route(query, now);
+    proceed(query, now);
   }
   if (!room_.empty()) reroute_room(now);
 }
@@ -123,8 +130,8 @@ void Forwarder::on_check(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
   if (query.attempts.empty()) {
     // It waits for a connection. When that is its last hope, it does not for ever.
-    if (query.last_hope != TimePoint{}) return route(handle, now);
-    fail_in_outage(handle, now);
+    if (query.last_hope != TimePoint{}) return proceed(handle, now);
+    if (has_waited_in_outage(query, now)) give_up(handle, now);
     return;
   }
   // The wheel's horizon is shorter than the patience on a slow path.
@@ -157,7 +164,7 @@ void Forwarder::repeat(QueryHandle handle, TimePoint now) {
   if (query.attempts.empty() || upstreams_.prompt_dials_until(query.asked, now) > now) return;
   if (std::exchange(query.repeated, true) || !query.may_be_sent()) return;
   for (const Attempt& attempt : query.attempts) query.asked.remove(attempt.upstream);
-  route(handle, now);
+  proceed(handle, now);
 }
 
 void Forwarder::mark_late(Query& query, TimePoint now) {
@@ -188,7 +195,7 @@ bool Forwarder::may_hedge(Query& query) {
 void Forwarder::ask_next_too(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
   for (const Attempt& attempt : query.attempts) query.asked.add(attempt.upstream);
-  route(handle, now);
+  proceed(handle, now);
 }
 
 void Forwarder::check_connections(TimePoint now) {

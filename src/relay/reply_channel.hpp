@@ -17,9 +17,9 @@ class ReplyChannel {
  public:
   virtual ~ReplyChannel() = default;
 
-  /// Takes the answer to one query: called exactly once for each query that Forwarder::accept() left waiting, perhaps
-  /// from inside that call when nothing can be hoped for. The octets are valid during the call. A client that has gone
-  /// is no error. Must not call the forwarder.
+  /// Takes the answer to one query: called exactly once for each query that Forwarder::accept() left waiting, never
+  /// from inside that function. The octets are valid during the call. A client that has gone is no error. Must not call
+  /// the forwarder.
   virtual void deliver(ClientKey client, Bytes answer) noexcept = 0;
 };
 

@@ -48,6 +48,7 @@ class UpstreamSet {
     return upstreams_[index.upstream].addresses[index.address];
   }
   [[nodiscard]] Slab<PooledConnection>& connections() { return connections_; }
+  [[nodiscard]] const Slab<PooledConnection>& connections() const { return connections_; }
 
   [[nodiscard]] const std::string& label(AddressIndex index) const {
     return upstreams_[index.upstream].addresses[index.address].label;

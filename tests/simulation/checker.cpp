@@ -65,7 +65,7 @@ void Checker::asks(Client& client, Accepted::Kind kind, bool is_query, TimePoint
     return;
   }
   ++worker.owed;
-  client.owed = client.answers == 0;
+  client.owed = kind == Accepted::Kind::waiting;
   if (client.owed) ++worker.waiting;
 }
 

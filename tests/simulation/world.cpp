@@ -148,6 +148,7 @@ void World::read_mail(std::size_t number) {
 void World::deliver(ClientKey key, Bytes answer) noexcept {
   Client& client = clients_[key.index];
   transcript_.add(timeline_.now(), Happening::told, client.worker, key.index, answer.size() < 4 ? 99 : answer[3] & 15U);
+  if (accepting_) checker_.fail("no re-entry", "a client was answered from inside accept()", timeline_.now());
   checker_.told(client, answer, timeline_.now());
   for (std::size_t i = 0; i < plan_.hosts.size(); ++i) {
     for (std::size_t j = 0; j < plan_.hosts[i].size(); ++j) {
@@ -192,12 +193,14 @@ void World::ask_now(std::size_t number, Question question, bool unanswerable) {
   source.octets = {10, 0, static_cast<std::uint8_t>(unanswerable ? 1 : 0),
                    static_cast<std::uint8_t>(unanswerable ? 0 : index)};
   turn(worker, [&](Forwarder& forwarder) {
+    accepting_ = true;
     const Accepted accepted = forwarder.accept({.message = client.query,
                                                 .source = source,
                                                 .transport = {.tcp = (dice & 0x40) != 0, .keepalive = 0},
                                                 .channel = this,
                                                 .client = {index, 0}},
                                                now);
+    accepting_ = false;
     checker_.asks(client, accepted.kind, true, now);
     if (accepted.kind == Accepted::Kind::answered) {
       transcript_.add(now, Happening::told_at_once, number, index, accepted.answer[3] & 15U);

@@ -101,6 +101,7 @@ class World final : private ReplyChannel {
   std::vector<SharedWord> memory_words_;
   test::SiblingMail mail_;
   std::deque<Client> clients_;
+  bool accepting_ = false;  ///< a worker is in accept()
   std::deque<Worker> workers_;
 };
 

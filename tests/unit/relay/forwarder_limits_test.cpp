@@ -188,6 +188,14 @@ TEST_CASE("when no upstream takes queries fast enough the client is told, and no
   CHECK(relay.explanation(client) ==
         "22 up1 (192.0.2.1:853): does not take queries fast enough; up2 (192.0.2.2:853): does not take queries fast "
         "enough");
+  CHECK(relay.client(client).waiting);
+  // What accept() itself finds out, it answers itself.
+  const auto late = relay.ask("late.example");
+  CHECK_FALSE(relay.client(late).waiting);
+  CHECK(relay.explanation(late) == relay.explanation(client));
+  CHECK(relay.count(Counter::answers) == 3);
+  CHECK(relay.count(Counter::failed) == 2);
+  CHECK(relay.forwarder.idle());
 }
 
 TEST_CASE("when the one that works takes no more queries, the others are dialled whatever their back-off") {

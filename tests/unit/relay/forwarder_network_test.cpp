@@ -94,6 +94,8 @@ TEST_CASE("after a sleep every connection is made anew, and what waited is sent 
   relay.advance(milliseconds(100));
   relay.now += seconds(90);
   const auto client = relay.ask("www.example");
+  CHECK(relay.line(0).sent.size() == 1);
+  relay.advance({});
   CHECK(relay.line(0).gone);
   CHECK(relay.line(0).sent.size() == 1);
   REQUIRE(relay.upstreams.lines.size() == 2);
@@ -116,6 +118,22 @@ TEST_CASE("a question that slept beyond its deadline fails, a younger one is sen
   relay.forwarder.on_timer(relay.now);
   CHECK(relay.rcode(old) == 2);
   CHECK(relay.line(0).gone);
+  const std::size_t fresh = relay.upstreams.lines.size() - 1;
+  relay.ready(fresh);
+  relay.answer(fresh);
+  CHECK(relay.rcode(young) == 0);
+}
+
+TEST_CASE("after a sleep a client's question ends no other client's inside accept()") {
+  RelayFixture relay;
+  const auto old = relay.ask("old.example");
+  relay.ready(0);
+  relay.now += seconds(10);
+  const auto young = relay.ask("young.example");
+  CHECK_FALSE(relay.answered(old));
+  CHECK(relay.line(0).sent.size() == 1);
+  relay.advance({});
+  CHECK(relay.rcode(old) == 2);
   const std::size_t fresh = relay.upstreams.lines.size() - 1;
   relay.ready(fresh);
   relay.answer(fresh);

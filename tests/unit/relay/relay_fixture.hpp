@@ -30,12 +30,14 @@ class RecordingChannel final : public ReplyChannel {
   explicit RecordingChannel(const TimePoint& now) : now_(now) {}
 
   void deliver(ClientKey client, Bytes answer) noexcept override {
+    CHECK_FALSE(accepting);
     ClientRecord& record = clients[client.index];
     record.answers.emplace_back(answer.begin(), answer.end());
     record.answered_at = now_;
   }
 
   std::map<std::uint32_t, ClientRecord> clients;
+  bool accepting = false;  ///< the forwarder is in accept(): no client may be told anything
 
  private:
   const TimePoint& now_;
@@ -131,12 +133,14 @@ class RelayFixture {
     IpAddress source;
     source.octets = {10, 0, static_cast<std::uint8_t>(details.source >> 8), static_cast<std::uint8_t>(details.source)};
     channel.clients[client].asked_at = now;
+    channel.accepting = true;
     const Accepted accepted = forwarder.accept({.message = message,
                                                 .source = source,
                                                 .transport = {.tcp = details.tcp, .keepalive = 0},
                                                 .channel = &channel,
                                                 .client = {client, 0}},
                                                now);
+    channel.accepting = false;
     ClientRecord& record = channel.clients[client];
     record.waiting = accepted.kind == Accepted::Kind::waiting;
     if (accepted.kind == Accepted::Kind::answered) {
