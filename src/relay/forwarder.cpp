@@ -145,7 +145,7 @@ QueryHandle Forwarder::join_or_begin(const QueryKey& key, ClientQuota::Place pla
   }
   if (leaves_too_much_unanswered(place, now) || !quota_.may_begin(place, kMaxQueries - queries_.size())) return {};
   if (shared) in_flight_.unlist(shared);
-  const QueryHandle handle = queries_.emplace(key, question_hash, key_hash, now, waiters_);
+  const QueryHandle handle = queries_.emplace(key, question_hash, key_hash, upstreams_.everyone(), now, waiters_);
   queries_.get(handle).begun_for = place;
   quota_.begins(place);
   in_flight_.list(handle);
@@ -179,10 +179,12 @@ bool Forwarder::route(QueryHandle handle, TimePoint now) {
     if (query.in_room.linked) room_.remove(handle);
     const bool patient = query.is_young(config_.relay.deadline, now);
     const UpstreamSet::Choice choice =
-        query.may_be_sent() ? upstreams_.choose(query.asked, query.stale, query.fresh_since, patient, now)
-                            : UpstreamSet::Choice{};
-    if (choice.target != AddressIndex{} || upstreams_.address(choice.target).health.in_trouble())
-      start_trials(choice.target, {}, false, now);
+        query.may_be_sent() ? upstreams_.choose(query.candidates, patient, now) : UpstreamSet::Choice{};
+    if (choice.kind == UpstreamSet::Choice::Kind::none && query.may_be_sent()) {
+      start_trials(query.candidates.eligible(), std::nullopt, false, now);
+    } else if (choice.target != AddressIndex{} || upstreams_.address(choice.target).health.in_trouble()) {
+      start_trials(query.candidates.eligible(), choice.target, false, now);
+    }
     switch (choice.kind) {
       case UpstreamSet::Choice::Kind::send:
         if (send(handle, choice.connection, false, now)) {
@@ -213,49 +215,48 @@ bool Forwarder::route(QueryHandle handle, TimePoint now) {
 /// Nothing is usable for the query now.
 Forwarder::Hope Forwarder::look_for_hope(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
+  Candidates& candidates = query.candidates;
   // What is under way on suspects may be answered yet; to ask elsewhere the query needs another connection all the
   // same.
   const bool suspects_only = !query.attempts.empty() && std::ranges::all_of(query.attempts, &Attempt::suspect);
   if (!query.attempts.empty() && (!suspects_only || query.error || !query.may_be_sent())) {
     const UpstreamMask heard = query.error ? UpstreamMask(query.error->from.upstream) : UpstreamMask();
-    const UpstreamMask again = (query.asked - heard) & mute_upstreams(query, now);
+    const UpstreamMask again = (candidates.asked() - heard) & mute_upstreams(query, now);
     if (!again.empty() && query.may_be_sent()) {
-      query.asked.remove(again);
+      candidates.reopen(again);
       return Hope::another_choice;
     }
     // An upstream that becomes usable while the first is still silent is asked, too.
-    if (query.asked != upstreams_.everyone()) room_.push_back(handle);
+    if (!candidates.open().empty()) room_.push_back(handle);
     return Hope::waits;
   }
   if (query.error) {
-    // No fresh connection is to be had: one that may be stale is better than an error.
-    if (!(query.stale - query.asked).empty() && query.fresh_since != TimePoint{} && query.may_be_sent()) {
-      query.fresh_since = {};
-      return Hope::another_choice;
-    }
+    // A connection that may be stale is better than an error.
+    if (query.may_be_sent() && candidates.accept_stale()) return Hope::another_choice;
     // Upstreams that have not said anything may be asked again before an error is the answer.
-    const UpstreamMask unheard = query.asked - UpstreamMask(query.error->from.upstream);
+    const UpstreamMask unheard = candidates.asked() - UpstreamMask(query.error->from.upstream);
     if (!unheard.empty() && query.may_be_sent()) {
-      query.asked.remove(unheard);
+      candidates.reopen(unheard);
       return Hope::another_choice;
     }
-    if (query.may_be_sent() && borrow_in_trouble(query.asked, now)) return Hope::another_choice;
+    if (query.may_be_sent() && borrow_in_trouble(candidates.open(), now)) return Hope::another_choice;
     return wait_for_trial(handle, false, now) ? Hope::waits : Hope::none;
   }
   if (!query.may_be_sent()) return Hope::none;
-  if (!query.asked.empty()) {
+  if (!candidates.asked().empty()) {
     // No answer and no error came from those that were asked: they may be asked again. may_be_sent() bounds it.
-    query.asked = {};
-    query.stale = {};
+    candidates.reopen_all();
     return Hope::another_choice;
   }
   room_.push_back(handle);
-  if (upstreams_.prompt_dials_until(query.asked, now) > now) return Hope::waits;
-  start_trials({upstreams_.size(), 0}, {}, true, now);
-  if (!upstreams_.worth_waiting(query.asked)) return suspects_only ? Hope::waits : Hope::none;
-  urgent_ = true;
-  outage_.on_wait(now);
-  if (suspects_only || !outage_.lasts(now)) return Hope::waits;
+  const UpstreamMask eligible = candidates.eligible();
+  if (upstreams_.prompt_dials_until(eligible, now) > now) return Hope::waits;
+  start_trials(eligible, std::nullopt, true, now);
+  if (!upstreams_.worth_waiting(eligible)) return suspects_only ? Hope::waits : Hope::none;
+  urgent_.add(eligible);
+  Outage& outage = outages_.of(eligible);
+  outage.on_wait(now);
+  if (suspects_only || !outage.lasts(now)) return Hope::waits;
   if (has_waited_in_outage(query, now)) return Hope::none;
   checks_.remove(handle);
   checks_.add(handle, query.began_at + Outage::kShortWait, now);
@@ -263,8 +264,8 @@ Forwarder::Hope Forwarder::look_for_hope(QueryHandle handle, TimePoint now) {
 }
 
 /// Nothing has been usable for long, and the query has waited for a while.
-bool Forwarder::has_waited_in_outage(const Query& query, TimePoint now) const {
-  return outage_.lasts(now) && now >= query.began_at + Outage::kShortWait;
+bool Forwarder::has_waited_in_outage(const Query& query, TimePoint now) {
+  return outages_.of(query.candidates.eligible()).lasts(now) && now >= query.began_at + Outage::kShortWait;
 }
 
 /// The upstreams where all that the query has under way is on connections that have gone mute: other connections there
@@ -286,10 +287,10 @@ bool Forwarder::wait_for_trial(QueryHandle handle, bool urgent, TimePoint now) {
   Query& query = queries_.get(handle);
   if (!query.may_be_sent()) return false;
   if (query.last_hope == TimePoint{}) {
-    start_trials({upstreams_.size(), 0}, query.asked, urgent, now);
-    query.last_hope = upstreams_.hope_until(query.asked, patience_, now);
+    start_trials(query.candidates.open(), std::nullopt, urgent, now);
+    query.last_hope = upstreams_.hope_until(query.candidates.open(), patience_, now);
   }
-  if (now >= query.last_hope || upstreams_.hope_until(query.asked, patience_, now) == now) return false;
+  if (now >= query.last_hope || upstreams_.hope_until(query.candidates.open(), patience_, now) == now) return false;
   room_.push_back(handle);
   checks_.remove(handle);
   checks_.add(handle, query.last_hope, now);
@@ -302,7 +303,7 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
   PooledConnection& pooled = upstreams_.connections().get(connection_handle);
   const std::uint8_t upstream = pooled.upstream;
   const auto leave_out = [&] {
-    query.asked.add(upstream);
+    query.candidates.rule_out(upstream);
     ++query.sendings;  // it counts, or a query that no upstream takes would be tried for ever
     return false;
   };
@@ -352,7 +353,7 @@ bool Forwarder::send(QueryHandle handle, ConnectionHandle connection_handle, boo
 /// with real traffic, and no client waits for it.
 void Forwarder::send_copy(QueryHandle handle, AddressIndex before, TimePoint now) {
   Query& query = queries_.get(handle);
-  const ConnectionHandle connection = upstreams_.trial_by_copy(before, query.asked, now);
+  const ConnectionHandle connection = upstreams_.trial_by_copy(query.candidates.open(), before, now);
   if (!connection) return;
   const auto twice = [&](const Attempt& attempt) { return attempt.connection == connection; };
   if (std::ranges::any_of(query.attempts, twice)) return;
@@ -363,7 +364,7 @@ void Forwarder::send_copy(QueryHandle handle, AddressIndex before, TimePoint now
   if (address.health.degraded()) address.health.claim_trial(now);
   counters_.add(Counter::upstream_trials);
   if (!send(handle, connection, true, now)) {
-    query.asked.remove(index.upstream);
+    query.candidates.reopen(index.upstream);
     note_failed_copy(connection, now);
     return;
   }
@@ -380,9 +381,10 @@ ConnectionHandle Forwarder::dial(AddressIndex target, TimePoint now) {
   return handle;
 }
 
-void Forwarder::start_trials(AddressIndex before, UpstreamMask excluded, bool urgent, TimePoint now) {
+/// The parameters are those of UpstreamSet::trials_due().
+void Forwarder::start_trials(UpstreamMask among, std::optional<AddressIndex> used, bool urgent, TimePoint now) {
   if (urgent) upstreams_.note_handshakes(now);
-  for (const AddressIndex target : upstreams_.trials_due(before, excluded, urgent, now)) {
+  for (const AddressIndex target : upstreams_.trials_due(among, used, urgent, now)) {
     UpstreamAddress& address = upstreams_.address(target);
     if (urgent && !upstreams_.probes_route(target, now) && !address.urgent_dials.claim(address.last_dial, now))
       continue;

@@ -155,12 +155,12 @@ class Forwarder final : public ConnectionEvents {
   [[gnu::cold]] Hope look_for_hope(QueryHandle handle, TimePoint now);
   [[gnu::cold]] bool wait_for_trial(QueryHandle handle, bool urgent, TimePoint now);
   [[gnu::cold]] UpstreamMask mute_upstreams(const Query& query, TimePoint now);
-  [[gnu::cold]] [[nodiscard]] bool has_waited_in_outage(const Query& query, TimePoint now) const;
-  [[gnu::cold]] void on_usable(TimePoint now);
+  [[gnu::cold]] [[nodiscard]] bool has_waited_in_outage(const Query& query, TimePoint now);
+  [[gnu::cold]] void on_usable(std::size_t upstream, TimePoint now);
   [[gnu::cold]] void reroute_room(TimePoint now);
   [[gnu::cold]] void reroute_room_in_time(TimePoint now);
   [[gnu::cold]] ConnectionHandle dial(AddressIndex target, TimePoint now);
-  void start_trials(AddressIndex before, UpstreamMask excluded, bool urgent, TimePoint now);
+  void start_trials(UpstreamMask among, std::optional<AddressIndex> used, bool urgent, TimePoint now);
 
   // As time passes.
   void notice_time(TimePoint now);
@@ -211,7 +211,7 @@ class Forwarder final : public ConnectionEvents {
 
   // Siblings, where a server wants no more connections.
   [[gnu::cold]] void borrow(AddressIndex target, TimePoint now);
-  [[gnu::cold]] bool borrow_in_trouble(UpstreamMask excluded, TimePoint now);
+  [[gnu::cold]] bool borrow_in_trouble(UpstreamMask among, TimePoint now);
   [[gnu::cold]] void close_borrowed(ConnectionHandle handle, const CloseReason& reason, TimePoint now);
   [[gnu::cold]] void drop_borrowed(AddressIndex index, TimePoint now);
   [[gnu::cold]] bool on_refused(AddressIndex index, TimePoint begun, const std::string& cause, TimePoint now);
@@ -261,7 +261,7 @@ class Forwarder final : public ConnectionEvents {
   void note_answer_given();
   void drop(QueryHandle handle);
   void retire(QueryHandle handle);
-  [[gnu::cold]] void note_outage(std::string_view cause, TimePoint now);
+  [[gnu::cold]] void note_outage(UpstreamMask eligible, std::string_view cause, TimePoint now);
   [[gnu::cold]] std::string cause(const Query& query);
 
   const Config& config_;
@@ -312,8 +312,8 @@ class Forwarder final : public ConnectionEvents {
   TimePoint latest_proof_{};        ///< when the latest query left that has been answered
   TimePoint rerouted_at_{};         ///< the latest walk through the room
   TimePoint reroute_due_ = kNever;  ///< a walk through a full room that was put off
-  bool urgent_ = false;             ///< queries wait and nothing is usable
-  Outage outage_;
+  UpstreamMask urgent_;             ///< upstreams that queries wait for which can use nothing
+  Outages outages_;
   std::vector<std::uint8_t> answer_buffer_;
   std::array<std::uint8_t, dns::kMaxName> spelled_name_;  ///< where question_for() spells a name anew
   UnansweredShare unanswered_;

@@ -54,7 +54,7 @@ void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
   } else if (pooled->borrowed() && !was_doubtful) {
     drop_borrowed(pooled->index(), now);
   } else if (was_doubtful && !pooled->rules(now).is_doubtful) {
-    on_usable(now);
+    on_usable(pooled->upstream, now);
     reroute_room(now);
   }
 }
@@ -83,7 +83,7 @@ void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
   address.ever_ready = true;
   drop_borrowed(index, now);
   if (address.segments.on_ready(pooled.segment_limit, now)) on_large_packets_lost(handle, now);
-  on_usable(now);
+  on_usable(index.upstream, now);
   close_surplus_dials(index.upstream, now);
   close_renewed(handle, now);
   if (const ConnectionHandle surplus = upstreams_.surplus_connection(handle, now)) {
@@ -107,12 +107,13 @@ void Forwarder::on_large_packets_lost(ConnectionHandle made, TimePoint now) {
   }
 }
 
-/// There is a connection that queries may be sent on.
-void Forwarder::on_usable(TimePoint now) {
-  if (const auto lasted = outage_.end(now)) {
+/// There is a connection to the upstream that queries may be sent on. The caller reroutes the room, where those that it
+/// does not help say again what they need.
+void Forwarder::on_usable(std::size_t upstream, TimePoint now) {
+  if (const auto lasted = outages_.end(upstream, now)) {
     log_.info("queries are answered again; no upstream was usable for " + to_text(*lasted));
   }
-  urgent_ = false;
+  urgent_ = {};
 }
 
 /// Nobody waits for what may still come on a connection that takes no more queries.
@@ -176,7 +177,7 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
     if (attempt.connection != connection_handle || attempt.id != id) return false;
     trial = attempt.trial;
     edns = attempt.edns;
-    query.asked.add(attempt.upstream);
+    query.candidates.rule_out(attempt.upstream);
     if (!attempt.late) upstreams_[attempt.upstream].usual_time.on_answer(now - sent_at);
     return true;
   });
@@ -243,7 +244,7 @@ void Forwarder::on_malformed_answer(ConnectionHandle connection_handle, std::uin
   if (!handle) return;
   upstreams_[index.upstream].last_problem = upstreams_.label(index) + ": " + std::string(kMalformedAnswer);
   Query& query = queries_.get(handle);
-  query.asked.add(index.upstream);
+  query.candidates.rule_out(index.upstream);
   bool trial = false;
   query.attempts.erase_if([&](const Attempt& attempt) {
     if (attempt.connection != connection_handle || attempt.id != id) return false;
@@ -346,12 +347,8 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
 /// The connection that the query was sent on has ended without an answer, or is suspected to have.
 void Forwarder::retry_elsewhere(QueryHandle handle, std::size_t upstream, CloseKind kind, TimePoint now) {
   Query& query = queries_.get(handle);
-  // A connection that had gone stale says nothing about the upstream, and other pooled ones may be as stale: the second
-  // try there has a fresh one.
   const bool heard = (query.error && query.error->from.upstream == upstream) || kind == CloseKind::protocol;
-  query.stale.contains(upstream) || heard ? query.asked.add(upstream) : query.asked.remove(upstream);
-  query.stale.add(upstream);
-  query.fresh_since = now;
+  query.candidates.on_lost(upstream, heard, now);
   route_without(handle, now);
 }
 
@@ -360,7 +357,7 @@ void Forwarder::route_without(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
   if (std::ranges::any_of(query.attempts, &Attempt::promising)) return;
   for (const Attempt& attempt : query.attempts) {
-    if (!attempt.suspect) query.asked.add(attempt.upstream);
+    if (!attempt.suspect) query.candidates.rule_out(attempt.upstream);
   }
   if (std::ranges::all_of(query.attempts, &Attempt::suspect)) checks_.remove(handle);
   proceed(handle, now);

@@ -14,13 +14,14 @@ namespace {
 Bytes octets_of(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 std::string_view text_of(Bytes octets) { return {reinterpret_cast<const char*>(octets.data()), octets.size()}; }
 
-/// What keeps the relay from all its upstreams, for the front of a cause; empty when it is not the network.
-std::string words_of_network(UpstreamSet& upstreams) {
+/// What keeps the relay from all these upstreams, for the front of a cause; empty when it is not the network.
+std::string words_of_network(UpstreamSet& upstreams, UpstreamMask among) {
   std::vector<AddressTrouble> troubles;
   std::deque<std::string> causes;
-  const std::uint16_t port = upstreams[0].config->addresses.front().port;
+  std::optional<std::uint16_t> port;
   bool same_port = true;
   for (std::size_t i = 0; i < upstreams.size(); ++i) {
+    if (!among.contains(i)) continue;
     const std::size_t before = troubles.size();
     for (const UpstreamAddress& address : upstreams[i].addresses) {
       if (!address.health.in_trouble()) continue;
@@ -28,10 +29,13 @@ std::string words_of_network(UpstreamSet& upstreams) {
                           causes.emplace_back(address.health.cause())});
     }
     if (troubles.size() == before) return {};
-    for (const Endpoint& endpoint : upstreams[i].config->addresses) same_port = same_port && endpoint.port == port;
+    for (const Endpoint& endpoint : upstreams[i].config->addresses) {
+      same_port = same_port && endpoint.port == port.value_or(endpoint.port);
+      port = endpoint.port;
+    }
   }
   if (!network_blocks(troubles)) return {};
-  return "this network blocks or intercepts DNS over TLS" + (same_port ? " (port " + std::to_string(port) + ")" : "") +
+  return "this network blocks or intercepts DNS over TLS" + (same_port ? " (port " + std::to_string(*port) + ")" : "") +
          ": ";
 }
 
@@ -74,7 +78,7 @@ Accepted Forwarder::give_up_at_once(QueryHandle handle, TimePoint now) {
 Forwarder::LastWord Forwarder::last_word(const Query& query, TimePoint now) {
   if (query.error && !query.error->malformed) return {Outcome::Kind::error, {}};
   LastWord last{Outcome::Kind::failure, cause(query)};
-  note_outage(last.cause, now);
+  note_outage(query.candidates.eligible(), last.cause, now);
   return last;
 }
 
@@ -220,8 +224,9 @@ void Forwarder::shrink() {
   in_flight_.shrink();
 }
 
-void Forwarder::note_outage(std::string_view cause, TimePoint now) {
-  if (!upstreams_.any_usable(now) && outage_.tell(now))
+/// The queries of `eligible` get no answer.
+void Forwarder::note_outage(UpstreamMask eligible, std::string_view cause, TimePoint now) {
+  if (!upstreams_.any_usable(eligible, now) && outages_.of(eligible).tell(now))
     log_.error("no upstream is usable, clients get SERVFAIL: " + std::string(cause));
 }
 
@@ -229,7 +234,9 @@ void Forwarder::note_outage(std::string_view cause, TimePoint now) {
 std::string Forwarder::cause(const Query& query) {
   std::string text;
   text.reserve(200);  // of two upstreams or so
+  const UpstreamMask eligible = query.candidates.eligible();
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    if (!eligible.contains(i)) continue;
     Upstream& upstream = upstreams_[i];
     const auto attempt =
         std::ranges::find_if(query.attempts, [i](const Attempt& sent) { return sent.upstream == i && !sent.suspect; });
@@ -249,12 +256,13 @@ std::string Forwarder::cause(const Query& query) {
       add(failing->label, failing->health.cause());
     } else if (dialled != upstream.addresses.end()) {
       add(dialled->label, dialled->segments.suspected(last_seen_) ? kLargePacketsLost : "connection timed out");
-    } else if ((query.asked.contains(i) || query.stale.contains(i)) && !upstream.last_problem.empty()) {
+    } else if ((query.candidates.asked().contains(i) || query.candidates.is_stale(i)) &&
+               !upstream.last_problem.empty()) {
       add({}, upstream.last_problem);
     }
   }
   if (text.empty()) return "no upstream was usable in time";
-  return printable(upstreams_.size() > 1 ? words_of_network(upstreams_) + text : text);
+  return printable(eligible.size() > 1 ? words_of_network(upstreams_, eligible) + text : text);
 }
 
 }  // namespace dotrelay

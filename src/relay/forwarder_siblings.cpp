@@ -14,8 +14,8 @@ void Forwarder::borrow(AddressIndex target, TimePoint now) {
 
 /// Only an error is left for a query: a sibling's connection to an upstream in trouble may do better, as an own one
 /// would. False: there is none.
-bool Forwarder::borrow_in_trouble(UpstreamMask excluded, TimePoint now) {
-  const std::optional<AddressIndex> target = upstreams_.lent_in_trouble(excluded, now);
+bool Forwarder::borrow_in_trouble(UpstreamMask among, TimePoint now) {
+  const std::optional<AddressIndex> target = upstreams_.lent_in_trouble(among, now);
   if (target) borrow(*target, now);
   return target.has_value();
 }

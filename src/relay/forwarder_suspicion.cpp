@@ -97,7 +97,7 @@ void Forwarder::withdraw_suspicion(ConnectionHandle handle, TimePoint now) {
     if (!checks_.contains(query)) schedule_check(query, *left, pooled.slow_path, now);
   }
   upstreams_.publish(index, now);
-  on_usable(now);
+  on_usable(index.upstream, now);
   reroute_room(now);
   if (!room_.empty()) return;
   // The fresh connection is not needed; but when suspicions come and go, dials that are given up each time would never

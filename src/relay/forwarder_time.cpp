@@ -19,11 +19,11 @@ void Forwarder::on_timer(TimePoint now) {
     upstreams_.publish_all(now);
   }
   if (upstreams_.awaits_sibling(now) && !room_.empty()) reroute_room_in_time(now);
-  if (!room_.empty() && urgent_) start_trials({upstreams_.size(), 0}, {}, true, now);
+  if (!room_.empty() && !urgent_.empty()) start_trials(urgent_, std::nullopt, true, now);
 }
 
 TimePoint Forwarder::next_timeout(TimePoint now) {
-  TimePoint next = upstreams_.next_event(!room_.empty() && urgent_, now);
+  TimePoint next = upstreams_.next_event(room_.empty() ? UpstreamMask() : urgent_, now);
   if (!deadlines_.empty()) next = std::min(next, waiters_.get(deadlines_.front()).deadline);
   next = std::min({next, checks_.next(), reroute_due_, portion_due_, lending_.next_expiry()});
   if (!expected_.empty()) next = std::min(next, expected_.front().sent_at + config_.relay.slow);
@@ -51,7 +51,7 @@ bool Forwarder::is_gap(TimePoint now) const {
 
 void Forwarder::on_sleep(TimePoint now) {
   expire(now);
-  outage_.restart(now);
+  outages_.restart(now);
   forget_connections(true, "the relay was asleep", now);
 }
 
@@ -67,7 +67,7 @@ void Forwarder::on_clock_set(TimePoint now) {
       if (address.health.trouble() == Trouble::authentication) address.health.retry_now(now);
     }
   }
-  start_trials({upstreams_.size(), 0}, {}, false, now);
+  start_trials(upstreams_.everyone(), std::nullopt, false, now);
 }
 
 /// Drops all connections, or those that the kernel would now make in another way, and tries at once what was waiting
@@ -91,7 +91,7 @@ void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now
       if (all || !lost.empty() || other_way) address.last_dial = TimePoint::min();
       if (!all && !other_way) continue;
       if (!address.health.degraded()) address.health.retry_now(now);
-      outage_.restart(now);
+      outages_.restart(now);
     }
   }
   if (!lost.empty()) log_.info(std::string(why) + ": " + std::to_string(lost.size()) + " upstream connections dropped");
@@ -99,8 +99,7 @@ void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now
     Query* const left = queries_.find(query);
     if (left == nullptr || !left->attempts.empty()) continue;
     // It has no answer, and its upstreams had no chance: all may be asked again.
-    left->asked = {};
-    left->stale = {};
+    left->candidates.reopen_all();
     checks_.remove(query);
     proceed(query, now);
   }
@@ -119,7 +118,8 @@ void Forwarder::schedule_check(QueryHandle handle, Query& query, const SlowPath&
   const auto counts = [](const Attempt& attempt) { return !attempt.trial && !attempt.suspect; };
   const bool first = std::ranges::count_if(query.attempts, counts) == 1;
   query.hedge_at = now + usual;
-  query.hedge_next = first && query.hedge_at < query.patience_end && hedge_budget_.enabled() && upstreams_.size() > 1;
+  query.hedge_next =
+      first && query.hedge_at < query.patience_end && hedge_budget_.enabled() && query.candidates.eligible().size() > 1;
   checks_.remove(handle);
   checks_.add(handle, query.hedge_next ? query.hedge_at : query.patience_end, now);
 }
@@ -161,9 +161,9 @@ void Forwarder::on_check(QueryHandle handle, TimePoint now) {
 /// upstreams may be late because they are overloaded.
 void Forwarder::repeat(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
-  if (query.attempts.empty() || upstreams_.prompt_dials_until(query.asked, now) > now) return;
+  if (query.attempts.empty() || upstreams_.prompt_dials_until(query.candidates.open(), now) > now) return;
   if (std::exchange(query.repeated, true) || !query.may_be_sent()) return;
-  for (const Attempt& attempt : query.attempts) query.asked.remove(attempt.upstream);
+  for (const Attempt& attempt : query.attempts) query.candidates.reopen(attempt.upstream);
   proceed(handle, now);
 }
 
@@ -178,14 +178,14 @@ void Forwarder::mark_late(Query& query, TimePoint now) {
 /// Whether a late query may be asked elsewhere before patience is over: within the budget, or because another query or
 /// another worker has found out meanwhile that its upstream is slow.
 bool Forwarder::may_hedge(Query& query) {
-  UpstreamMask asked = query.asked;
+  UpstreamMask others = query.candidates.open();
   bool known_slow = false;
   for (const Attempt& attempt : query.attempts) {
-    asked.add(attempt.upstream);
+    others.remove(attempt.upstream);
     const PooledConnection& pooled = upstreams_.connections().get(attempt.connection);
     known_slow = known_slow || (!attempt.trial && upstreams_.address(pooled.index()).health.degraded());
   }
-  if (asked == upstreams_.everyone()) return false;
+  if (others.empty()) return false;
   if (known_slow) return true;
   query.holds_hedge = query.holds_hedge || hedge_budget_.take();
   return query.holds_hedge;
@@ -194,7 +194,7 @@ bool Forwarder::may_hedge(Query& query) {
 /// Asks the next upstream as well; the first answer counts.
 void Forwarder::ask_next_too(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
-  for (const Attempt& attempt : query.attempts) query.asked.add(attempt.upstream);
+  for (const Attempt& attempt : query.attempts) query.candidates.rule_out(attempt.upstream);
   proceed(handle, now);
 }
 

@@ -1,11 +1,14 @@
-// A time in which queries wait and no upstream is usable. When it lasts, each further query waits only shortly: a stub
-// resolver with a second nameserver goes on, and a person learns the cause. Dials go on as before.
+// A time in which queries wait and no upstream that may serve them is usable. When it lasts, each further query waits
+// only shortly: a stub resolver with a second nameserver goes on, and a person learns the cause. Dials go on as before.
 #pragma once
 
 #include "base/clock.hpp"
+#include "relay/upstream_mask.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace dotrelay {
 
@@ -46,6 +49,37 @@ class Outage {
   std::optional<TimePoint> since_;
   TimePoint latest_{};
   bool told_ = false;
+};
+
+/// An outage for each set of upstreams that serves some of the queries. The configuration bounds their number.
+class Outages {
+ public:
+  Outage& of(UpstreamMask eligible) {
+    for (Entry& entry : entries_) {
+      if (entry.upstreams == eligible) return entry.outage;
+    }
+    return entries_.emplace_back(Entry{eligible, {}}).outage;
+  }
+
+  /// An upstream is usable: the length of the longest outage that this ends and that was told.
+  std::optional<Duration> end(std::size_t upstream, TimePoint now) {
+    std::optional<Duration> longest;
+    for (Entry& entry : entries_) {
+      if (entry.upstreams.contains(upstream)) longest = std::max(longest, entry.outage.end(now));
+    }
+    return longest;
+  }
+
+  void restart(TimePoint now) {
+    for (Entry& entry : entries_) entry.outage.restart(now);
+  }
+
+ private:
+  struct Entry {
+    UpstreamMask upstreams;
+    Outage outage;
+  };
+  std::vector<Entry> entries_;
 };
 
 }  // namespace dotrelay

@@ -5,8 +5,8 @@
 
 namespace dotrelay {
 
-Query::Query(const QueryKey& key, std::uint64_t question_hash, std::uint64_t key_hash, TimePoint now,
-             Slab<Waiter>& slab)
+Query::Query(const QueryKey& key, std::uint64_t question_hash, std::uint64_t key_hash, UpstreamMask eligible,
+             TimePoint now, Slab<Waiter>& slab)
     : name_size(static_cast<std::uint8_t>(key.question.name.size())),
       dnssec_ok(key.dnssec_ok),
       type(key.question.type),
@@ -16,7 +16,8 @@ Query::Query(const QueryKey& key, std::uint64_t question_hash, std::uint64_t key
       question_hash(question_hash),
       key_hash(key_hash),
       began_at(now),
-      waiters(slab) {
+      waiters(slab),
+      candidates(eligible) {
   std::memcpy(name.data(), key.question.name.data(), name_size);
 }
 

@@ -7,6 +7,7 @@
 #include "base/linked_list.hpp"
 #include "dns/client_response.hpp"
 #include "dns/name.hpp"
+#include "relay/candidates.hpp"
 #include "relay/client_quota.hpp"
 #include "relay/connection.hpp"
 #include "relay/pending_queries.hpp"
@@ -86,7 +87,8 @@ struct Query {
   static constexpr std::size_t kMaxSendings = 64;
 
   /// The hashes are those of InFlight.
-  Query(const QueryKey& key, std::uint64_t question_hash, std::uint64_t key_hash, TimePoint now, Slab<Waiter>& slab);
+  Query(const QueryKey& key, std::uint64_t question_hash, std::uint64_t key_hash, UpstreamMask eligible, TimePoint now,
+        Slab<Waiter>& slab);
 
   [[nodiscard]] bool may_be_sent() const {
     return sendings < kMaxSendings && fruitless_sendings < kMaxFruitlessSendings;
@@ -115,10 +117,8 @@ struct Query {
   InlineVector<Attempt, 2> attempts;  ///< that may still be answered
   std::uint8_t sendings = 0;
   std::uint8_t fruitless_sendings = 0;
-  UpstreamMask asked;        ///< upstreams not to be asked again
-  UpstreamMask stale;        ///< upstreams whose connection closed on this query once
+  Candidates candidates;
   UpstreamMask plain;        ///< upstreams to be asked without EDNS, for they have refused it with
-  TimePoint fresh_since{};   ///< at those that are stale, only connections that were ready or answered later
   TimePoint hedge_at{};      ///< when it may be asked elsewhere within the budget, if hedge_next
   TimePoint patience_end{};  ///< of the latest sending that was no copy for a trial
   TimePoint last_hope{};     ///< until when it waits for upstreams that are tried for its sake; zero: none was yet

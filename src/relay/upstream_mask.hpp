@@ -3,6 +3,7 @@
 
 #include "config/config.hpp"
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -23,6 +24,7 @@ class UpstreamMask {
   }
 
   [[nodiscard]] constexpr bool empty() const { return bits_ == 0; }
+  [[nodiscard]] constexpr std::size_t size() const { return static_cast<std::size_t>(std::popcount(bits_)); }
   [[nodiscard]] constexpr bool contains(std::size_t upstream) const { return (bits_ >> upstream & 1) != 0; }
 
   constexpr void add(std::size_t upstream) { bits_ |= UpstreamMask(upstream).bits_; }

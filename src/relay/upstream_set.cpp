@@ -21,23 +21,21 @@ UpstreamSet::UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<S
   }
 }
 
-UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stale, TimePoint fresh_since, bool patient,
-                                        TimePoint now) {
-  const auto usable = [&](std::size_t i) { return !excluded.contains(i); };
-  const auto fresh = [&](std::size_t i) { return stale.contains(i) ? fresh_since : TimePoint{}; };
+UpstreamSet::Choice UpstreamSet::choose(const Candidates& candidates, bool patient, TimePoint now) {
+  const UpstreamMask open = candidates.open();
   const auto connected = [&](const PooledConnection& connection) {
     return !address(connection.index()).health.degraded();
   };
   Choice unproven;
   Choice to_wait;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if (!usable(i)) continue;
+    if (!open.contains(i)) continue;
     // Returned as it is made: copying what has just been put together stalls the processor.
-    if (const ConnectionHandle ready = trusted_connection(i, fresh(i), now)) {
+    if (const ConnectionHandle ready = trusted_connection(i, candidates.fresh_since(i), now)) {
       return {Choice::Kind::send, ready, connections_.get(ready).index()};
     }
     if (unproven.kind == Choice::Kind::none) {
-      if (const ConnectionHandle ready = best_ready(upstreams_[i], fresh(i), now, connected)) {
+      if (const ConnectionHandle ready = best_ready(upstreams_[i], candidates.fresh_since(i), now, connected)) {
         unproven = {Choice::Kind::send, ready, connections_.get(ready).index()};
       }
     }
@@ -47,18 +45,18 @@ UpstreamSet::Choice UpstreamSet::choose(UpstreamMask excluded, UpstreamMask stal
   }
   if (to_wait.kind != Choice::Kind::none) return unproven.kind == Choice::Kind::send ? unproven : to_wait;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if (!usable(i)) continue;
+    if (!open.contains(i)) continue;
     // In trouble, but connected: better than nothing.
     const auto any = [](const PooledConnection&) { return true; };
-    if (const ConnectionHandle ready = best_ready(upstreams_[i], fresh(i), now, any)) {
+    if (const ConnectionHandle ready = best_ready(upstreams_[i], candidates.fresh_since(i), now, any)) {
       return {Choice::Kind::send, ready, connections_.get(ready).index()};
     }
   }
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if (!usable(i)) continue;
+    if (!open.contains(i)) continue;
     if (const Choice choice = choose_unsettled(i, now); choice.kind != Choice::Kind::none) return choice;
   }
-  return {Choice::Kind::none, {}, {upstreams_.size(), 0}};
+  return {};
 }
 
 /// A ready connection to an upstream that is well.
@@ -115,10 +113,10 @@ UpstreamSet::Choice UpstreamSet::choose_unsettled(std::size_t index, TimePoint n
   return {};
 }
 
-ConnectionHandle UpstreamSet::trial_by_copy(AddressIndex before, UpstreamMask excluded, TimePoint now) {
+ConnectionHandle UpstreamSet::trial_by_copy(UpstreamMask among, AddressIndex before, TimePoint now) {
   if (before.upstream == 0 && before.address == 0) return {};
-  for (std::size_t i = 0; i <= before.upstream && i < upstreams_.size(); ++i) {
-    if (excluded.contains(i)) continue;
+  for (std::size_t i = 0; i <= before.upstream; ++i) {
+    if (!among.contains(i)) continue;
     const auto due = [&](const PooledConnection& connection) {
       if (i == before.upstream && connection.address >= before.address) return false;
       const UpstreamAddress& address = this->address(connection.index());
@@ -131,27 +129,29 @@ ConnectionHandle UpstreamSet::trial_by_copy(AddressIndex before, UpstreamMask ex
   return {};
 }
 
-bool UpstreamSet::any_usable(TimePoint now) const {
-  return std::ranges::any_of(
-      upstreams_, [&](const Upstream& upstream) { return count(upstream, &StandingRules::usable, now) > 0; });
+bool UpstreamSet::any_usable(UpstreamMask among, TimePoint now) const {
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    if (among.contains(i) && count(upstreams_[i], &StandingRules::usable, now) > 0) return true;
+  }
+  return false;
 }
 
 bool UpstreamSet::has_usable(AddressIndex index, TimePoint now) const {
   return has(index, &StandingRules::usable, now);
 }
 
-std::vector<AddressIndex> UpstreamSet::trials_due(AddressIndex before, UpstreamMask excluded, bool urgent,
+std::vector<AddressIndex> UpstreamSet::trials_due(UpstreamMask among, std::optional<AddressIndex> used, bool urgent,
                                                   TimePoint now) const {
   std::vector<AddressIndex> due;
-  for (std::size_t i = 0; i <= before.upstream && i < upstreams_.size(); ++i) {
-    if (excluded.contains(i)) continue;
+  for (std::size_t i = 0; i < upstreams_.size() && (!used || i <= used->upstream); ++i) {
+    if (!among.contains(i)) continue;
     const Upstream& upstream = upstreams_[i];
-    const bool asked = i == before.upstream;
-    const std::size_t end = asked ? before.address + 1 : upstream.addresses.size();
+    const bool is_used = used && i == used->upstream;
+    const std::size_t end = is_used ? used->address + 1 : upstream.addresses.size();
     std::size_t dials = count_dials(upstream);
-    if (dials >= kMaxDials || (!urgent && !asked && count(upstream, &StandingRules::usable, now) > 0)) continue;
+    if (dials >= kMaxDials || (!urgent && !is_used && count(upstream, &StandingRules::usable, now) > 0)) continue;
     for (std::size_t j = 0; j < end && dials < kMaxDials; ++j) {
-      if (!(urgent ? next_urgent_dial({i, j}, now) <= now : wants_trial({i, j}, asked, now))) continue;
+      if (!(urgent ? next_urgent_dial({i, j}, now) <= now : wants_trial({i, j}, is_used, now))) continue;
       due.push_back({i, j});
       ++dials;
     }
@@ -209,18 +209,18 @@ std::optional<AddressIndex> UpstreamSet::wants_more(ConnectionHandle used, TimeP
   return connection.index();
 }
 
-TimePoint UpstreamSet::prompt_dials_until(UpstreamMask excluded, TimePoint now) const {
+TimePoint UpstreamSet::prompt_dials_until(UpstreamMask among, TimePoint now) const {
   TimePoint until = now;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if (!excluded.contains(i)) until = std::max(until, prompt_dials_until(upstreams_[i], now));
+    if (among.contains(i)) until = std::max(until, prompt_dials_until(upstreams_[i], now));
   }
   return until;
 }
 
-TimePoint UpstreamSet::hope_until(UpstreamMask excluded, Duration patience, TimePoint now) const {
+TimePoint UpstreamSet::hope_until(UpstreamMask among, Duration patience, TimePoint now) const {
   TimePoint until = now;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if (excluded.contains(i)) continue;
+    if (!among.contains(i)) continue;
     // One that waits for its turn to replace a connection may still be dialled.
     const TimePoint replacement = next_replacement(upstreams_[i], now);
     if (replacement > now && replacement != kNever)
@@ -240,9 +240,9 @@ TimePoint UpstreamSet::hope_until(UpstreamMask excluded, Duration patience, Time
   return until;
 }
 
-bool UpstreamSet::worth_waiting(UpstreamMask excluded) const {
+bool UpstreamSet::worth_waiting(UpstreamMask among) const {
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if (excluded.contains(i)) continue;
+    if (!among.contains(i)) continue;
     for (const UpstreamAddress& address : upstreams_[i].addresses) {
       if (address.dials > 0 || !address.health.hopeless()) return true;
     }
@@ -344,7 +344,7 @@ void UpstreamSet::mark_ready(ConnectionHandle handle, TimePoint now) {
   publish(connection.index(), now);
 }
 
-TimePoint UpstreamSet::next_event(bool urgent, TimePoint now) {
+TimePoint UpstreamSet::next_event(UpstreamMask urgent, TimePoint now) {
   TimePoint next = kNever;
   connections_.for_each([&](ConnectionHandle, const PooledConnection& connection) {
     if (!connection.ready) {
@@ -356,13 +356,12 @@ TimePoint UpstreamSet::next_event(bool urgent, TimePoint now) {
     next = std::min({next, connection.look_at, connection.useless_at});
   });
   // In steps of the clock, so that what happens meanwhile does not put it off.
-  if (urgent || await_sibling_until_ != TimePoint{}) {
+  if (!urgent.empty() || await_sibling_until_ != TimePoint{}) {
     next = std::min(next, TimePoint((now.time_since_epoch() / UrgentDials::kLook + 1) * UrgentDials::kLook));
   }
-  if (!urgent) return next;
-  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+  for (std::size_t i = 0; i < upstreams_.size() && !urgent.empty(); ++i) {
     const Upstream& upstream = upstreams_[i];
-    if (count_dials(upstream) >= kMaxDials) continue;
+    if (!urgent.contains(i) || count_dials(upstream) >= kMaxDials) continue;
     for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
       next = std::min(next, std::max(now, next_urgent_dial({i, j}, now)));
     }
@@ -420,9 +419,9 @@ bool UpstreamSet::gets_none(AddressIndex index, TimePoint now) const {
   return now < address_of(index).refused_until || limited(index, now);
 }
 
-std::optional<AddressIndex> UpstreamSet::lent_in_trouble(UpstreamMask excluded, TimePoint now) const {
+std::optional<AddressIndex> UpstreamSet::lent_in_trouble(UpstreamMask among, TimePoint now) const {
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if (excluded.contains(i)) continue;
+    if (!among.contains(i)) continue;
     for (std::size_t j = 0; j < upstreams_[i].addresses.size(); ++j) {
       if (upstreams_[i].addresses[j].health.in_trouble() && lender_for({i, j}, false, now) != 0)
         return AddressIndex{i, j};

@@ -6,6 +6,7 @@
 #include "base/random.hpp"
 #include "base/slab.hpp"
 #include "config/config.hpp"
+#include "relay/candidates.hpp"
 #include "relay/query.hpp"
 #include "relay/shared_connections.hpp"
 #include "relay/upstream.hpp"
@@ -65,28 +66,26 @@ class UpstreamSet {
     };
     Kind kind = Kind::none;
     ConnectionHandle connection;
-    AddressIndex target;  ///< its upstream is size() when nothing is usable
+    AddressIndex target;  ///< unless nothing is usable
   };
 
-  /// The first upstream in the order that is not in `excluded` and works as far as is known. At those in `stale`,
-  /// connections that were ready, and answered last, before `fresh_since` do not count, and mute ones never do. What is
-  /// not trusted yet, or answers badly, comes after all that is good. Who is not `patient` waits for no dial while any
-  /// upstream has a connection.
-  [[nodiscard]] Choice choose(UpstreamMask excluded, UpstreamMask stale, TimePoint fresh_since, bool patient,
-                              TimePoint now);
+  /// The first open candidate in the order that works as far as is known. Mute connections never count. What is not
+  /// trusted yet, or answers badly, comes after all that is good. A query that is not `patient` waits for no dial while
+  /// any candidate has a connection.
+  [[nodiscard]] Choice choose(const Candidates& candidates, bool patient, TimePoint now);
 
-  /// A ready connection to an address before `before` that is in trouble, due to be tried with a copy of a query; none
-  /// when there is none.
-  [[nodiscard]] ConnectionHandle trial_by_copy(AddressIndex before, UpstreamMask excluded, TimePoint now);
+  /// A ready connection to an address of `among` before `before` that is in trouble, due to be tried with a copy of a
+  /// query; none when there is none.
+  [[nodiscard]] ConnectionHandle trial_by_copy(UpstreamMask among, AddressIndex before, TimePoint now);
 
-  /// Whether any upstream has a connection that works.
-  [[nodiscard]] bool any_usable(TimePoint now) const;
+  /// Whether any of them has a connection that works.
+  [[nodiscard]] bool any_usable(UpstreamMask among, TimePoint now) const;
 
-  /// The addresses up to `before` that are due for a trial by a new connection: those of upstreams without one, earlier
-  /// addresses of the upstream that is asked, and the address itself when only connections from before its trouble
-  /// answer. `urgent`: queries wait and nothing is usable; then dials under
-  /// way do not count as long as there are fewer than kMaxDials.
-  [[nodiscard]] std::vector<AddressIndex> trials_due(AddressIndex before, UpstreamMask excluded, bool urgent,
+  /// The addresses of `among` that are due for a trial by a new connection: those of upstreams without one, and where
+  /// a query was sent to `used`, those before it at its upstream, and itself when only connections from before its
+  /// trouble answer; what comes after `used` is not tried. `urgent`: queries wait and nothing is usable; then dials
+  /// under way do not count as long as there are fewer than kMaxDials.
+  [[nodiscard]] std::vector<AddressIndex> trials_due(UpstreamMask among, std::optional<AddressIndex> used, bool urgent,
                                                      TimePoint now) const;
 
   /// Where another connection to the upstream should go, if it should, now that `used` has one more query: when even
@@ -103,17 +102,17 @@ class UpstreamSet {
   /// Whether the address has a connection that works.
   [[nodiscard]] bool has_usable(AddressIndex index, TimePoint now) const;
 
-  /// Until when the dials to upstreams outside `excluded` that are under way may take without being slow; `now` when
-  /// there is none.
-  [[nodiscard]] TimePoint prompt_dials_until(UpstreamMask excluded, TimePoint now) const;
+  /// Until when the dials to upstreams of `among` that are under way may take without being slow; `now` when there is
+  /// none.
+  [[nodiscard]] TimePoint prompt_dials_until(UpstreamMask among, TimePoint now) const;
 
   /// The same for a query that has nobody else: an address that was never reached yet may take `patience`, and an
   /// upstream counts, too, that must wait with its next dial.
-  [[gnu::cold]] [[nodiscard]] TimePoint hope_until(UpstreamMask excluded, Duration patience, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] TimePoint hope_until(UpstreamMask among, Duration patience, TimePoint now) const;
 
-  /// Whether waiting can help a query that may not use `excluded`: some other upstream is being dialled or may come
-  /// back within seconds.
-  [[gnu::cold]] [[nodiscard]] bool worth_waiting(UpstreamMask excluded) const;
+  /// Whether waiting can help a query that may use `among`: one of them is being dialled or may come back within
+  /// seconds.
+  [[gnu::cold]] [[nodiscard]] bool worth_waiting(UpstreamMask among) const;
 
   /// The epoch for which an answer on `from` to a query sent at `sent_at` is proof. A connection from before the latest
   /// trouble shows that the address answers; a ready one from after it, that others can be made.
@@ -139,8 +138,8 @@ class UpstreamSet {
   /// The server has refused a connection beside a sibling's, and a sibling has one still.
   [[gnu::cold]] [[nodiscard]] bool limited(AddressIndex index, TimePoint now) const;
 
-  /// An address in trouble to which a sibling has a connection all the same.
-  [[gnu::cold]] [[nodiscard]] std::optional<AddressIndex> lent_in_trouble(UpstreamMask excluded, TimePoint now) const;
+  /// An address of `among` in trouble to which a sibling has a connection all the same.
+  [[gnu::cold]] [[nodiscard]] std::optional<AddressIndex> lent_in_trouble(UpstreamMask among, TimePoint now) const;
 
   /// Creates the entry of a way through a sibling, which is ready at once; the caller connects. None when no sibling
   /// has a connection that is not in use here already.
@@ -184,8 +183,9 @@ class UpstreamSet {
   /// Records that the connection can carry queries.
   void mark_ready(ConnectionHandle handle, TimePoint now);
 
-  /// When a trial that is due or a connection's time limit next changes something. `urgent` as in trials_due().
-  [[nodiscard]] TimePoint next_event(bool urgent, TimePoint now);
+  /// When a trial that is due or a connection's time limit next changes something. `urgent`: the upstreams that
+  /// trials_due() is asked for urgently.
+  [[nodiscard]] TimePoint next_event(UpstreamMask urgent, TimePoint now);
 
  private:
   template <class Suits>

@@ -31,6 +31,24 @@ TEST_CASE("an outage lasts after ten seconds, is told once, and ends") {
   }
 }
 
+TEST_CASE("each set of upstreams has an outage of its own, and one that is usable ends those that it is in") {
+  const TimePoint start{std::chrono::hours(1)};
+  const UpstreamMask common = UpstreamMask::first(2);
+  const UpstreamMask office(2);
+  Outages outages;
+  outages.of(common).on_wait(start);
+  outages.of(office).on_wait(start + seconds(5));
+  CHECK(outages.of(common).tell(start + seconds(9)));
+  CHECK(outages.of(office).tell(start + seconds(9)));
+  CHECK(outages.end(1, start + seconds(20)) == Duration(seconds(20)));
+  CHECK_FALSE(outages.of(common).lasts(start + seconds(20)));
+  CHECK(outages.of(office).lasts(start + seconds(20)));
+  outages.restart(start + seconds(20));
+  CHECK_FALSE(outages.of(office).lasts(start + seconds(21)));
+  CHECK(outages.end(2, start + seconds(22)) == Duration(seconds(2)));
+  CHECK_FALSE(outages.end(2, start + seconds(22)));
+}
+
 /// Refuses every dial under way.
 void refuse_all(RelayFixture& relay) {
   for (std::size_t i = 0; i < relay.upstreams.lines.size(); ++i) {
