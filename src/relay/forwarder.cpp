@@ -1,6 +1,6 @@
 // See forwarder.hpp. A query's life in its order: in, and on its way; its end is in forwarder_endings.cpp. What
 // connections report is in forwarder_connections.cpp, what passing time brings in forwarder_time.cpp, what is learned
-// about upstreams in forwarder_learning.cpp, what is borrowed from siblings in forwarder_siblings.cpp.
+// about upstreams in experience.cpp, what is borrowed from siblings in forwarder_siblings.cpp.
 #include "relay/forwarder.hpp"
 
 #include "dns/special_names.hpp"
@@ -10,29 +10,23 @@
 
 namespace dotrelay {
 
-static_assert(sizeof(Query) <= 3 * Forwarder::kQueryBytes / 4 && sizeof(Waiter) <= 2 * Forwarder::kWaiterBytes / 3);
-
 Forwarder::Forwarder(const Config& config, std::span<SharedHealth> health, Dialer& dialer, Counters& counters,
                      MemoryBudget& memory, Log& log, Random& random, SharedConnections shared, Siblings* siblings)
     : config_(config),
       dialer_(dialer),
       counters_(counters),
-      memory_(memory),
       log_(log),
-      random_(random),
       hash_key_{random.u64(), random.u64()},
       patience_(std::min(config.relay.deadline / 4, kMaxPatience)),
       siblings_(siblings),
       in_flight_(queries_, hash_key_),
-      quota_(hash_key_),
-      error_limit_(hash_key_),
+      clients_(config.relay, queries_, hash_key_, counters, memory),
       upstreams_(config.upstreams, health, shared, patience_, random),
       lending_(upstreams_, in_flight_, counters, config.relay.deadline, siblings),
-      deadlines_(waiters_),
+      experience_(config, upstreams_, in_flight_, counters, log, random),
       checks_(queries_),
-      room_(queries_),
-      hedge_budget_(config.relay.hedge),
-      answer_buffer_(dns::kResponseBuffer) {
+      waiting_(queries_),
+      hedge_budget_(config.relay.hedge) {
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     for (std::size_t j = 0; j < upstreams_[i].addresses.size(); ++j) {
       upstreams_.address({i, j}).health.note_first_way(dialer_.way_to(i, j));
@@ -54,77 +48,30 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
   counters_.add(incoming.transport.tcp ? Counter::queries_tcp : Counter::queries_udp);
   const dns::Query& query = verdict.query;
   if (verdict.kind == dns::QueryVerdict::Kind::answer) {
-    const auto reason = verdict.reason ? std::optional(dns::Explanation{*verdict.reason, {}}) : std::nullopt;
-    return reject(incoming, query, verdict.rcode, reason, now);
+    return clients_.reject(incoming, query, verdict.rcode, verdict.reason, now);
   }
-  if (const auto local = dns::find_local_answer(*query.question)) {
-    counters_.add(Counter::answered_locally);
-    return answered(
-        dns::write_local_answer(answer_buffer_, dns::Asker(query, incoming.transport), *query.question, *local));
-  }
+  if (const auto local = dns::find_local_answer(*query.question))
+    return clients_.answer_locally(incoming, query, *local);
   const auto options = query.opt ? dns::carried_options(*query.opt) : std::vector<std::uint8_t>{};
-  if (!options) return reject(incoming, query, dns::Rcode::formerr, {}, now);
+  if (!options) return clients_.reject(incoming, query, dns::Rcode::formerr, {}, now);
 
-  const ClientQuota::Place place = quota_.place_of(incoming.source);
-  if (!quota_.may_wait(place, kMaxWaiters - waiters_.size()) ||
-      !memory_.take_for_query(kWaiterBytes + kQueryBytes, [&] { return quota_.is_greedy(place, waiters_.size()); }))
-    return answer_with_overload(incoming, query, place, now);
+  const ClientQuota::Place place = clients_.place_of(incoming.source);
+  if (!clients_.admit(place)) return clients_.reject_for_overload(incoming, query, place, now);
   const QueryKey key{*query.question, static_cast<std::uint16_t>(query.header.flags & dns::kQueryFlags),
                      query.opt && query.opt->dnssec_ok, *options};
   const QueryHandle handle = join_or_begin(key, place, now);
   if (!handle) {
-    memory_.give_back(kWaiterBytes + kQueryBytes);
-    return answer_with_overload(incoming, query, place, now);
+    clients_.revoke_admission();
+    return clients_.reject_for_overload(incoming, query, place, now);
   }
-  add_waiter(handle, incoming, query, place, now);
+  clients_.add(handle, incoming, query, place, now);
   const bool is_new = queries_.get(handle).waiters.size() == 1;
   if (is_new && has_slept) {
-    room_.push_back(handle);
+    waiting_.add(handle);
   } else if (is_new && !route(handle, now)) {
     return give_up_at_once(handle, now);
   }
   return {Accepted::Kind::waiting, {}};
-}
-
-/// The query cannot be asked upstream, whatever the state of things.
-Accepted Forwarder::reject(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
-                           const std::optional<dns::Explanation>& explanation, TimePoint now) {
-  counters_.add(Counter::rejected);
-  if (!incoming.transport.tcp && !error_limit_.take(incoming.source, now)) {
-    counters_.add(Counter::errors_withheld);
-    return {};
-  }
-  return answer_with_error(incoming, query, rcode, explanation);
-}
-
-/// An error of the relay's own.
-Accepted Forwarder::answer_with_error(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
-                                      const std::optional<dns::Explanation>& explanation) {
-  return answered(dns::write_error_answer(answer_buffer_, dns::Asker(query, incoming.transport), query.question, rcode,
-                                          explanation));
-}
-
-/// The client has left so many unanswered queries behind that it may begin no further one now.
-bool Forwarder::leaves_too_much_unanswered(ClientQuota::Place place, TimePoint now) {
-  return unanswered_.used_up(place, now) && quota_.waiting(place) > UnansweredShare::kMaxWaiting;
-}
-
-/// There is no room for the query, or its client has had its share.
-Accepted Forwarder::answer_with_overload(const Incoming& incoming, const dns::Query& query, ClientQuota::Place place,
-                                         TimePoint now) {
-  counters_.add(Counter::overloaded);
-  std::string_view why = "out of memory";
-  if (leaves_too_much_unanswered(place, now)) {
-    why = "too many unanswered queries from this address";
-    counters_.add(Counter::client_limited);
-  } else if (waiters_.size() >= kMaxWaiters || queries_.size() >= kMaxQueries) {
-    why = "too many queries";
-  } else if (!quota_.may_wait(place, kMaxWaiters - waiters_.size()) ||
-             !quota_.may_begin(place, kMaxQueries - queries_.size())) {
-    why = "too many queries from this address";
-    counters_.add(Counter::client_limited);
-  }
-  return answer_with_error(incoming, query, dns::Rcode::servfail, dns::Explanation{dns::ExtendedError::other, why});
 }
 
 /// The query that the client shares, or a new one that still has to be routed; none when a limit is reached. The memory
@@ -138,31 +85,18 @@ QueryHandle Forwarder::join_or_begin(const QueryKey& key, ClientQuota::Place pla
     // Who asks late does not join a query that has gone badly so far: a fresh one may do better. Nor one whose answer
     // has work enough to do.
     if (query.is_young(config_.relay.deadline, now) && query.waiters.size() < kMaxWaitersPerQuery) {
-      counters_.add(Counter::shared);
-      memory_.give_back(kQueryBytes);
+      clients_.on_shared();
       return shared;
     }
   }
-  if (leaves_too_much_unanswered(place, now) || !quota_.may_begin(place, kMaxQueries - queries_.size())) return {};
+  if (!clients_.may_begin(place, now)) return {};
   if (shared) in_flight_.unlist(shared);
-  const QueryHandle handle = queries_.emplace(key, question_hash, key_hash, upstreams_.everyone(), now, waiters_);
+  const QueryHandle handle =
+      queries_.emplace(key, question_hash, key_hash, upstreams_.everyone(), now, clients_.slab());
   queries_.get(handle).begun_for = place;
-  quota_.begins(place);
+  clients_.on_begun(place);
   in_flight_.list(handle);
   return handle;
-}
-
-void Forwarder::add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Query& message,
-                           ClientQuota::Place place, TimePoint now) {
-  const WaiterHandle waiter = waiters_.emplace(handle, incoming.channel, incoming.client, message, incoming.transport,
-                                               now + config_.relay.deadline, place);
-  quota_.waits(place);
-  deadlines_.push_back(waiter);
-  Query& query = queries_.get(handle);
-  query.waiters.push_back(waiter);
-  if (query.waiters.size() == 1) return;
-  const Bytes name = message.question->name;
-  if (!equal(name, query.question().name)) waiters_.get(waiter).spelling.emplace(name);
 }
 
 /// Sends the query to the best upstream that it has not asked yet, or lets it wait for one; gives it up when nothing is
@@ -176,7 +110,7 @@ bool Forwarder::route(QueryHandle handle, TimePoint now) {
   for (bool refused = false;;) {
     Query& query = queries_.get(handle);
     if (query.over) return true;
-    if (query.in_room.linked) room_.remove(handle);
+    waiting_.remove(handle);
     const bool patient = query.is_young(config_.relay.deadline, now);
     const UpstreamSet::Choice choice =
         query.may_be_sent() ? upstreams_.choose(query.candidates, patient, now) : UpstreamSet::Choice{};
@@ -195,13 +129,13 @@ bool Forwarder::route(QueryHandle handle, TimePoint now) {
         break;
       case UpstreamSet::Choice::Kind::dial:
         dial(choice.target, now);
-        room_.push_back(handle);
+        waiting_.add(handle);
         return true;
       case UpstreamSet::Choice::Kind::borrow:
         borrow(choice.target, now);
         break;
       case UpstreamSet::Choice::Kind::wait:
-        room_.push_back(handle);
+        waiting_.add(handle);
         return true;
       case UpstreamSet::Choice::Kind::none:
         // Too much waits for the upstreams already: better an early error than another one in the queue.
@@ -227,7 +161,7 @@ Forwarder::Hope Forwarder::look_for_hope(QueryHandle handle, TimePoint now) {
       return Hope::another_choice;
     }
     // An upstream that becomes usable while the first is still silent is asked, too.
-    if (!candidates.open().empty()) room_.push_back(handle);
+    if (!candidates.open().empty()) waiting_.add(handle);
     return Hope::waits;
   }
   if (query.error) {
@@ -248,12 +182,12 @@ Forwarder::Hope Forwarder::look_for_hope(QueryHandle handle, TimePoint now) {
     candidates.reopen_all();
     return Hope::another_choice;
   }
-  room_.push_back(handle);
+  waiting_.add(handle);
   const UpstreamMask eligible = candidates.eligible();
   if (upstreams_.prompt_dials_until(eligible, now) > now) return Hope::waits;
   start_trials(eligible, std::nullopt, true, now);
   if (!upstreams_.worth_waiting(eligible)) return suspects_only ? Hope::waits : Hope::none;
-  urgent_.add(eligible);
+  waiting_.need(eligible);
   Outage& outage = outages_.of(eligible);
   outage.on_wait(now);
   if (suspects_only || !outage.lasts(now)) return Hope::waits;
@@ -291,7 +225,7 @@ bool Forwarder::wait_for_trial(QueryHandle handle, bool urgent, TimePoint now) {
     query.last_hope = upstreams_.hope_until(query.candidates.open(), patience_, now);
   }
   if (now >= query.last_hope || upstreams_.hope_until(query.candidates.open(), patience_, now) == now) return false;
-  room_.push_back(handle);
+  waiting_.add(handle);
   checks_.remove(handle);
   checks_.add(handle, query.last_hope, now);
   return true;
@@ -365,10 +299,10 @@ void Forwarder::send_copy(QueryHandle handle, AddressIndex before, TimePoint now
   counters_.add(Counter::upstream_trials);
   if (!send(handle, connection, true, now)) {
     query.candidates.reopen(index.upstream);
-    note_failed_copy(connection, now);
+    experience_.note_failed_copy(connection, now);
     return;
   }
-  expect_answer(query.attempts.back(), query, true);
+  experience_.expect_answer(query.attempts.back(), query, true);
 }
 
 ConnectionHandle Forwarder::dial(AddressIndex target, TimePoint now) {
@@ -393,21 +327,14 @@ void Forwarder::start_trials(UpstreamMask among, std::optional<AddressIndex> use
   }
 }
 
-/// Tells every query in the room to look again: a connection became ready, failed, or is slow to come.
-void Forwarder::reroute_room(TimePoint now) {
-  rerouted_at_ = now;
-  reroute_due_ = kNever;
-  // Those that must go on waiting come back at the end of the room, so exactly those that are in it now are visited.
-  for (std::size_t left = room_.size(); left > 0 && !room_.empty(); --left) proceed(room_.front(), now);
+/// Lets every query that waits look again: a connection became ready, failed, or is slow to come.
+void Forwarder::reroute_waiting(TimePoint now) {
+  waiting_.walk(now, [&](QueryHandle query) { proceed(query, now); });
 }
 
-/// The same when a dial has failed or is slow: that can wait a little when the room is full.
-void Forwarder::reroute_room_in_time(TimePoint now) {
-  const Duration pause = room_.size() <= kSmallRoom ? Duration{} : kPausePerQuery * static_cast<int>(room_.size());
-  const TimePoint soonest = rerouted_at_ + pause;
-  if (soonest <= now) return reroute_room(now);
-  // A walk that was due when the room was emptier is put off again.
-  reroute_due_ = reroute_due_ <= now ? soonest : std::min(reroute_due_, soonest);
+/// The same when a dial has failed or is slow.
+void Forwarder::reroute_waiting_in_time(TimePoint now) {
+  if (waiting_.may_walk(now)) reroute_waiting(now);
 }
 
 }  // namespace dotrelay

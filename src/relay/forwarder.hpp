@@ -8,9 +8,8 @@
 #include "base/random.hpp"
 #include "config/config.hpp"
 #include "metrics/counters.hpp"
-#include "relay/client_quota.hpp"
 #include "relay/connection.hpp"
-#include "relay/error_limit.hpp"
+#include "relay/experience.hpp"
 #include "relay/hedge_budget.hpp"
 #include "relay/in_flight.hpp"
 #include "relay/lending.hpp"
@@ -18,11 +17,11 @@
 #include "relay/outage.hpp"
 #include "relay/query.hpp"
 #include "relay/rcode_policy.hpp"
-#include "relay/reply_channel.hpp"
 #include "relay/shared_connections.hpp"
 #include "relay/siblings.hpp"
-#include "relay/unanswered_share.hpp"
 #include "relay/upstream_set.hpp"
+#include "relay/waiting_clients.hpp"
+#include "relay/waiting_queries.hpp"
 
 #include <array>
 #include <deque>
@@ -34,37 +33,10 @@
 
 namespace dotrelay {
 
-/// A message from a client. The octets are only read during Forwarder::accept().
-struct Incoming {
-  Bytes message;
-  IpAddress source;
-  dns::Transport transport;
-  ReplyChannel* channel = nullptr;
-  ClientKey client;
-};
-
-/// What became of a message.
-struct Accepted {
-  enum class Kind : std::uint8_t {
-    ignored,   ///< there will be no answer
-    answered,  ///< `answer` is the answer; valid until the next call on the forwarder
-    waiting,   ///< the channel's deliver() will be called once
-  };
-  Kind kind = Kind::ignored;
-  Bytes answer;
-};
-
 class Forwarder final : public ConnectionEvents {
  public:
-  /// Clients' queries waiting at once in one worker, and different questions among them.
-  static constexpr std::size_t kMaxWaiters = 65536;
-  static constexpr std::size_t kMaxQueries = 32768;
   /// Clients that share one upstream query, which bounds the work of one answer; the next begins another.
   static constexpr std::size_t kMaxWaitersPerQuery = 10000;
-  /// What a query and a waiter take of the memory budget: themselves, and their entries in the tables of the forwarder,
-  /// an upstream connection and a listener.
-  static constexpr std::size_t kQueryBytes = 832;
-  static constexpr std::size_t kWaiterBytes = 320;
   /// The cause while that is suspected, and the log's words when it is proven.
   static constexpr std::string_view kLargePacketsLost = "large packets are lost on this path (MTU?)";
   /// The cause that clients are told when an upstream's answer could not be read.
@@ -81,19 +53,8 @@ class Forwarder final : public ConnectionEvents {
   static constexpr Duration kTick = std::chrono::seconds(1);
   static constexpr Duration kClockGap = std::chrono::milliseconds(2500);
 
-  /// A room with more queries than that is walked through only so often that it takes a small part of the time: an
-  /// outage with dials to many addresses must not cost a core. Each query costs about a microsecond.
-  static constexpr std::size_t kSmallRoom = 512;
-  static constexpr Duration kPausePerQuery = std::chrono::microseconds(10);
-
   /// Octets of an error that are kept while the next upstream is asked. A longer one is told by its RCODE alone.
   static constexpr std::size_t kMaxKeptError = 1232;
-
-  /// Octets of answers that are delivered in one turn of the loop: when thousands of clients wait for one long answer,
-  /// the rest of them get it in portions of this size, one in kPortionInterval, and others are served in between.
-  /// Copying and sending a portion takes about as long.
-  static constexpr std::size_t kMaxDeliveredPerTurn = std::size_t{256} * 1024;
-  static constexpr Duration kPortionInterval = std::chrono::milliseconds(1);
 
   /// `health` has an entry for each upstream address in the order of the configuration. The references outlive the
   /// forwarder. `siblings`, with what is known of their connections: nullptr for a worker that has none.
@@ -120,7 +81,7 @@ class Forwarder final : public ConnectionEvents {
   [[nodiscard]] TimePoint next_timeout(TimePoint now);
 
   /// No client waits, neither here nor at a sibling for what this worker has lent.
-  [[nodiscard]] bool idle() const { return waiters_.empty() && lending_.empty(); }
+  [[nodiscard]] bool idle() const { return clients_.empty() && lending_.empty(); }
 
   /// What siblings ask of this worker.
   [[nodiscard]] Lending& lending() { return lending_; }
@@ -130,16 +91,7 @@ class Forwarder final : public ConnectionEvents {
 
  private:
   // A query's way in.
-  [[gnu::cold]] Accepted reject(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
-                                const std::optional<dns::Explanation>& explanation, TimePoint now);
-  [[gnu::cold]] Accepted answer_with_error(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
-                                           const std::optional<dns::Explanation>& explanation = {});
-  [[gnu::cold]] Accepted answer_with_overload(const Incoming& incoming, const dns::Query& query,
-                                              ClientQuota::Place place, TimePoint now);
-  [[nodiscard]] bool leaves_too_much_unanswered(ClientQuota::Place place, TimePoint now);
   QueryHandle join_or_begin(const QueryKey& key, ClientQuota::Place place, TimePoint now);
-  void add_waiter(QueryHandle handle, const Incoming& incoming, const dns::Query& message, ClientQuota::Place place,
-                  TimePoint now);
 
   // On its way.
   void proceed(QueryHandle handle, TimePoint now);
@@ -157,8 +109,8 @@ class Forwarder final : public ConnectionEvents {
   [[gnu::cold]] UpstreamMask mute_upstreams(const Query& query, TimePoint now);
   [[gnu::cold]] [[nodiscard]] bool has_waited_in_outage(const Query& query, TimePoint now);
   [[gnu::cold]] void on_usable(std::size_t upstream, TimePoint now);
-  [[gnu::cold]] void reroute_room(TimePoint now);
-  [[gnu::cold]] void reroute_room_in_time(TimePoint now);
+  [[gnu::cold]] void reroute_waiting(TimePoint now);
+  [[gnu::cold]] void reroute_waiting_in_time(TimePoint now);
   [[gnu::cold]] ConnectionHandle dial(AddressIndex target, TimePoint now);
   void start_trials(UpstreamMask among, std::optional<AddressIndex> used, bool urgent, TimePoint now);
 
@@ -173,7 +125,7 @@ class Forwarder final : public ConnectionEvents {
   [[gnu::cold]] bool may_hedge(Query& query);
   [[gnu::cold]] void ask_next_too(QueryHandle handle, TimePoint now);
   void check_connections(TimePoint now);
-  void check_expected(TimePoint now);
+  [[gnu::cold]] void ask_elsewhere_too(const Experience::Slowed& slowed, TimePoint now);
   [[gnu::cold]] void look_at_path(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void measure(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void suspect(ConnectionHandle handle, TimePoint now);
@@ -219,26 +171,7 @@ class Forwarder final : public ConnectionEvents {
   [[gnu::cold]] void retry_elsewhere(QueryHandle handle, std::size_t upstream, CloseKind kind, TimePoint now);
   [[gnu::cold]] void route_without(QueryHandle handle, TimePoint now);
 
-  // What is learned about upstreams.
-  [[gnu::cold]] void note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, Health::Epoch epoch,
-                                  TimePoint now);
-  void note_answer(const PooledConnection& from, TimePoint sent_at, bool good, TimePoint now);
-  [[gnu::cold]] void note_failed_copy(ConnectionHandle connection, TimePoint now);
-  [[gnu::cold]] void note_ignorance(const Query& query, const dns::Response& response, AddressIndex target,
-                                    TimePoint now);
-  [[gnu::cold]] void note_unanswered(AddressIndex target, std::uint32_t domain, TimePoint now);
-  void note_contradiction(const Query& query, Meaning meaning, TimePoint now);
-  void expect_answer(const Attempt& attempt, const Query& query, bool trial);
-
   // Its end.
-  /// What all clients of a query are told.
-  struct Outcome {
-    enum class Kind : std::uint8_t { answer, error, failure };
-    Kind kind;
-    Bytes octets;                             ///< the answer; of a failure its cause; an error is kept in the query
-    const dns::Response* response = nullptr;  ///< the parsed answer
-  };
-  dns::Question question_for(const Waiter& waiter, const Query& query);
   /// What is left for a client that gets no good answer.
   struct LastWord {
     Outcome::Kind kind;
@@ -249,16 +182,8 @@ class Forwarder final : public ConnectionEvents {
   void finish(QueryHandle handle, const Outcome& outcome);
   [[gnu::cold]] void give_up(QueryHandle handle, TimePoint now);
   [[gnu::cold]] Accepted give_up_at_once(QueryHandle handle, TimePoint now);
-  bool tell_some_clients(Query& query, const Outcome& outcome);
-  [[gnu::cold]] void postpone(QueryHandle handle, const Outcome& outcome);
   [[gnu::cold]] void tell_postponed(TimePoint now);
-  Bytes write_outcome(const Query& query, const Waiter& waiter, const Outcome& outcome);
-  [[gnu::cold]] Bytes write_kept_error(const Query& query, const Waiter& waiter);
   [[gnu::cold]] void fail_waiter(WaiterHandle handle, TimePoint now);
-  void deliver(WaiterHandle handle, Bytes answer);
-  void release(WaiterHandle handle);
-  Accepted answered(Bytes answer);
-  void note_answer_given();
   void drop(QueryHandle handle);
   void retire(QueryHandle handle);
   [[gnu::cold]] void note_outage(UpstreamMask eligible, std::string_view cause, TimePoint now);
@@ -267,56 +192,24 @@ class Forwarder final : public ConnectionEvents {
   const Config& config_;
   Dialer& dialer_;
   Counters& counters_;
-  MemoryBudget& memory_;
   Log& log_;
-  Random& random_;
   const HashKey hash_key_;
   const Duration patience_;
   Siblings* const siblings_;
 
-  Slab<Waiter> waiters_;
   Slab<Query> queries_;
   InFlight in_flight_;
-  ClientQuota quota_;
-  ErrorLimit error_limit_;
+  WaitingClients clients_;
   UpstreamSet upstreams_;
   Lending lending_;
-  LinkedList<Waiter, &Waiter::by_deadline> deadlines_;
+  Experience experience_;
   DueWheel<Query, &Query::check> checks_;
-  LinkedList<Query, &Query::in_room> room_;  ///< queries that wait for a connection
-
-  /// An answer that is still expected although another upstream has given one, or that decides a trial.
-  struct Expected {
-    ConnectionHandle connection;
-    std::uint16_t id = 0;
-    bool trial = false;
-    std::uint32_t domain = 0;  ///< InFlight::domain_hash()
-    TimePoint sent_at{};
-  };
-  static constexpr std::size_t kMaxExpected = 256;
-  std::deque<Expected> expected_;  ///< in the order of their time, all judged after config.relay.slow
-
-  /// A query that is over, with clients that have not been told yet.
-  struct Postponed {
-    QueryHandle query;
-    Outcome::Kind kind;
-    std::vector<std::uint8_t> octets;
-  };
-  std::deque<Postponed> postponed_;
-  TimePoint portion_due_ = kNever;
-  std::ptrdiff_t may_deliver_ = 0;  ///< octets that are left of kMaxDeliveredPerTurn
+  WaitingQueries waiting_;
 
   HedgeBudget hedge_budget_;
   TimePoint last_seen_{};
   TimePoint published_at_{};
-  TimePoint latest_proof_{};        ///< when the latest query left that has been answered
-  TimePoint rerouted_at_{};         ///< the latest walk through the room
-  TimePoint reroute_due_ = kNever;  ///< a walk through a full room that was put off
-  UpstreamMask urgent_;             ///< upstreams that queries wait for which can use nothing
   Outages outages_;
-  std::vector<std::uint8_t> answer_buffer_;
-  std::array<std::uint8_t, dns::kMaxName> spelled_name_;  ///< where question_for() spells a name anew
-  UnansweredShare unanswered_;
 };
 
 }  // namespace dotrelay

@@ -55,7 +55,7 @@ void Forwarder::on_activity(ConnectionHandle handle, TimePoint now) noexcept {
     drop_borrowed(pooled->index(), now);
   } else if (was_doubtful && !pooled->rules(now).is_doubtful) {
     on_usable(pooled->upstream, now);
-    reroute_room(now);
+    reroute_waiting(now);
   }
 }
 
@@ -89,7 +89,7 @@ void Forwarder::on_ready(ConnectionHandle handle, TimePoint now) {
   if (const ConnectionHandle surplus = upstreams_.surplus_connection(handle, now)) {
     close(surplus, {CloseKind::dropped, "there are enough"}, now);
   }
-  reroute_room(now);
+  reroute_waiting(now);
 }
 
 /// The connection was made with small segments, beside others whose handshakes do not go on with larger ones.
@@ -107,13 +107,12 @@ void Forwarder::on_large_packets_lost(ConnectionHandle made, TimePoint now) {
   }
 }
 
-/// There is a connection to the upstream that queries may be sent on. The caller reroutes the room, where those that it
-/// does not help say again what they need.
+/// There is a connection to the upstream that queries may be sent on. The caller reroutes those that wait.
 void Forwarder::on_usable(std::size_t upstream, TimePoint now) {
   if (const auto lasted = outages_.end(upstream, now)) {
     log_.info("queries are answered again; no upstream was usable for " + to_text(*lasted));
   }
-  urgent_ = {};
+  waiting_.need_none();
 }
 
 /// Nobody waits for what may still come on a connection that takes no more queries.
@@ -157,7 +156,7 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
   pooled.mute_at = pooled.useless_at = kNever;
   const AddressIndex index = pooled.index();
   const TimePoint sent_at = entry->sent_at;
-  latest_proof_ = std::max(latest_proof_, sent_at);
+  experience_.on_response(sent_at);
   const Meaning meaning = meaning_of(*response, *upstreams_[index.upstream].config);
   const bool good = meaning != Meaning::error;
   const QueryHandle handle = entry->query();
@@ -166,7 +165,7 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
   if (pooled.pending.live() == 0) pooled.idle_since = now;
   if (!handle) {
     guest ? lending_.answer(guest, message) : counters_.add(Counter::upstream_late);
-    note_answer(pooled, sent_at, good, now);
+    experience_.note_answer(pooled, sent_at, good, now);
     return;
   }
   Query& query = queries_.get(handle);
@@ -185,9 +184,9 @@ void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, Ti
       ask_without_edns(handle, connection_handle, trial, now)) {
     return;
   }
-  if (!edns) note_ignorance(query, *response, index, now);
-  note_answer(pooled, sent_at, good, now);
-  if (good) note_contradiction(query, meaning, now);
+  if (!edns) experience_.note_ignorance(query, *response, index, now);
+  experience_.note_answer(pooled, sent_at, good, now);
+  if (good) experience_.note_contradiction(query, meaning, now);
   on_answer(handle, *response, {index, meaning, trial}, message, now);
 }
 
@@ -234,11 +233,10 @@ void Forwarder::on_malformed_answer(ConnectionHandle connection_handle, std::uin
   const AddressIndex index = pooled.index();
   const PendingQueries::Entry entry = *pooled.pending.find(id);
   const QueryHandle handle = entry.query();
-  latest_proof_ = std::max(latest_proof_, entry.sent_at);
+  experience_.on_response(entry.sent_at);
   pooled.pending.remove(id);
   if (pooled.pending.live() == 0) pooled.idle_since = now;
-  const Health& health = upstreams_.address(index).health;
-  if (health.trouble() == Trouble::errors) note_trouble(index, Trouble::errors, health.cause(), health.epoch(), now);
+  experience_.note_malformed_answer(index, now);
   if (const GuestHandle guest = entry.guest())
     lending_.answer(guest, message);  // its worker judges it as this one would
   if (!handle) return;
@@ -330,7 +328,7 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
     // The server does not want another connection beside those it serves: the address is well.
     log_.debug("upstream " + upstreams_.label(index) + ": no further connection (" + told.text + ")");
   } else if (is_failure && !refused && (was_ready || !address.health.proven_since(dialled_at, now))) {
-    note_trouble(index, trouble_of(reason.kind), told.text, epoch, now);
+    experience_.note_trouble(index, trouble_of(reason.kind), told.text, epoch, now);
   } else if (log_.enabled(LogLevel::debug)) {
     log_.debug("upstream " + upstreams_.label(index) + ": closed (" + reason.text + ")");
   }
@@ -341,7 +339,7 @@ void Forwarder::close(ConnectionHandle handle, const CloseReason& reason, TimePo
       was_suspect || refused ? route_without(query, now) : retry_elsewhere(query, index.upstream, reason.kind, now);
     }
   }
-  if (!was_ready) reroute_room_in_time(now);
+  if (!was_ready) reroute_waiting_in_time(now);
 }
 
 /// The connection that the query was sent on has ended without an answer, or is suspected to have.

@@ -21,7 +21,7 @@ void Forwarder::look_at_path(ConnectionHandle handle, TimePoint now) {
     if (pooled.suspicion.active()) withdraw_suspicion(handle, now);
   } else if (!pooled.suspicion.active()) {
     suspect(handle, now);
-  } else if (pooled.suspicion.confirmed(latest_proof_, now)) {
+  } else if (pooled.suspicion.confirmed(experience_.latest_proof(), now)) {
     give_up_suspect(handle, now);
   }
 }
@@ -45,7 +45,7 @@ void Forwarder::suspect(ConnectionHandle handle, TimePoint now) {
   UpstreamAddress& address = upstreams_.address(index);
   const Health::Epoch before = address.health.epoch();
   if (!address.health.in_trouble())
-    note_trouble(index, Trouble::silent_path, "connection timed out", pooled.epoch, now);
+    experience_.note_trouble(index, Trouble::silent_path, "connection timed out", pooled.epoch, now);
   const Health::Epoch after = address.health.epoch();
   pooled.suspicion.begin(now, before != after ? std::optional(after) : std::nullopt);
   pooled.mute_at = now;
@@ -93,13 +93,13 @@ void Forwarder::withdraw_suspicion(ConnectionHandle handle, TimePoint now) {
       if (attempt.connection == handle) attempt.suspect = false;
     }
     // It waits for this connection again.
-    room_.remove(query);
+    waiting_.remove(query);
     if (!checks_.contains(query)) schedule_check(query, *left, pooled.slow_path, now);
   }
   upstreams_.publish(index, now);
   on_usable(index.upstream, now);
-  reroute_room(now);
-  if (!room_.empty()) return;
+  reroute_waiting(now);
+  if (!waiting_.empty()) return;
   // The fresh connection is not needed; but when suspicions come and go, dials that are given up each time would never
   // end, and one that comes to its end helps.
   UpstreamAddress& address = upstreams_.address(index);

@@ -8,31 +8,30 @@ namespace dotrelay {
 
 void Forwarder::on_timer(TimePoint now) {
   notice_time(now);
-  if (now >= portion_due_) tell_postponed(now);
+  if (clients_.portion_is_due(now)) tell_postponed(now);
   expire(now);
   while (const QueryHandle due = checks_.due(now)) on_check(due, now);
   check_connections(now);
-  check_expected(now);
+  while (const auto slowed = experience_.check_expected(now)) ask_elsewhere_too(*slowed, now);
   lending_.expire(now);
   if (now - published_at_ >= kTick) {
     published_at_ = now;
     upstreams_.publish_all(now);
   }
-  if (upstreams_.awaits_sibling(now) && !room_.empty()) reroute_room_in_time(now);
-  if (!room_.empty() && !urgent_.empty()) start_trials(urgent_, std::nullopt, true, now);
+  if (upstreams_.awaits_sibling(now) && !waiting_.empty()) reroute_waiting_in_time(now);
+  if (const UpstreamMask urgent = waiting_.urgent(); !urgent.empty()) start_trials(urgent, std::nullopt, true, now);
 }
 
 TimePoint Forwarder::next_timeout(TimePoint now) {
-  TimePoint next = upstreams_.next_event(room_.empty() ? UpstreamMask() : urgent_, now);
-  if (!deadlines_.empty()) next = std::min(next, waiters_.get(deadlines_.front()).deadline);
-  next = std::min({next, checks_.next(), reroute_due_, portion_due_, lending_.next_expiry()});
-  if (!expected_.empty()) next = std::min(next, expected_.front().sent_at + config_.relay.slow);
+  TimePoint next = upstreams_.next_event(waiting_.urgent(), now);
+  next = std::min({next, clients_.next_event(), checks_.next(), waiting_.walk_due(), experience_.next_event(),
+                   lending_.next_expiry()});
   if (!upstreams_.connections().empty()) next = std::min(next, last_seen_ + kTick);
   return next;
 }
 
 void Forwarder::expire(TimePoint now) {
-  while (!deadlines_.empty() && waiters_.get(deadlines_.front()).deadline <= now) fail_waiter(deadlines_.front(), now);
+  while (const WaiterHandle waiter = clients_.expired(now)) fail_waiter(waiter, now);
 }
 
 /// Called before anything else happens, so that no query is sent where nobody listens any more.
@@ -40,7 +39,7 @@ void Forwarder::notice_time(TimePoint now) {
   if (now == last_seen_) return;  // callbacks of one turn have one time
   const bool has_slept = is_gap(now);
   last_seen_ = now;
-  may_deliver_ = kMaxDeliveredPerTurn;
+  clients_.begin_turn();
   if (has_slept) on_sleep(now);
 }
 
@@ -103,7 +102,7 @@ void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now
     checks_.remove(query);
     proceed(query, now);
   }
-  if (!room_.empty()) reroute_room(now);
+  if (!waiting_.empty()) reroute_waiting(now);
 }
 
 /// Looks again when the upstream's usual time is over, if hedging is possible, else when patience is.
@@ -198,6 +197,19 @@ void Forwarder::ask_next_too(QueryHandle handle, TimePoint now) {
   proceed(handle, now);
 }
 
+/// Those that wait at an upstream which has turned out to be slow are asked elsewhere as well, as if the connection had
+/// died.
+void Forwarder::ask_elsewhere_too(const Experience::Slowed& slowed, TimePoint now) {
+  for (const QueryHandle handle : slowed.queries) {
+    const Query* const query = queries_.find(handle);
+    if (query == nullptr) continue;
+    const auto elsewhere = [&](const Attempt& attempt) {
+      return !attempt.trial && attempt.upstream != slowed.upstream;
+    };
+    if (std::ranges::none_of(query->attempts, elsewhere)) ask_next_too(handle, now);
+  }
+}
+
 void Forwarder::check_connections(TimePoint now) {
   std::vector<ConnectionHandle> timed_out;
   std::vector<ConnectionHandle> idle;
@@ -234,7 +246,7 @@ void Forwarder::check_connections(TimePoint now) {
     const PooledConnection* const pooled = upstreams_.connections().find(handle);
     if (pooled != nullptr && pooled->pending.live() == 0) on_idle(handle, now);
   }
-  if (look_again || now >= reroute_due_) reroute_room_in_time(now);
+  if (look_again || now >= waiting_.walk_due()) reroute_waiting_in_time(now);
 }
 
 /// A handshake that does not go on, though the way there works: large packets may be lost on the way back.

@@ -260,7 +260,7 @@ void Checker::counters(std::size_t worker, const Counters& counters, TimePoint n
   if (plan_.config.relay.hedge == 0 && counters.get(Counter::upstream_hedged) > 0) {
     fail("hedge budget", "hedged without a budget", now);
   }
-  if (workers_[worker].waiting > Forwarder::kMaxWaiters) fail("limit", "more than kMaxWaiters", now);
+  if (workers_[worker].waiting > WaitingClients::kMaxWaiters) fail("limit", "more than kMaxWaiters", now);
 }
 
 void Checker::ends(std::size_t worker, const Counters& counters, bool idle, TimePoint next_timeout, TimePoint now) {

@@ -8,9 +8,9 @@ std::string numbered(std::size_t i) { return "n" + std::to_string(i) + ".example
 
 TEST_CASE("one address that asks for ever gets three quarters of the questions; others are served meanwhile") {
   RelayFixture relay;
-  for (std::size_t i = 0; i < Forwarder::kMaxQueries; ++i) relay.ask(numbered(i));
-  CHECK(relay.count(Counter::client_limited) == Forwarder::kMaxQueries / 4);
-  CHECK(relay.count(Counter::overloaded) == Forwarder::kMaxQueries / 4);
+  for (std::size_t i = 0; i < WaitingClients::kMaxQueries; ++i) relay.ask(numbered(i));
+  CHECK(relay.count(Counter::client_limited) == WaitingClients::kMaxQueries / 4);
+  CHECK(relay.count(Counter::overloaded) == WaitingClients::kMaxQueries / 4);
   const auto refused = relay.ask("www.example");
   CHECK(relay.rcode(refused) == 2);
   CHECK(relay.explanation(refused) == "0 too many queries from this address");
@@ -21,14 +21,14 @@ TEST_CASE("one address that asks for ever gets three quarters of the questions; 
   for (std::size_t i = 0; i < 5000; ++i) REQUIRE(relay.client(relay.ask("o" + numbered(i), {.source = 1000})).waiting);
   relay.advance(seconds(5));
   CHECK(relay.forwarder.idle());
-  for (std::size_t i = 0; i < Forwarder::kMaxQueries * 3 / 4; ++i)
+  for (std::size_t i = 0; i < WaitingClients::kMaxQueries * 3 / 4; ++i)
     REQUIRE(relay.client(relay.ask(numbered(i))).waiting);
 }
 
 TEST_CASE("one address that repeats its questions for ever gets half of the waiting places") {
   RelayFixture relay;
-  for (std::size_t i = 0; i < Forwarder::kMaxWaiters; ++i) relay.ask(numbered(i % 4000));
-  CHECK(relay.count(Counter::client_limited) == Forwarder::kMaxWaiters / 2);
+  for (std::size_t i = 0; i < WaitingClients::kMaxWaiters; ++i) relay.ask(numbered(i % 4000));
+  CHECK(relay.count(Counter::client_limited) == WaitingClients::kMaxWaiters / 2);
   CHECK(relay.client(relay.ask(numbered(0), {.source = 2})).waiting);
   relay.advance(seconds(5));
   CHECK(relay.forwarder.idle());
@@ -60,8 +60,8 @@ TEST_CASE("a long answer for many clients is delivered in portions, and others a
   const Octets record = u16(0xc00c) + u16(16) + u16(1) + u16(0) + u16(60) + u16(60'000) + Octets(60'000, 0);
   relay.receive(0, answer_to(relay.line(0).sent[0], 0, 1, record));
   const std::uint64_t first = relay.count(Counter::answers);
-  CHECK(first * 60'000 >= Forwarder::kMaxDeliveredPerTurn);
-  CHECK(first * 60'000 < 2 * Forwarder::kMaxDeliveredPerTurn);
+  CHECK(first * 60'000 >= WaitingClients::kMaxDeliveredPerTurn);
+  CHECK(first * 60'000 < 2 * WaitingClients::kMaxDeliveredPerTurn);
   const auto other = relay.ask("other.example");
   relay.advance(milliseconds(1));
   relay.answer(0, 1);
@@ -103,7 +103,7 @@ TEST_CASE("queries are refused when the memory is used up, and served when it is
   std::size_t waiting = 0;
   while (relay.client(relay.ask(numbered(waiting), {.source = 1 + static_cast<unsigned>(waiting % 200)})).waiting)
     ++waiting;
-  const std::size_t taken = waiting * (Forwarder::kQueryBytes + Forwarder::kWaiterBytes);
+  const std::size_t taken = waiting * (WaitingClients::kQueryBytes + WaitingClients::kWaiterBytes);
   CHECK(taken == relay.memory.used());
   CHECK(relay.count(Counter::overloaded) == 1);
   relay.advance(seconds(5));
@@ -116,7 +116,7 @@ TEST_CASE("one address cannot have the memory that others need for their queries
   RelayFixture relay;
   constexpr std::size_t kAll = 4096 * MemoryBudget::kChunkBytes;
   constexpr std::size_t kKept = kAll / 2 / 4;  // for answers, and as much for others
-  REQUIRE(relay.memory.take(kAll - 2 * kKept - 1000 * (Forwarder::kQueryBytes + Forwarder::kWaiterBytes)));
+  REQUIRE(relay.memory.take(kAll - 2 * kKept - 1000 * (WaitingClients::kQueryBytes + WaitingClients::kWaiterBytes)));
   std::size_t waiting = 0;
   for (std::size_t i = 0; i < 20'000; ++i) waiting += relay.client(relay.ask(numbered(i))).waiting ? 1 : 0;
   CHECK(waiting > 900);
@@ -129,12 +129,12 @@ TEST_CASE("one address cannot have the memory that others need for their queries
 TEST_CASE("32,768 different questions at once, 65,536 clients, and all of it is given back") {
   RelayFixture relay;
   // Of many clients, none of which has much: the last ones are refused when some hundred places are left.
-  for (std::size_t i = 0; i < Forwarder::kMaxQueries; ++i)
+  for (std::size_t i = 0; i < WaitingClients::kMaxQueries; ++i)
     relay.ask(numbered(i), {.source = static_cast<unsigned>(i % 1000)});
   CHECK(relay.count(Counter::overloaded) < 100);
   for (unsigned i = 1000; i < 1200; ++i) relay.ask("m" + numbered(i), {.source = i});
   CHECK(relay.explanation(relay.ask("last.example", {.source = 60'000})) == "0 too many queries");
-  for (std::size_t i = 0; i < Forwarder::kMaxWaiters; ++i)
+  for (std::size_t i = 0; i < WaitingClients::kMaxWaiters; ++i)
     relay.ask(numbered(i % 20'000), {.source = static_cast<unsigned>(i % 10'000)});
   CHECK(relay.explanation(relay.ask(numbered(0), {.source = 60'000})) == "0 too many queries");
   relay.advance(seconds(5));

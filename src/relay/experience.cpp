@@ -1,12 +1,16 @@
-// See forwarder.hpp. What is learned about upstreams from live traffic: who fails, who answers too late or wrongly
-// where another one does better, and who works again.
-#include "relay/forwarder.hpp"
+// See experience.hpp.
+#include "relay/experience.hpp"
+
+#include <algorithm>
 
 namespace dotrelay {
 
-/// `epoch`: as in Health::on_trouble().
-void Forwarder::note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, Health::Epoch epoch,
-                             TimePoint now) {
+Experience::Experience(const Config& config, UpstreamSet& upstreams, const InFlight& hashes, Counters& counters,
+                       Log& log, Random& random)
+    : config_(config), upstreams_(upstreams), hashes_(hashes), counters_(counters), log_(log), random_(random) {}
+
+void Experience::note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, Health::Epoch epoch,
+                              TimePoint now) {
   UpstreamAddress& address = upstreams_.address(target);
   if (trouble == Trouble::authentication) counters_.add(Counter::upstream_authentication_failures);
   if (!address.health.on_trouble(trouble, cause, epoch, now, random_)) return;
@@ -22,8 +26,7 @@ void Forwarder::note_trouble(AddressIndex target, Trouble trouble, const std::st
   }
 }
 
-/// An answer has come from there, to a query that still waited or to one that others have answered meanwhile.
-void Forwarder::note_answer(const PooledConnection& from, TimePoint sent_at, bool good, TimePoint now) {
+void Experience::note_answer(const PooledConnection& from, TimePoint sent_at, bool good, TimePoint now) {
   const AddressIndex target = from.index();
   UpstreamAddress& address = upstreams_.address(target);
   const bool in_time = now - sent_at < config_.relay.slow;
@@ -39,8 +42,12 @@ void Forwarder::note_answer(const PooledConnection& from, TimePoint sent_at, boo
     log_.info("upstream " + upstreams_.label(target) + ": works again");
 }
 
-/// A copy of a query that was sent there as a trial was not taken, or not answered in time.
-void Forwarder::note_failed_copy(ConnectionHandle connection, TimePoint now) {
+void Experience::note_malformed_answer(AddressIndex target, TimePoint now) {
+  const Health& health = upstreams_.address(target).health;
+  if (health.trouble() == Trouble::errors) note_trouble(target, Trouble::errors, health.cause(), health.epoch(), now);
+}
+
+void Experience::note_failed_copy(ConnectionHandle connection, TimePoint now) {
   const PooledConnection& pooled = upstreams_.connections().get(connection);
   const AddressIndex index = pooled.index();
   const Health& health = upstreams_.address(index).health;
@@ -49,9 +56,7 @@ void Forwarder::note_failed_copy(ConnectionHandle connection, TimePoint now) {
   note_trouble(index, health.trouble(), health.cause(), health.degraded() ? health.epoch() : pooled.epoch, now);
 }
 
-/// An answer to a query without EDNS has come. Was it refused before with it, and is EDNS the reason? A client's
-/// options would be another.
-void Forwarder::note_ignorance(const Query& query, const dns::Response& response, AddressIndex target, TimePoint now) {
+void Experience::note_ignorance(const Query& query, const dns::Response& response, AddressIndex target, TimePoint now) {
   const bool refused_before = query.plain.contains(target.upstream);
   if (!refused_before || EdnsTolerance::may_be_ignorance(response) || !query.options.empty()) return;
   EdnsTolerance& edns = upstreams_.address(target).edns;
@@ -62,63 +67,59 @@ void Forwarder::note_ignorance(const Query& query, const dns::Response& response
 }
 
 /// It has not answered within config.relay.slow what another upstream has answered, a question about `domain`.
-void Forwarder::note_unanswered(AddressIndex target, std::uint32_t domain, TimePoint now) {
+std::optional<Experience::Slowed> Experience::note_unanswered(AddressIndex target, std::uint32_t domain,
+                                                              TimePoint now) {
   UpstreamAddress& address = upstreams_.address(target);
   address.late.add_bad(domain);
-  if (!address.late.mostly_bad() || address.health.in_trouble()) return;
+  if (!address.late.mostly_bad() || address.health.in_trouble()) return std::nullopt;
   note_trouble(target, Trouble::slow, "no answer within " + to_text(config_.relay.slow), address.health.epoch(), now);
-  // Those that wait there are asked elsewhere, too, as if the connection had died.
-  std::vector<QueryHandle> waiting;
+  Slowed slowed{target.upstream, {}};
   for (const ConnectionHandle handle : upstreams_[target.upstream].connections) {
     const PooledConnection& pooled = upstreams_.connections().get(handle);
     if (pooled.address != target.address) continue;
     const std::vector<QueryHandle> live = pooled.pending.live_queries();
-    waiting.insert(waiting.end(), live.begin(), live.end());
+    slowed.queries.insert(slowed.queries.end(), live.begin(), live.end());
   }
-  for (const QueryHandle handle : waiting) {
-    const Query* const query = queries_.find(handle);
-    if (query == nullptr) continue;
-    const auto elsewhere = [&](const Attempt& attempt) {
-      return !attempt.trial && attempt.upstream != target.upstream;
-    };
-    if (std::ranges::none_of(query->attempts, elsewhere)) ask_next_too(handle, now);
-  }
+  return slowed;
 }
 
-/// The query has got a good answer, which means `meaning`: what does that say of the others that were asked?
-void Forwarder::note_contradiction(const Query& query, Meaning meaning, TimePoint now) {
+void Experience::note_contradiction(const Query& query, Meaning meaning, TimePoint now) {
   for (const Attempt& attempt : query.attempts) {
     expect_answer(attempt, query, false);
   }
   // An error that is final is no contradiction to another's.
   if (!query.error || meaning != Meaning::answer) return;
   UpstreamAddress& address = upstreams_.address(query.error->from);
-  address.errors.add_bad(in_flight_.domain_hash(query.question()));
+  address.errors.add_bad(hashes_.domain_hash(query.question()));
   if (!address.errors.mostly_bad() || address.health.in_trouble()) return;
   note_trouble(query.error->from, Trouble::errors, "answers with errors where others have an answer",
                address.health.epoch(), now);
 }
 
-void Forwarder::expect_answer(const Attempt& attempt, const Query& query, bool trial) {
+void Experience::expect_answer(const Attempt& attempt, const Query& query, bool trial) {
   if (expected_.size() >= kMaxExpected) return;
   expected_.push_back({.connection = attempt.connection,
                        .id = attempt.id,
                        .trial = trial,
-                       .domain = in_flight_.domain_hash(query.question()),
+                       .domain = hashes_.domain_hash(query.question()),
                        .sent_at = attempt.sent_at});
 }
 
-void Forwarder::check_expected(TimePoint now) {
-  while (!expected_.empty() && expected_.front().sent_at + config_.relay.slow <= now) {
+std::optional<Experience::Slowed> Experience::check_expected(TimePoint now) {
+  while (next_event() <= now) {
     const Expected expected = expected_.front();
     expected_.pop_front();
     PooledConnection* const pooled = upstreams_.connections().find(expected.connection);
     if (pooled == nullptr) continue;
     const PendingQueries::Entry* const entry = pooled->pending.find(expected.id);
     if (entry == nullptr || entry->sent_at != expected.sent_at) continue;  // it has come
-    expected.trial ? note_failed_copy(expected.connection, now)
-                   : note_unanswered(pooled->index(), expected.domain, now);
+    if (expected.trial) {
+      note_failed_copy(expected.connection, now);
+    } else if (auto slowed = note_unanswered(pooled->index(), expected.domain, now)) {
+      return slowed;
+    }
   }
+  return std::nullopt;
 }
 
 }  // namespace dotrelay
