@@ -3,7 +3,7 @@
 
 #include "base/result.hpp"
 #include "config/config.hpp"
-#include "net/tls_client_context.hpp"
+#include "tls/tls_client_context.hpp"
 
 #include <map>
 #include <memory>

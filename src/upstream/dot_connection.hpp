@@ -11,8 +11,8 @@
 #include "net/handles.hpp"
 #include "net/loop.hpp"
 #include "net/tcp_stream.hpp"
-#include "net/tls_session.hpp"
 #include "relay/connection.hpp"
+#include "tls/tls_session.hpp"
 #include "upstream/ticket_store.hpp"
 
 #include <optional>

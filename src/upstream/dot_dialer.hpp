@@ -4,8 +4,8 @@
 #include "config/config.hpp"
 #include "metrics/counters.hpp"
 #include "net/loop.hpp"
-#include "net/tls_client_context.hpp"
 #include "relay/connection.hpp"
+#include "tls/tls_client_context.hpp"
 #include "upstream/authorities.hpp"
 #include "upstream/ticket_store.hpp"
 

@@ -3,7 +3,7 @@
 // used once, so that two connections cannot be linked by it (RFC 8446 C.4).
 #pragma once
 
-#include "net/tls_ticket.hpp"
+#include "tls/tls_ticket.hpp"
 #include "upstream/ticket_pool.hpp"
 
 #include <optional>

@@ -2,7 +2,7 @@
 // nothing that is permitted is never allowed, and what is said of one name does not depend on the case of its letters.
 #include "fuzz.hpp"
 
-#include "net/name_constraints.hpp"
+#include "tls/name_constraints.hpp"
 
 #include <vector>
 

@@ -1,8 +1,8 @@
 // The ticket store in front of a pool: real tickets of made-up sessions, none past its certificate, none of a context
-// that trusts others. The library's structures come from net/tls_internal.hpp.
+// that trusts others. The library's structures come from tls/tls_internal.hpp.
 #include "upstream/ticket_store.hpp"
 
-#include "net/tls_internal.hpp"
+#include "tls/tls_internal.hpp"
 
 #include <doctest/doctest.h>
 #include <memory>

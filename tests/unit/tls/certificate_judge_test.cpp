@@ -1,5 +1,5 @@
 // Whom the client believes: names, dates, authorities and pins, and the words that tell the operator what is wrong.
-#include "net/certificate.hpp"
+#include "tls/certificate.hpp"
 #include "tls_pair.hpp"
 
 #include <cstring>

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "base/byte_queue.hpp"
-#include "net/tls_client_context.hpp"
-#include "net/tls_ticket.hpp"
+#include "tls/tls_client_context.hpp"
+#include "tls/tls_ticket.hpp"
 
 #include <cstdint>
 #include <memory>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/bytes.hpp"
-#include "net/tls_client_context.hpp"
+#include "tls/tls_client_context.hpp"
 
 #include <cstdint>
 #include <memory>

@@ -1,5 +1,5 @@
 // See certificate_paths.hpp.
-#include "net/certificate_paths.hpp"
+#include "tls/certificate_paths.hpp"
 
 #include <algorithm>
 

@@ -1,8 +1,8 @@
 // The judge over the chains of tests/support/certificate_matrix.py, each of which OpenSSL has judged, too; and what the
 // judge does with chains that are made to cost much.
 #include "certificates.hpp"
-#include "net/certificate_judge.hpp"
-#include "net/der.hpp"
+#include "tls/certificate_judge.hpp"
+#include "tls/der.hpp"
 
 #include <doctest/doctest.h>
 #include <fstream>

@@ -1,7 +1,7 @@
 // See name_constraints.hpp.
-#include "net/name_constraints.hpp"
+#include "tls/name_constraints.hpp"
 
-#include "net/der.hpp"
+#include "tls/der.hpp"
 
 #include <algorithm>
 #include <string>

@@ -2,7 +2,7 @@
 // (which run openssl) in a folder that goes with the process. Nothing that expires is ever committed.
 #pragma once
 
-#include "net/tls_client_context.hpp"
+#include "tls/tls_client_context.hpp"
 
 #include <cstdlib>
 #include <filesystem>

@@ -1,7 +1,7 @@
 // See tls_failure.hpp.
-#include "net/tls_failure.hpp"
+#include "tls/tls_failure.hpp"
 
-#include "net/certificate.hpp"
+#include "tls/certificate.hpp"
 
 #include <array>
 #include <mbedtls/error.h>

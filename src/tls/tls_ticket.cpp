@@ -1,8 +1,8 @@
 // See tls_ticket.hpp. The form: SHA-256 of all that follows, the context's fingerprint, the end of use (big-endian),
 // the library's own form of a session.
-#include "net/tls_ticket.hpp"
+#include "tls/tls_ticket.hpp"
 
-#include "net/tls_internal.hpp"
+#include "tls/tls_internal.hpp"
 
 #include <algorithm>
 

@@ -1,9 +1,9 @@
 // What the TLS files of this folder share with each other: the library's structures. Nobody else includes it.
 #pragma once
 
-#include "net/tls_client_context.hpp"
-#include "net/tls_session.hpp"
-#include "net/tls_ticket.hpp"
+#include "tls/tls_client_context.hpp"
+#include "tls/tls_session.hpp"
+#include "tls/tls_ticket.hpp"
 
 #include <array>
 #include <mbedtls/ssl.h>

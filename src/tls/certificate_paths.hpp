@@ -2,7 +2,7 @@
 // them (RFC 8446 4.4.2). Only names are compared: what a way is worth is CertificateJudge's business.
 #pragma once
 
-#include "net/certificate.hpp"
+#include "tls/certificate.hpp"
 
 #include <cstddef>
 #include <optional>

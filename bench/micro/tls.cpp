@@ -1,9 +1,9 @@
 // What TLS costs once a connection is made: records out and in, with both ends in memory. The certificates are those of
 // the tests, made when the first of these benchmarks begins.
 #include "measuring.hpp"
-#include "net/certificates.hpp"
-#include "net/tls_session.hpp"
 #include "samples.hpp"
+#include "tls/certificates.hpp"
+#include "tls/tls_session.hpp"
 
 #include <cstring>
 #include <fstream>
@@ -173,9 +173,9 @@ void decrypt(benchmark::State& state) {
   state.SetLabel(client.description());
 }
 
-BENCHMARK(encrypt)->Name("net/encrypt")->ArgName("queries")->Arg(1)->Arg(kBurst);
+BENCHMARK(encrypt)->Name("tls/encrypt")->ArgName("queries")->Arg(1)->Arg(kBurst);
 BENCHMARK(decrypt)
-    ->Name("net/decrypt")
+    ->Name("tls/decrypt")
     ->ArgNames({"records", "answers", "octets"})
     ->Args({1, 1, kPaddedAnswer})
     ->Args({1, 1, 126})

@@ -1,10 +1,10 @@
 // See tls_session.hpp. The order of calls on the library follows its documented return codes: every error but
 // WANT_READ, WANT_WRITE and RECEIVED_NEW_SESSION_TICKET is final.
-#include "net/tls_session.hpp"
+#include "tls/tls_session.hpp"
 
-#include "net/certificate_judge.hpp"
-#include "net/tls_failure.hpp"
-#include "net/tls_internal.hpp"
+#include "tls/certificate_judge.hpp"
+#include "tls/tls_failure.hpp"
+#include "tls/tls_internal.hpp"
 
 #include <algorithm>
 #include <cassert>

@@ -4,9 +4,9 @@
 // constraints, critical extensions, pins (RFC 7858 4.2).
 #pragma once
 
-#include "net/certificate_paths.hpp"
-#include "net/tls_client_context.hpp"
-#include "net/tls_internal.hpp"
+#include "tls/certificate_paths.hpp"
+#include "tls/tls_client_context.hpp"
+#include "tls/tls_internal.hpp"
 
 #include <cstdint>
 #include <initializer_list>

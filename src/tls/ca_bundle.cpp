@@ -2,8 +2,8 @@
 // tls_client_context.hpp.
 #include "base/printable.hpp"
 #include "base/read_file.hpp"
-#include "net/certificate.hpp"
-#include "net/tls_internal.hpp"
+#include "tls/certificate.hpp"
+#include "tls/tls_internal.hpp"
 
 #include <mbedtls/pem.h>
 #include <optional>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/bytes.hpp"
-#include "net/name_constraints.hpp"
+#include "tls/name_constraints.hpp"
 
 #include <cstdint>
 #include <mbedtls/x509_crt.h>

@@ -1,9 +1,9 @@
 // See tls_client_context.hpp.
-#include "net/tls_client_context.hpp"
+#include "tls/tls_client_context.hpp"
 
 #include "base/address.hpp"
-#include "net/certificate.hpp"
-#include "net/tls_internal.hpp"
+#include "tls/certificate.hpp"
+#include "tls/tls_internal.hpp"
 
 #include <cstdlib>
 #include <mbedtls/sha256.h>

@@ -1,7 +1,7 @@
 // See certificate.hpp.
-#include "net/certificate.hpp"
+#include "tls/certificate.hpp"
 
-#include "net/der.hpp"
+#include "tls/der.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -1,5 +1,5 @@
 // See der.hpp.
-#include "net/der.hpp"
+#include "tls/der.hpp"
 
 #include <algorithm>
 #include <mbedtls/asn1.h>

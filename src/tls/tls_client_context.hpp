@@ -61,7 +61,7 @@ class TlsClientContext {
   /// SHA-256 of the settings, the authorities' file included: equal for contexts that accept the same servers.
   [[nodiscard]] const std::array<std::uint8_t, 32>& fingerprint() const;
 
-  struct State;  // the library's structures: net/tls_internal.hpp
+  struct State;  // the library's structures: tls/tls_internal.hpp
   [[nodiscard]] const State& state() const { return *state_; }
 
  private:

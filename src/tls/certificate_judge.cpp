@@ -1,7 +1,7 @@
 // See certificate_judge.hpp.
-#include "net/certificate_judge.hpp"
+#include "tls/certificate_judge.hpp"
 
-#include "net/der.hpp"
+#include "tls/der.hpp"
 
 #include <algorithm>
 #include <mbedtls/oid.h>

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "certificates.hpp"
-#include "net/tls_internal.hpp"
-#include "net/tls_session.hpp"
+#include "tls/tls_internal.hpp"
+#include "tls/tls_session.hpp"
 
 #include <algorithm>
 #include <cstring>

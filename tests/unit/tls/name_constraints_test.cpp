@@ -1,6 +1,6 @@
 // Name constraints octet by octet: what is read, what is refused, what a subtree holds. Whole chains are in
 // certificate_matrix_test.cpp.
-#include "net/name_constraints.hpp"
+#include "tls/name_constraints.hpp"
 
 #include <doctest/doctest.h>
 #include <string>

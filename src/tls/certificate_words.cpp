@@ -1,5 +1,5 @@
 // What CertificateJudge says: to the operator in words, to the server in an alert. See certificate_judge.hpp.
-#include "net/certificate_judge.hpp"
+#include "tls/certificate_judge.hpp"
 
 #include <ctime>
 #include <mbedtls/ssl.h>
