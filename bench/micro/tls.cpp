@@ -3,6 +3,7 @@
 #include "measuring.hpp"
 #include "samples.hpp"
 #include "tls/certificates.hpp"
+#include "tls/tls_library.hpp"
 #include "tls/tls_session.hpp"
 
 #include <cstring>

@@ -21,6 +21,7 @@
 #include "process/shared_state.hpp"
 #include "process/system_limits.hpp"
 #include "relay/forwarder.hpp"
+#include "tls/tls_library.hpp"
 #include "upstream/dot_dialer.hpp"
 #include "upstream/sibling_post.hpp"
 

@@ -12,10 +12,6 @@
 
 namespace dotrelay {
 
-/// Starts the TLS library for this process. Once, before any other use of TLS; false when the system gives no
-/// randomness.
-bool start_tls_library();
-
 /// Certification authorities, parsed once and shared.
 class CaBundle {
  public:

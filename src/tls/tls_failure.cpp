@@ -13,7 +13,7 @@ namespace {
 struct AlertName {
   std::uint8_t number;
   std::string_view name;
-  std::string_view hint = {};
+  std::string_view hint = {};  ///< what it means when a server sends it
 };
 
 // RFC 8446 6, RFC 7507, RFC 7301 3.2 and the older ones of RFC 5246 7.2.
@@ -66,6 +66,13 @@ std::uint32_t u24(ByteReader& reader) {
   return high << 16 | reader.u16();
 }
 
+/// Whether the session is a server's: then its peer is a client.
+bool is_server(const mbedtls_ssl_context& ssl) {
+  return mbedtls_ssl_conf_get_endpoint(mbedtls_ssl_context_get_config(&ssl)) == MBEDTLS_SSL_IS_SERVER;
+}
+
+std::string the_peer(const mbedtls_ssl_context& ssl) { return is_server(ssl) ? "the client" : "the server"; }
+
 }  // namespace
 
 std::vector<Bytes> certificates_of_message(const mbedtls_ssl_context& ssl) {
@@ -110,16 +117,16 @@ std::string alert_words(const mbedtls_ssl_context& ssl, int error) {
   const std::uint8_t number = ssl.MBEDTLS_PRIVATE(in_msg)[1];
   for (const AlertName& alert : kAlerts) {
     if (alert.number != number) continue;
-    std::string text = "the server refuses: " + std::string(alert.name);
-    if (!alert.hint.empty()) text.append(" (").append(alert.hint).append(")");
+    std::string text = the_peer(ssl) + " refuses: " + std::string(alert.name);
+    if (!alert.hint.empty() && !is_server(ssl)) text.append(" (").append(alert.hint).append(")");
     return text;
   }
-  return "the server refuses: TLS alert " + std::to_string(number);
+  return the_peer(ssl) + " refuses: TLS alert " + std::to_string(number);
 }
 
 bool has_large_ticket(const mbedtls_ssl_context& ssl) {
   // The library fails while it collects the parts of the message. Of those after the handshake only tickets are long.
-  return mbedtls_ssl_get_version_number(&ssl) == MBEDTLS_SSL_VERSION_TLS1_3 &&
+  return !is_server(ssl) && mbedtls_ssl_get_version_number(&ssl) == MBEDTLS_SSL_VERSION_TLS1_3 &&
          ssl.MBEDTLS_PRIVATE(in_msgtype) == MBEDTLS_SSL_MSG_HANDSHAKE &&
          ssl.MBEDTLS_PRIVATE(in_hslen) > MBEDTLS_SSL_IN_CONTENT_LEN;
 }
@@ -132,7 +139,7 @@ std::string unsupported_words(const mbedtls_ssl_context& ssl) {
       ssl.MBEDTLS_PRIVATE(in_msg)[0] != kKeyUpdate) {
     return {};
   }
-  return "the server renews its keys (KeyUpdate), which is not supported";
+  return the_peer(ssl) + " renews its keys (KeyUpdate), which is not supported";
 }
 
 std::string tls_error_text(int error) {

@@ -19,11 +19,11 @@ std::vector<Bytes> certificates_of_message(const mbedtls_ssl_context& ssl);
 /// Empty when the failure has nothing to do with them.
 std::string certificate_message_words(const mbedtls_ssl_context& ssl, int error);
 
-/// The fatal alert that the server has sent, when `error` says that there is one; else empty: "the server refuses:
+/// The fatal alert that the peer has sent, when `error` says that there is one; else empty: "the server refuses:
 /// certificate_required (it asks for a client certificate)".
 std::string alert_words(const mbedtls_ssl_context& ssl, int error);
 
-/// What the server did after the handshake that TLS 1.3 allows and the library cannot; empty when it is not that.
+/// What the peer did after the handshake that TLS 1.3 allows and the library cannot; empty when it is not that.
 std::string unsupported_words(const mbedtls_ssl_context& ssl);
 /// Whether it was a NewSessionTicket of more than 16 KB.
 bool has_large_ticket(const mbedtls_ssl_context& ssl);

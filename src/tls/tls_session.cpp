@@ -36,33 +36,42 @@ bool is_bad_proof(int error, int at) {
           error == MBEDTLS_ERR_ECP_VERIFY_FAILED || error == MBEDTLS_ERR_PK_SIG_LEN_MISMATCH);
 }
 
+/// The library's way out and in.
+int give_records(void* session, const unsigned char* octets, std::size_t size) {
+  static_cast<TlsSession*>(session)->outgoing().append({octets, size});
+  return static_cast<int>(size);
+}
+
+int take_records(void* session, unsigned char* buffer, std::size_t size) {
+  ByteQueue& incoming = static_cast<TlsSession*>(session)->incoming();
+  if (incoming.empty()) return MBEDTLS_ERR_SSL_WANT_READ;
+  size = std::min(size, incoming.size());
+  std::memcpy(buffer, incoming.bytes().data(), size);
+  incoming.consume(size);
+  return static_cast<int>(size);
+}
+
+/// What a client knows of its server.
+struct Server {
+  explicit Server(const TlsClientContext::State& its_context) : context(its_context), judge(its_context) {}
+
+  const TlsClientContext::State& context;
+  CertificateJudge judge;
+  std::optional<TlsTicket> offered;  ///< what is to be resumed; nothing once that has been tried
+  std::int64_t expiry = 0;           ///< of what was verified, now or in the session that was resumed
+};
+
 }  // namespace
 
 struct TlsSession::Engine {
-  explicit Engine(const TlsClientContext::State& its_context) : context(its_context), judge(its_context) {
-    mbedtls_ssl_init(&ssl);
-  }
+  Engine() { mbedtls_ssl_init(&ssl); }
   ~Engine() { mbedtls_ssl_free(&ssl); }
-
-  static int send(void* session, const unsigned char* octets, std::size_t size) {
-    static_cast<TlsSession*>(session)->outgoing_.append({octets, size});
-    return static_cast<int>(size);
-  }
-
-  static int receive(void* session, unsigned char* buffer, std::size_t size) {
-    ByteQueue& incoming = static_cast<TlsSession*>(session)->incoming_;
-    if (incoming.empty()) return MBEDTLS_ERR_SSL_WANT_READ;
-    size = std::min(size, incoming.size());
-    std::memcpy(buffer, incoming.bytes().data(), size);
-    incoming.consume(size);
-    return static_cast<int>(size);
-  }
 
   /// Whether the server has given the session a ticket that is not the one offered: a TLS 1.2 session that was resumed
   /// without a new one still has the old, which must not be used again.
   [[nodiscard]] bool ticket_is_new(const mbedtls_ssl_session& session) const {
-    if (judge.accepted() || !offered) return true;
-    const mbedtls_ssl_session& before = offered->state_->session;
+    if (server->judge.accepted() || !server->offered) return true;
+    const mbedtls_ssl_session& before = server->offered->state_->session;
     const auto octets = [](const mbedtls_ssl_session& of) {
       return Bytes(of.MBEDTLS_PRIVATE(ticket), of.MBEDTLS_PRIVATE(ticket_len));
     };
@@ -82,16 +91,14 @@ struct TlsSession::Engine {
     ssl.MBEDTLS_PRIVATE(state) = MBEDTLS_SSL_HANDSHAKE_OVER;
   }
 
-  const TlsClientContext::State& context;
   mbedtls_ssl_context ssl;
-  CertificateJudge judge;
-  std::optional<TlsTicket> offered;  ///< what is to be resumed; nothing once that has been tried
-  std::int64_t expiry = 0;           ///< of what was verified, now or in the session that was resumed
+  std::optional<Server> server;  ///< nothing in the session of a server
 };
 
 TlsSession::TlsSession(const TlsClientContext& context, std::optional<TlsTicket> ticket, bool wants_tickets)
-    : engine_(std::make_unique<Engine>(*context.state_)) {
+    : engine_(std::make_unique<Engine>()) {
   mbedtls_ssl_context& ssl = engine_->ssl;
+  Server& server = engine_->server.emplace(*context.state_);
   int error =
       mbedtls_ssl_setup(&ssl, wants_tickets ? &context.state_->config : &context.state_->config_without_tickets);
   if (error == 0) {
@@ -103,12 +110,21 @@ TlsSession::TlsSession(const TlsClientContext& context, std::optional<TlsTicket>
     fail(error, MBEDTLS_SSL_HELLO_REQUEST);
     return;
   }
-  mbedtls_ssl_set_bio(&ssl, this, Engine::send, Engine::receive, nullptr);
+  mbedtls_ssl_set_bio(&ssl, this, give_records, take_records, nullptr);
   if (ticket && ticket->state_->fingerprint == context.state_->fingerprint &&
       mbedtls_ssl_set_session(&ssl, &ticket->state_->session) == 0) {
-    engine_->expiry = ticket->state_->usable_until;
-    engine_->offered = std::move(ticket);
+    server.expiry = ticket->state_->usable_until;
+    server.offered = std::move(ticket);
   }
+}
+
+TlsSession::TlsSession(const TlsServerContext& context) : engine_(std::make_unique<Engine>()) {
+  mbedtls_ssl_context& ssl = engine_->ssl;
+  if (const int error = mbedtls_ssl_setup(&ssl, &context.state().config)) {
+    fail(error, MBEDTLS_SSL_HELLO_REQUEST);
+    return;
+  }
+  mbedtls_ssl_set_bio(&ssl, this, give_records, take_records, nullptr);
 }
 
 TlsSession::~TlsSession() = default;
@@ -118,7 +134,8 @@ void TlsSession::advance() {
   if (state_ == State::established) decrypt();
 }
 
-// The library's own loop, with a stop after the server's certificates: it verifies nothing by itself.
+// The library's own loop, in which a client stops after the server's certificates: the library verifies nothing by
+// itself.
 void TlsSession::handshake() {
   mbedtls_ssl_context& ssl = engine_->ssl;
   while (mbedtls_ssl_is_handshake_over(&ssl) == 0) {
@@ -126,28 +143,35 @@ void TlsSession::handshake() {
     const int result = mbedtls_ssl_handshake_step(&ssl);
     if (result == MBEDTLS_ERR_SSL_WANT_READ) return;
     if (result != 0) return fail(result, at);
-    const bool certificates_read = at == MBEDTLS_SSL_SERVER_CERTIFICATE && ssl.MBEDTLS_PRIVATE(state) != at;
+    const bool certificates_read =
+        engine_->server && at == MBEDTLS_SSL_SERVER_CERTIFICATE && ssl.MBEDTLS_PRIVATE(state) != at;
     if (certificates_read && !judge_server()) return;
   }
-  // No certificate is sent in a resumption, which only follows when a ticket was offered.
-  if (!engine_->judge.accepted() && !engine_->offered) return refuse("the server sends no certificate");
   state_ = State::established;
-  if (engine_->judge.accepted()) {
-    engine_->expiry = std::min(engine_->judge.expiry(), std::int64_t{std::time(nullptr)} + TlsTicket::kMaxAgeSeconds);
+  if (engine_->server) conclude_client_handshake();
+}
+
+void TlsSession::conclude_client_handshake() {
+  Server& server = *engine_->server;
+  // No certificate is sent in a resumption, which only follows when a ticket was offered.
+  if (!server.judge.accepted() && !server.offered) return refuse("the server sends no certificate");
+  if (server.judge.accepted()) {
+    server.expiry = std::min(server.judge.expiry(), std::int64_t{std::time(nullptr)} + TlsTicket::kMaxAgeSeconds);
   }
   // In TLS 1.2 the ticket is part of the handshake; in 1.3 it comes later.
   if (mbedtls_ssl_get_version_number(&engine_->ssl) == MBEDTLS_SSL_VERSION_TLS1_2) keep_ticket();
-  engine_->offered.reset();
+  server.offered.reset();
 }
 
 /// Ends the session, with the alert that says why, when the server's certificates are not good.
 bool TlsSession::judge_server() {
   mbedtls_ssl_context& ssl = engine_->ssl;
+  CertificateJudge& judge = engine_->server->judge;
   const mbedtls_ssl_session* const session = ssl.MBEDTLS_PRIVATE(session_negotiate);
   const mbedtls_x509_crt* const sent = session != nullptr ? session->MBEDTLS_PRIVATE(peer_cert) : nullptr;
-  if (sent != nullptr && engine_->judge.accept(*sent, certificates_of_message(ssl))) return true;
-  mbedtls_ssl_send_alert_message(&ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, engine_->judge.alert());
-  refuse(engine_->judge.words());
+  if (sent != nullptr && judge.accept(*sent, certificates_of_message(ssl))) return true;
+  mbedtls_ssl_send_alert_message(&ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, judge.alert());
+  refuse(judge.words());
   return false;
 }
 
@@ -202,8 +226,8 @@ void TlsSession::keep_ticket() {
   TlsTicket owner(std::move(ticket));
   if (mbedtls_ssl_get_session(&engine_->ssl, &owner.state_->session) != 0) return;
   if (!engine_->ticket_is_new(owner.state_->session)) return;
-  owner.state_->fingerprint = engine_->context.fingerprint;
-  owner.state_->usable_until = engine_->expiry;
+  owner.state_->fingerprint = engine_->server->context.fingerprint;
+  owner.state_->usable_until = engine_->server->expiry;
   tickets_.push_back(std::move(owner));
 }
 
@@ -228,7 +252,8 @@ void TlsSession::fail(int error, int at) {
     failure_ = {FailureKind::other, std::move(words)};
     return;
   }
-  if (at == MBEDTLS_SSL_SERVER_CERTIFICATE) {
+  const bool is_client = engine_->server.has_value();
+  if (is_client && at == MBEDTLS_SSL_SERVER_CERTIFICATE) {
     if (std::string words = certificate_message_words(ssl, error); !words.empty()) return refuse(std::move(words));
   }
   if (at == MBEDTLS_SSL_HANDSHAKE_OVER) {
@@ -237,7 +262,8 @@ void TlsSession::fail(int error, int at) {
       return;
     }
   }
-  if (is_bad_proof(error, at)) return refuse("the server does not prove that it has its certificate's key");
+  if (is_client && is_bad_proof(error, at))
+    return refuse("the server does not prove that it has its certificate's key");
   failure_ = {FailureKind::other, "TLS failed: " + tls_error_text(error)};
 }
 
@@ -247,12 +273,14 @@ bool TlsSession::failed_by_ticket() const {
 
 std::vector<TlsTicket> TlsSession::take_tickets() { return std::exchange(tickets_, {}); }
 
-bool TlsSession::resumed() const { return !engine_->judge.accepted(); }
+bool TlsSession::resumed() const { return engine_->server && !engine_->server->judge.accepted(); }
 
 std::string TlsSession::description() const {
   const bool is_13 = mbedtls_ssl_get_version_number(&engine_->ssl) == MBEDTLS_SSL_VERSION_TLS1_3;
   return std::string(is_13 ? "TLS 1.3, " : "TLS 1.2, ") + mbedtls_ssl_get_ciphersuite(&engine_->ssl) +
          (resumed() ? ", resumed" : "");
 }
+
+mbedtls_ssl_context& library_context(TlsSession& session) { return session.engine_->ssl; }
 
 }  // namespace dotrelay

@@ -1,5 +1,6 @@
-// One TLS client session without any I/O: records go in and out through two byte queues, plaintext through read() and
-// write(). So a client and a server can meet in memory in a test.
+// One TLS session, of a client or of a server, without any I/O: records go in and out through two byte queues,
+// plaintext comes out through a third and goes in through write(). So a client and a server can meet in memory in a
+// test.
 #pragma once
 
 #include "base/byte_queue.hpp"
@@ -12,7 +13,11 @@
 #include <string>
 #include <vector>
 
+struct mbedtls_ssl_context;
+
 namespace dotrelay {
+
+class TlsServerContext;
 
 class TlsSession {
  public:
@@ -25,7 +30,7 @@ class TlsSession {
 
   enum class FailureKind : std::uint8_t {
     authentication,
-    unsupported,  ///< after the handshake, the server did what TLS allows and the library cannot; see failure().text
+    unsupported,  ///< after the handshake, the peer did what TLS allows and the library cannot; see failure().text
     other,
   };
   struct Failure {
@@ -33,9 +38,11 @@ class TlsSession {
     std::string text;
   };
 
-  /// `context` outlives the session. A ticket of a context that trusts others or expects another name is not used. The
-  /// server is not asked for tickets when none are wanted.
+  /// A client's session. `context` outlives it. A ticket of a context that trusts others or expects another name is not
+  /// used. The server is not asked for tickets when none are wanted.
   TlsSession(const TlsClientContext& context, std::optional<TlsTicket> ticket, bool wants_tickets = true);
+  /// A server's session. `context` outlives it.
+  explicit TlsSession(const TlsServerContext& context);
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
   ~TlsSession();
@@ -62,21 +69,23 @@ class TlsSession {
   /// Only when failed.
   [[nodiscard]] const Failure& failure() const { return failure_; }
 
-  /// The tickets that have come since the last call.
+  /// The tickets that have come since the last call; a server gets none.
   std::vector<TlsTicket> take_tickets();
 
   /// Whether the session failed because of a ticket that was too large for the library.
   [[nodiscard]] bool failed_by_ticket() const;
 
-  /// Whether the handshake resumed an earlier session. Only when established.
+  /// Whether a client's handshake resumed an earlier session. Only when established.
   [[nodiscard]] bool resumed() const;
   /// "TLS 1.3, TLS1-3-AES-128-GCM-SHA256". Only when established.
   [[nodiscard]] std::string description() const;
 
  private:
   struct Engine;
+  friend mbedtls_ssl_context& library_context(TlsSession& session);
 
   [[gnu::cold]] void handshake();
+  [[gnu::cold]] void conclude_client_handshake();
   void decrypt();
   [[gnu::cold]] void keep_ticket();
   [[gnu::cold]] bool judge_server();

@@ -4,6 +4,7 @@
 
 #include "certificates.hpp"
 #include "tls/tls_internal.hpp"
+#include "tls/tls_library.hpp"
 #include "tls/tls_session.hpp"
 
 #include <algorithm>
