@@ -2,8 +2,6 @@
 // (which run openssl) in a folder that goes with the process. Nothing that expires is ever committed.
 #pragma once
 
-#include "tls/tls_client_context.hpp"
-
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>

@@ -1,8 +1,8 @@
 // The ticket store in front of a pool: real tickets of made-up sessions, none past its certificate, none of a context
-// that trusts others. The library's structures come from tls/tls_internal.hpp.
+// that trusts others.
 #include "upstream/ticket_store.hpp"
 
-#include "tls/tls_internal.hpp"
+#include "tls/made_up_ticket.hpp"
 
 #include <doctest/doctest.h>
 #include <memory>
@@ -24,7 +24,9 @@ struct Pair {
   TicketStore second{*pool, 2, same.tls};
 };
 
-TlsTicket ticket_until(std::int64_t usable_until, const Context& context);
+TlsTicket ticket_until(std::int64_t usable_until, const Context& context) {
+  return test::made_up_ticket(usable_until, context.tls);
+}
 
 TEST_CASE("a ticket is given out once, to whichever worker asks") {
   Pair pair;
@@ -68,17 +70,6 @@ TEST_CASE("a worker that trusts others passes over the tickets of the one before
   auto own = changed.take(100);
   REQUIRE(own);
   CHECK(own->usable_at(299));
-}
-
-/// The session of a TLS 1.2 handshake, with an ID as long as they come.
-TlsTicket ticket_until(std::int64_t usable_until, const Context& context) {
-  auto state = std::make_unique<TlsTicket::State>();
-  mbedtls_ssl_session_init(&state->session);
-  state->session.MBEDTLS_PRIVATE(tls_version) = MBEDTLS_SSL_VERSION_TLS1_2;
-  state->session.MBEDTLS_PRIVATE(id_len) = 32;
-  state->usable_until = usable_until;
-  state->fingerprint = context.tls.fingerprint();
-  return TlsTicket(std::move(state));
 }
 
 }  // namespace
