@@ -3,7 +3,7 @@
 #include "base/standard_descriptors.hpp"
 #include "cli/command_line.hpp"
 #include "cli/commands.hpp"
-#include "config/parser.hpp"
+#include "config/defaults.hpp"
 #include "process/inheritance.hpp"
 #include "process/worker.hpp"
 

@@ -44,6 +44,7 @@ using Pin = std::array<std::uint8_t, 32>;
 
 struct UpstreamConfig {
   std::string name;
+  SourcePosition name_position;
   std::vector<Endpoint> addresses;
   std::vector<SourcePosition> address_positions;  ///< one for each address
   std::string tls_name;                           ///< a host name without trailing dot, or an IP literal

@@ -1,6 +1,7 @@
 // See host_check.hpp.
 #include "process/host_check.hpp"
 
+#include "config/judge.hpp"
 #include "config/parser.hpp"
 #include "net/host_addresses.hpp"
 #include "net/sockets.hpp"

@@ -2,6 +2,8 @@
 // printed.
 #include "config/parser.hpp"
 
+#include "config/defaults.hpp"
+
 #include <algorithm>
 #include <doctest/doctest.h>
 

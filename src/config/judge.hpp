@@ -1,0 +1,16 @@
+// What keys of different tables ask of each other. What the keys of one table do is judged beside its rows.
+#pragma once
+
+#include "config/tables.hpp"
+
+#include <string>
+
+namespace dotrelay {
+
+/// After all tables were read.
+MaybeProblem judge(const Config& config);
+
+/// What is wrong with an upstream address that the relay itself serves.
+std::string own_upstream(const Endpoint& endpoint);
+
+}  // namespace dotrelay
