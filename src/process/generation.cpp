@@ -303,12 +303,6 @@ std::vector<Generation::RunningWorker> Generation::running_workers() const {
   return running;
 }
 
-void Generation::add_counters(CounterTotals& totals) const {
-  for (std::uint32_t i = 0; parts_.shared && i < parts_.shared->workers(); ++i) {
-    for (std::size_t counter = 0; counter < kCounterCount; ++counter) {
-      totals[counter] += parts_.shared->slot(i).counters.get(static_cast<Counter>(counter));
-    }
-  }
-}
+Totals Generation::sum() const { return parts_.shared ? parts_.shared->sum() : Totals(); }
 
 }  // namespace dotrelay

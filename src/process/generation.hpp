@@ -5,7 +5,7 @@
 
 #include "base/log.hpp"
 #include "config/config.hpp"
-#include "metrics/counters.hpp"
+#include "metrics/totals.hpp"
 #include "net/handles.hpp"
 #include "net/sockets.hpp"
 #include "process/listen_sockets.hpp"
@@ -13,7 +13,6 @@
 #include "process/shared_state.hpp"
 #include "process/worker_process.hpp"
 
-#include <array>
 #include <functional>
 #include <list>
 #include <memory>
@@ -23,8 +22,6 @@
 #include <vector>
 
 namespace dotrelay {
-
-using CounterTotals = std::array<std::uint64_t, kCounterCount>;
 
 /// What the workers of a generation are made of.
 struct GenerationParts {
@@ -95,7 +92,8 @@ class Generation {
   [[nodiscard]] const Config& config() const { return parts_.config; }
   [[nodiscard]] const GenerationParts& parts() const { return parts_; }
   [[nodiscard]] std::vector<RunningWorker> running_workers() const;
-  void add_counters(CounterTotals& totals) const;
+  /// What its workers have counted so far, those that have ended included.
+  [[nodiscard]] Totals sum() const;
 
  private:
   struct Worker {

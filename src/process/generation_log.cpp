@@ -29,14 +29,14 @@ void log_beginning(Log& log, const GenerationParts& parts) {
   }
 }
 
-void log_totals(Log& log, const CounterTotals& totals, std::string_view when, LogLevel level) {
-  const auto total = [&](Counter counter) { return std::to_string(totals[static_cast<std::size_t>(counter)]); };
+void log_totals(Log& log, const Totals& totals, std::string_view when, LogLevel level) {
+  const auto total = [&](const auto& counter) { return std::to_string(totals.get(counter)); };
   log.info(std::string(when) + ": " + total(Counter::answers) + " answers to clients, " + total(Counter::failed) +
            " of them failures; " + total(Counter::upstream_queries) + " queries to upstreams over " +
-           total(Counter::upstream_handshakes) + " connections, " + total(Counter::upstream_resumptions) + " resumed");
-  for (std::size_t i = 0; i < kCounterCount && log.enabled(level); ++i) {
-    log.write(level, std::string(kCounterRows[i].name) + " " + total(static_cast<Counter>(i)));
-  }
+           total(UpstreamCounter::upstream_handshakes) + " connections, " +
+           total(UpstreamCounter::upstream_resumptions) + " resumed");
+  if (!log.enabled(level)) return;
+  for (const MetricRow& row : kMetricRows) log.write(level, std::string(row.name) + " " + total(row));
 }
 
 }  // namespace dotrelay

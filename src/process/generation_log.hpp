@@ -13,6 +13,6 @@ namespace dotrelay {
 void log_beginning(Log& log, const GenerationParts& parts);
 
 /// One line that begins with `when`, and a line for each counter at `level`.
-void log_totals(Log& log, const CounterTotals& totals, std::string_view when, LogLevel level);
+void log_totals(Log& log, const Totals& totals, std::string_view when, LogLevel level);
 
 }  // namespace dotrelay

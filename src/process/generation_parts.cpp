@@ -132,7 +132,7 @@ GenerationParts adopt_leaving_parts(const Handover::Workers& workers, Duration d
 }
 
 Handover make_handover(const std::string& program, const Generation& current, const LeavingGenerations& leaving,
-                       const CounterTotals& totals) {
+                       const Totals& totals) {
   Handover handover;
   handover.program = program;
   handover.config = current.parts().config_memory.get();

@@ -34,6 +34,6 @@ using LeavingGenerations = std::list<std::unique_ptr<Generation>>;
 
 /// `totals` are the counters of generations that have ended.
 Handover make_handover(const std::string& program, const Generation& current, const LeavingGenerations& leaving,
-                       const CounterTotals& totals);
+                       const Totals& totals);
 
 }  // namespace dotrelay

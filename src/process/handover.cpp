@@ -88,8 +88,8 @@ bool read_line(std::string_view line, Handover& handover) {
   } else if (what == "counter") {
     const std::string_view name = words.word();
     const auto value = words.number<std::uint64_t>(0);
-    const auto row = std::ranges::find(kCounterRows, name, &CounterRow::name);
-    if (row != kCounterRows.end()) handover.counters[static_cast<std::size_t>(row - kCounterRows.begin())] = value;
+    const auto* const row = std::ranges::find(kMetricRows, name, &MetricRow::name);
+    if (row != kMetricRows.end()) handover.counters.add(*row, value);
   } else {
     return true;
   }
@@ -118,9 +118,9 @@ std::string Handover::to_text() const {
     }
     for (const Endpoint& address : generation.holds) text += "holds " + address.to_text() + "\n";
   }
-  for (std::size_t i = 0; i < kCounterCount; ++i) {
-    if (counters[i] > 0)
-      text += "counter " + std::string(kCounterRows[i].name) + " " + std::to_string(counters[i]) + "\n";
+  for (const MetricRow& row : kMetricRows) {
+    const std::uint64_t value = counters.get(row);
+    if (value > 0) text += "counter " + std::string(row.name) + " " + std::to_string(value) + "\n";
   }
   return text;
 }

@@ -46,7 +46,7 @@ struct Handover {
   std::vector<Listener> listeners;
   std::vector<WorkerMailbox> mailboxes = {};
   std::vector<Workers> generations;  ///< the first one serves, the others leave
-  CounterTotals counters{};          ///< of workers that have ended
+  Totals counters;                   ///< of workers that have ended
 
   [[nodiscard]] std::string to_text() const;
   static Result<Handover> from_text(std::string_view text);

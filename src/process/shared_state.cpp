@@ -15,8 +15,10 @@ namespace dotrelay {
 namespace {
 
 /// Changes with every change of Header, WorkerSlot, WorkerConnections, SharedHealth or TicketPool.
-constexpr std::uint32_t kVersion = 8;
+constexpr std::uint32_t kVersion = 9;
 constexpr std::uint32_t kMagic = 0x646f7472;
+
+static_assert(Counters::kMaxUpstreams >= kMaxUpstreams);
 
 struct Header {
   std::uint32_t magic;
@@ -116,6 +118,12 @@ SharedState::~SharedState() {
 WorkerSlot& SharedState::slot(std::uint32_t index) const {
   assert(index < layout_.workers);
   return at<WorkerSlot>(Parts(layout_.workers, layout_.upstream_addresses).slots)[index];
+}
+
+Totals SharedState::sum() const {
+  Totals totals;
+  for (std::uint32_t i = 0; i < layout_.workers; ++i) totals += slot(i).counters;
+  return totals;
 }
 
 std::span<SharedHealth> SharedState::health() const {

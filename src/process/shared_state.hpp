@@ -8,7 +8,7 @@
 #include "base/result.hpp"
 #include "base/shared_word.hpp"
 #include "base/unique_fd.hpp"
-#include "metrics/counters.hpp"
+#include "metrics/totals.hpp"
 #include "relay/shared_connections.hpp"
 #include "relay/shared_health.hpp"
 #include "upstream/ticket_pool.hpp"
@@ -42,6 +42,9 @@ class SharedState {
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] std::uint32_t workers() const { return layout_.workers; }
   [[nodiscard]] WorkerSlot& slot(std::uint32_t index) const;
+
+  /// What all workers have counted so far.
+  [[nodiscard]] Totals sum() const;
 
   /// By Config::address_number().
   [[nodiscard]] std::span<SharedHealth> health() const;

@@ -124,18 +124,18 @@ class Supervisor final : private Generation::Listener {
   }
 
   /// Of the workers that have ended and of this process.
-  [[nodiscard]] CounterTotals ended_totals() const {
-    CounterTotals totals = totals_;
-    totals[static_cast<std::size_t>(Counter::log_lines_lost)] += log_.lost();
-    totals[static_cast<std::size_t>(Counter::log_lines_suppressed)] += log_.suppressed();
+  [[nodiscard]] Totals ended_totals() const {
+    Totals totals = totals_;
+    totals.add(Counter::log_lines_lost, log_.lost());
+    totals.add(Counter::log_lines_suppressed, log_.suppressed());
     return totals;
   }
 
-  [[nodiscard]] CounterTotals all_totals() const {
-    CounterTotals totals = ended_totals();
-    current_->add_counters(totals);
-    if (next_) next_->add_counters(totals);
-    for (const auto& generation : leaving_) generation->add_counters(totals);
+  [[nodiscard]] Totals all_totals() const {
+    Totals totals = ended_totals();
+    totals += current_->sum();
+    if (next_) totals += next_->sum();
+    for (const auto& generation : leaving_) totals += generation->sum();
     return totals;
   }
 
@@ -180,7 +180,7 @@ class Supervisor final : private Generation::Listener {
   void forget_ended() {
     leaving_.remove_if([this](const std::unique_ptr<Generation>& generation) {
       if (!generation->ended()) return false;
-      generation->add_counters(totals_);
+      totals_ += generation->sum().lasting();
       return true;
     });
   }
@@ -312,7 +312,7 @@ class Supervisor final : private Generation::Listener {
   const SupervisorOptions options_;
   std::string program_;
   Log log_;
-  CounterTotals totals_{};  // of the workers that have ended
+  Totals totals_;  // of the generations that have ended
   Loop loop_;
   ListenSockets sockets_;
   FileWatch watch_;

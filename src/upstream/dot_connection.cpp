@@ -147,7 +147,7 @@ bool DotConnection::ticket_may_be_why() const {
 }
 
 void DotConnection::begin_without_ticket() {
-  environment_.counters.add(Counter::upstream_tickets_refused);
+  environment_.counters.add(UpstreamCounter::upstream_tickets_refused, environment_.upstream);
   environment_.counters.add(Counter::upstream_dials);
   environment_.tickets.drop_all();
   ticket_refused_ = true;
@@ -193,14 +193,16 @@ void DotConnection::advance_session() {
       if (state_ != State::handshaking) return;
       state_ = State::ready;
       ticket_offered_ = false;
-      environment_.counters.add(Counter::upstream_handshakes);
-      if (session_->resumed()) environment_.counters.add(Counter::upstream_resumptions);
+      environment_.counters.add(UpstreamCounter::upstream_handshakes, environment_.upstream);
+      if (session_->resumed()) {
+        environment_.counters.add(UpstreamCounter::upstream_resumptions, environment_.upstream);
+      }
       return;
     case TlsSession::State::closed:
       return end(CloseKind::closed_by_peer, "closed by the server");
     case TlsSession::State::failed:
       if (session_->failed_by_ticket()) {
-        environment_.counters.add(Counter::upstream_tickets_unusable);
+        environment_.counters.add(UpstreamCounter::upstream_tickets_unusable, environment_.upstream);
         environment_.tickets.do_without();
       }
       return end(close_kind(session_->failure().kind), session_->failure().text);

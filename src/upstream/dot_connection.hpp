@@ -29,6 +29,7 @@ class DotConnection final : public Connection, private PollListener, private Flu
     ConnectionEvents& events;
     Counters& counters;
     TicketStore& tickets;
+    std::size_t upstream;  ///< its number in the configuration
   };
 
   /// Begins to connect. What the environment refers to, `egress` and `tls` outlive the connection.

@@ -29,7 +29,7 @@ std::unique_ptr<Connection> DotDialer::dial(std::size_t upstream, std::size_t ad
   assert(events_ != nullptr);
   Target& target = targets_[upstream];
   return std::make_unique<DotConnection>(
-      DotConnection::Environment{loop_, *events_, counters_, target.tickets[address]}, handle,
+      DotConnection::Environment{loop_, *events_, counters_, target.tickets[address], upstream}, handle,
       config_.upstreams[upstream].addresses[address], config_.upstreams[upstream].egress, segment_limit, *target.tls);
 }
 

@@ -16,7 +16,7 @@ Handover example() {
   handover.generations.push_back({10, {{1, 100, 11}, {2, 101, 12}}});
   handover.generations.push_back({-1, {{1, 99, 13}}, {*parse_endpoint("127.0.0.1:54", 0)}});
   handover.generations.push_back({14, {}});
-  handover.counters[static_cast<std::size_t>(Counter::answers)] = 1'000'000'000'000;
+  handover.counters.add(Counter::answers, 1'000'000'000'000);
   return handover;
 }
 

@@ -32,6 +32,26 @@ TEST_CASE("two mappings see each other's slots") {
   CHECK(ours->slot(2).counters.get(Counter::answers) == 0);
 }
 
+TEST_CASE("the sum is of all workers and upstreams, and the same however often it is asked for") {
+  auto ours = SharedState::create(3, 1);
+  REQUIRE(ours);
+  auto theirs = SharedState::map(UniqueFd(dup(ours->fd())));
+  REQUIRE(theirs);
+  CHECK(ours->sum() == Totals());
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    theirs->slot(i).counters.add(Counter::answers, i + 1);
+    theirs->slot(i).counters.add(UpstreamCounter::upstream_handshakes, i, 10);
+    theirs->slot(i).counters.add(UpstreamCounter::upstream_handshakes, Counters::kMaxUpstreams - 1);
+  }
+  const Totals once = ours->sum();
+  CHECK(once.get(Counter::answers) == 6);
+  CHECK(once.get(UpstreamCounter::upstream_handshakes) == 33);
+  CHECK(ours->sum() == once);
+  theirs->slot(0).counters.add(Counter::answers);
+  CHECK(ours->sum().get(Counter::answers) == 7);
+  CHECK(once.get(Counter::answers) == 6);
+}
+
 TEST_CASE("each upstream address has its own health and tickets, and nothing overlaps") {
   auto ours = SharedState::create(3, 4);
   REQUIRE(ours);
