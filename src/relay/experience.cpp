@@ -5,9 +5,13 @@
 
 namespace dotrelay {
 
-Experience::Experience(const Config& config, UpstreamSet& upstreams, const InFlight& hashes, Counters& counters,
-                       Log& log, Random& random)
-    : config_(config), upstreams_(upstreams), hashes_(hashes), counters_(counters), log_(log), random_(random) {}
+Experience::Experience(const Environment& environment, UpstreamSet& upstreams, const InFlight& hashes)
+    : config_(environment.config),
+      upstreams_(upstreams),
+      hashes_(hashes),
+      counters_(environment.counters),
+      log_(environment.log),
+      random_(environment.random) {}
 
 void Experience::note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, Health::Epoch epoch,
                               TimePoint now) {

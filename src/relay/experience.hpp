@@ -3,11 +3,8 @@
 #pragma once
 
 #include "base/clock.hpp"
-#include "base/log.hpp"
-#include "base/random.hpp"
-#include "config/config.hpp"
 #include "dns/message_view.hpp"
-#include "metrics/counters.hpp"
+#include "relay/environment.hpp"
 #include "relay/health.hpp"
 #include "relay/in_flight.hpp"
 #include "relay/query.hpp"
@@ -26,8 +23,7 @@ namespace dotrelay {
 class Experience {
  public:
   /// The references outlive the object. `hashes` tells which domain a question is about.
-  Experience(const Config& config, UpstreamSet& upstreams, const InFlight& hashes, Counters& counters, Log& log,
-             Random& random);
+  Experience(const Environment& environment, UpstreamSet& upstreams, const InFlight& hashes);
 
   /// `epoch`: as in Health::on_trouble().
   [[gnu::cold]] void note_trouble(AddressIndex target, Trouble trouble, const std::string& cause, Health::Epoch epoch,

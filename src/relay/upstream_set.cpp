@@ -217,7 +217,7 @@ TimePoint UpstreamSet::prompt_dials_until(UpstreamMask among, TimePoint now) con
   return until;
 }
 
-TimePoint UpstreamSet::hope_until(UpstreamMask among, Duration patience, TimePoint now) const {
+TimePoint UpstreamSet::hope_until(UpstreamMask among, TimePoint now) const {
   TimePoint until = now;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if (!among.contains(i)) continue;
@@ -229,7 +229,7 @@ TimePoint UpstreamSet::hope_until(UpstreamMask among, Duration patience, TimePoi
       const PooledConnection& connection = connections_.get(handle);
       if (connection.ready) continue;
       const bool unknown = upstreams_[i].addresses[connection.address].usual_dial == Duration{};
-      until = std::max(until, unknown ? connection.dialled_at + patience : connection.slow_at);
+      until = std::max(until, unknown ? connection.dialled_at + patience_ : connection.slow_at);
     }
     // What a sibling dials can be borrowed, if it does not take long.
     for (const UpstreamAddress& address : upstreams_[i].addresses) {
@@ -270,10 +270,10 @@ Health::Epoch UpstreamSet::proven_epoch(const PooledConnection& from, TimePoint 
   return made_since || address_of(from.index()).connection_limit.known(sent_at) ? latest : from.epoch;
 }
 
-ConnectionHandle UpstreamSet::add(AddressIndex target, Duration patience, TimePoint now) {
+ConnectionHandle UpstreamSet::add(AddressIndex target, TimePoint now) {
   UpstreamAddress& address = this->address(target);
   const ConnectionHandle handle =
-      connections_.emplace(target, address.health.epoch(), now, address.slow_dial(), patience, random_);
+      connections_.emplace(target, address.health.epoch(), now, address.slow_dial(), patience_, random_);
   upstreams_[target.upstream].connections.push_back(handle);
   ++address.dials;
   address.last_dial = now;
@@ -430,12 +430,12 @@ std::optional<AddressIndex> UpstreamSet::lent_in_trouble(UpstreamMask among, Tim
   return std::nullopt;
 }
 
-ConnectionHandle UpstreamSet::add_borrowed(AddressIndex target, Duration patience, TimePoint now) {
+ConnectionHandle UpstreamSet::add_borrowed(AddressIndex target, TimePoint now) {
   std::uint16_t lender = lender_for(target, false, now);
   if (lender == 0) lender = lender_for(target, true, now);
   if (lender == 0) return {};
   // Of no epoch: its answers say nothing about new connections.
-  const ConnectionHandle handle = connections_.emplace(target, Health::Epoch{0}, now, Duration{}, patience, random_);
+  const ConnectionHandle handle = connections_.emplace(target, Health::Epoch{0}, now, Duration{}, patience_, random_);
   PooledConnection& connection = connections_.get(handle);
   connection.lender = lender;
   connection.ready = connection.measured = true;

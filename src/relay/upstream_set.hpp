@@ -106,9 +106,9 @@ class UpstreamSet {
   /// none.
   [[nodiscard]] TimePoint prompt_dials_until(UpstreamMask among, TimePoint now) const;
 
-  /// The same for a query that has nobody else: an address that was never reached yet may take `patience`, and an
+  /// The same for a query that has nobody else: an address that was never reached yet may take the patience, and an
   /// upstream counts, too, that must wait with its next dial.
-  [[gnu::cold]] [[nodiscard]] TimePoint hope_until(UpstreamMask among, Duration patience, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] TimePoint hope_until(UpstreamMask among, TimePoint now) const;
 
   /// Whether waiting can help a query that may use `among`: one of them is being dialled or may come back within
   /// seconds.
@@ -143,7 +143,7 @@ class UpstreamSet {
 
   /// Creates the entry of a way through a sibling, which is ready at once; the caller connects. None when no sibling
   /// has a connection that is not in use here already.
-  [[gnu::cold]] ConnectionHandle add_borrowed(AddressIndex target, Duration patience, TimePoint now);
+  [[gnu::cold]] ConnectionHandle add_borrowed(AddressIndex target, TimePoint now);
 
   /// The ways through siblings to the address.
   [[gnu::cold]] [[nodiscard]] std::vector<ConnectionHandle> borrowed(AddressIndex index) const;
@@ -167,7 +167,7 @@ class UpstreamSet {
   [[gnu::cold]] void withhold(AddressIndex index);
 
   /// Creates the entry of a new connection; the caller dials.
-  [[gnu::cold]] ConnectionHandle add(AddressIndex target, Duration patience, TimePoint now);
+  [[gnu::cold]] ConnectionHandle add(AddressIndex target, TimePoint now);
 
   /// Removes the entry and destroys the connection.
   [[gnu::cold]] void remove(ConnectionHandle handle, TimePoint now);

@@ -11,12 +11,11 @@ namespace dotrelay {
 static_assert(sizeof(Query) <= 3 * WaitingClients::kQueryBytes / 4 &&
               sizeof(Waiter) <= 2 * WaitingClients::kWaiterBytes / 3);
 
-WaitingClients::WaitingClients(const RelayConfig& config, Slab<Query>& queries, HashKey hash_key, Counters& counters,
-                               MemoryBudget& memory)
-    : config_(config),
+WaitingClients::WaitingClients(const Environment& environment, Slab<Query>& queries, HashKey hash_key)
+    : config_(environment.config.relay),
       queries_(queries),
-      counters_(counters),
-      memory_(memory),
+      counters_(environment.counters),
+      memory_(environment.memory),
       deadlines_(waiters_),
       quota_(hash_key),
       error_limit_(hash_key),

@@ -4,14 +4,13 @@
 #include "base/clock.hpp"
 #include "base/linked_list.hpp"
 #include "base/slab.hpp"
-#include "config/config.hpp"
 #include "dns/client_response.hpp"
 #include "dns/message_view.hpp"
 #include "dns/special_names.hpp"
 #include "metrics/counters.hpp"
 #include "relay/client_quota.hpp"
+#include "relay/environment.hpp"
 #include "relay/error_limit.hpp"
-#include "relay/memory_budget.hpp"
 #include "relay/query.hpp"
 #include "relay/reply_channel.hpp"
 #include "relay/unanswered_share.hpp"
@@ -73,10 +72,8 @@ class WaitingClients {
 
   using Place = ClientQuota::Place;
 
-  /// `queries` are those that the clients wait for; `config` says how long each client does. The references outlive the
-  /// object.
-  WaitingClients(const RelayConfig& config, Slab<Query>& queries, HashKey hash_key, Counters& counters,
-                 MemoryBudget& memory);
+  /// `queries` are those that the clients wait for; they outlive the object.
+  WaitingClients(const Environment& environment, Slab<Query>& queries, HashKey hash_key);
 
   [[nodiscard]] Slab<Waiter>& slab() { return waiters_; }
   [[nodiscard]] bool empty() const { return waiters_.empty(); }

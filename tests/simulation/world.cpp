@@ -35,8 +35,14 @@ World::Worker::Worker(World& world, std::size_t number, std::uint32_t seed, bool
       random(stream(seed, 10 + static_cast<std::uint32_t>(number))),
       dialer(world.network_, number),
       memory(world.memory_words_, number, kMemoryChunks * static_cast<std::uint32_t>(world.plan_.workers)),
-      forwarder(world.plan_.config, world.health_, dialer, counters, memory, log, random,
-                world.mail_.connections(number), world.mail_.siblings(number)) {
+      forwarder({.config = world.plan_.config,
+                 .dialer = dialer,
+                 .counters = counters,
+                 .memory = memory,
+                 .log = log,
+                 .random = random,
+                 .siblings = world.mail_.siblings(number)},
+                world.health_, world.mail_.connections(number)) {
   world.mail_.join(number, forwarder);
 }
 

@@ -212,7 +212,7 @@ TEST_CASE("two workers: what one finds out, the other knows without a dial of it
   Random chance(2);
   std::vector<SharedWord> memory_words(1);
   MemoryBudget memory(memory_words, 0, 64);
-  Forwarder other(relay.config, relay.health, others, relay.counters, memory, relay.log, chance);
+  Forwarder other({relay.config, others, relay.counters, memory, relay.log, chance}, relay.health);
   relay.ask("www.example");
   relay.refuse(0);
   MessageBuilder query(1, 0x0100);
@@ -230,7 +230,7 @@ TEST_CASE("of several workers one tries what a change of the network may have me
   RelayFixture relay({1, 1});
   FakeUpstreams others;
   Random chance(2);
-  Forwarder other(relay.config, relay.health, others, relay.counters, relay.memory, relay.log, chance);
+  Forwarder other({relay.config, others, relay.counters, relay.memory, relay.log, chance}, relay.health);
   relay.ask("www.example");
   relay.end(0, CloseKind::timed_out, "connection timed out");
   relay.ready(1);

@@ -110,15 +110,14 @@ class RelayFixture {
   MemoryBudget memory{memory_words, 0, 4096};
   SiblingMail* mail = nullptr;
   std::size_t number = 0;
-  Forwarder forwarder{config,
-                      health,
-                      upstreams,
-                      counters,
-                      memory,
-                      log,
-                      random,
-                      mail == nullptr ? SharedConnections() : mail->connections(number),
-                      mail == nullptr ? nullptr : mail->siblings(number)};
+  Environment environment{.config = config,
+                          .dialer = upstreams,
+                          .counters = counters,
+                          .memory = memory,
+                          .log = log,
+                          .random = random,
+                          .siblings = mail == nullptr ? nullptr : mail->siblings(number)};
+  Forwarder forwarder{environment, health, mail == nullptr ? SharedConnections() : mail->connections(number)};
 
   /// A client asks. Returns its number for got().
   std::uint32_t ask(std::string_view qname, const Ask& details = {}) {

@@ -12,7 +12,7 @@ class SetFixture {
       : config(relay_config(addresses_of_upstreams, 0)) {}
 
   ConnectionHandle dial(AddressIndex index) {
-    const ConnectionHandle handle = set.add(index, seconds(1), now);
+    const ConnectionHandle handle = set.add(index, now);
     Line& line = lines.emplace_back();
     set.connections().get(handle).connection = std::make_unique<FakeConnection>(line);
     return handle;
@@ -75,7 +75,7 @@ TEST_CASE("nothing outside the eligible upstreams is chosen, tried, hoped for or
   CHECK_FALSE(upstreams.set.any_usable(second, upstreams.now));
   CHECK(upstreams.set.any_usable(UpstreamMask::first(2), upstreams.now));
   CHECK(upstreams.set.prompt_dials_until(second, upstreams.now) == upstreams.now);
-  CHECK(upstreams.set.hope_until(second, seconds(1), upstreams.now) == upstreams.now);
+  CHECK(upstreams.set.hope_until(second, upstreams.now) == upstreams.now);
   // A trial by a copy: the ready connection is to an address in trouble before the one that was used.
   upstreams.trouble({0, 1});
   upstreams.now += seconds(60);

@@ -1,0 +1,326 @@
+// See router.hpp.
+#include "relay/router.hpp"
+
+#include "dns/upstream_query.hpp"
+#include "relay/failure_cause.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <utility>
+
+namespace dotrelay {
+
+Router::Router(const Environment& environment, Slab<Query>& queries, UpstreamSet& upstreams, ConnectionPool& pool,
+               Experience& experience)
+    : config_(environment.config.relay),
+      patience_(environment.patience()),
+      counters_(environment.counters),
+      log_(environment.log),
+      queries_(queries),
+      upstreams_(upstreams),
+      pool_(pool),
+      experience_(experience),
+      checks_(environment, queries, upstreams),
+      waiting_(queries) {}
+
+bool Router::route(QueryHandle handle, TimePoint now) {
+  for (bool refused = false;;) {
+    Query& query = queries_.get(handle);
+    if (query.over) return true;
+    waiting_.remove(handle);
+    const bool patient = query.is_young(config_.deadline, now);
+    const UpstreamSet::Choice choice =
+        query.may_be_sent() ? upstreams_.choose(query.candidates, patient, now) : UpstreamSet::Choice{};
+    if (choice.kind == UpstreamSet::Choice::Kind::none && query.may_be_sent()) {
+      pool_.start_trials(query.candidates.eligible(), std::nullopt, false, now);
+    } else if (choice.target != AddressIndex{} || upstreams_.address(choice.target).health.in_trouble()) {
+      pool_.start_trials(query.candidates.eligible(), choice.target, false, now);
+    }
+    switch (choice.kind) {
+      case UpstreamSet::Choice::Kind::send:
+        if (send(handle, choice.connection, false, now)) {
+          send_copy(handle, choice.target, now);
+          return true;
+        }
+        refused = true;
+        break;
+      case UpstreamSet::Choice::Kind::dial:
+        pool_.dial(choice.target, now);
+        waiting_.add(handle);
+        return true;
+      case UpstreamSet::Choice::Kind::borrow:
+        pool_.borrow(choice.target, now);
+        break;
+      case UpstreamSet::Choice::Kind::wait:
+        waiting_.add(handle);
+        return true;
+      case UpstreamSet::Choice::Kind::none:
+        // Too much waits for the upstreams already: better an early error than another one in the queue.
+        if (refused && query.attempts.empty()) return wait_for_trial(handle, true, now);
+        if (const Hope hope = look_for_hope(handle, now); hope != Hope::another_choice) return hope == Hope::waits;
+        break;
+    }
+  }
+}
+
+/// Nothing is usable for the query now.
+Router::Hope Router::look_for_hope(QueryHandle handle, TimePoint now) {
+  Query& query = queries_.get(handle);
+  // What is under way on suspects may be answered yet; to ask elsewhere the query needs another connection all the
+  // same.
+  const bool suspects_only = !query.attempts.empty() && std::ranges::all_of(query.attempts, &Attempt::suspect);
+  if (!query.attempts.empty() && (!suspects_only || query.error || !query.may_be_sent()))
+    return look_beside_attempts(handle, now);
+  if (query.error) return look_beside_error(handle, now);
+  if (!query.may_be_sent()) return Hope::none;
+  if (!query.candidates.asked().empty()) {
+    // No answer and no error came from those that were asked: they may be asked again. may_be_sent() bounds it.
+    query.candidates.reopen_all();
+    return Hope::another_choice;
+  }
+  return wait_for_any(handle, suspects_only, now);
+}
+
+Router::Hope Router::look_beside_attempts(QueryHandle handle, TimePoint now) {
+  Query& query = queries_.get(handle);
+  const UpstreamMask heard = query.error ? UpstreamMask(query.error->from.upstream) : UpstreamMask();
+  const UpstreamMask again = (query.candidates.asked() - heard) & mute_upstreams(query, now);
+  if (!again.empty() && query.may_be_sent()) {
+    query.candidates.reopen(again);
+    return Hope::another_choice;
+  }
+  // An upstream that becomes usable while the first is still silent is asked, too.
+  if (!query.candidates.open().empty()) waiting_.add(handle);
+  return Hope::waits;
+}
+
+Router::Hope Router::look_beside_error(QueryHandle handle, TimePoint now) {
+  Query& query = queries_.get(handle);
+  if (!query.may_be_sent()) return Hope::none;
+  Candidates& candidates = query.candidates;
+  // A connection that may be stale is better than an error.
+  if (candidates.accept_stale()) return Hope::another_choice;
+  // Upstreams that have not said anything may be asked again before an error is the answer.
+  const UpstreamMask unheard = candidates.asked() - UpstreamMask(query.error->from.upstream);
+  if (!unheard.empty()) {
+    candidates.reopen(unheard);
+    return Hope::another_choice;
+  }
+  if (pool_.borrow_in_trouble(candidates.open(), now)) return Hope::another_choice;
+  return wait_for_trial(handle, false, now) ? Hope::waits : Hope::none;
+}
+
+/// Nothing at all is usable: the eligible upstreams are dialled.
+Router::Hope Router::wait_for_any(QueryHandle handle, bool suspects_only, TimePoint now) {
+  const Query& query = queries_.get(handle);
+  waiting_.add(handle);
+  const UpstreamMask eligible = query.candidates.eligible();
+  if (upstreams_.prompt_dials_until(eligible, now) > now) return Hope::waits;
+  pool_.start_trials(eligible, std::nullopt, true, now);
+  if (!upstreams_.worth_waiting(eligible)) return suspects_only ? Hope::waits : Hope::none;
+  waiting_.need(eligible);
+  Outage& outage = outages_.of(eligible);
+  outage.on_wait(now);
+  if (suspects_only || !outage.lasts(now)) return Hope::waits;
+  if (has_waited_in_outage(query, now)) return Hope::none;
+  checks_.set(handle, query.began_at + Outage::kShortWait, now);
+  return Hope::waits;
+}
+
+bool Router::has_waited_in_outage(const Query& query, TimePoint now) {
+  return outages_.of(query.candidates.eligible()).lasts(now) && now >= query.began_at + Outage::kShortWait;
+}
+
+/// The upstreams where all that the query has under way is on connections that have gone mute: other connections there
+/// may do better.
+UpstreamMask Router::mute_upstreams(const Query& query, TimePoint now) {
+  UpstreamMask mute;
+  UpstreamMask alive;
+  for (const Attempt& attempt : query.attempts) {
+    UpstreamMask& side = upstreams_.connections().get(attempt.connection).rules(now).is_doubtful ? mute : alive;
+    side.add(attempt.upstream);
+  }
+  return mute - alive;
+}
+
+/// Only an error is left for the client, but other upstreams may work again: those that are due for a trial are tried,
+/// and the query waits for as long as a dial may take. `urgent`: what is usable takes no more queries, so back-off does
+/// not count. False: there is nobody to wait for.
+bool Router::wait_for_trial(QueryHandle handle, bool urgent, TimePoint now) {
+  Query& query = queries_.get(handle);
+  if (!query.may_be_sent()) return false;
+  if (query.last_hope == TimePoint{}) {
+    pool_.start_trials(query.candidates.open(), std::nullopt, urgent, now);
+    query.last_hope = upstreams_.hope_until(query.candidates.open(), now);
+  }
+  if (now >= query.last_hope || upstreams_.hope_until(query.candidates.open(), now) == now) return false;
+  waiting_.add(handle);
+  checks_.set(handle, query.last_hope, now);
+  return true;
+}
+
+bool Router::route_after_loss(QueryHandle handle, std::size_t upstream, CloseKind kind, TimePoint now) {
+  Query& query = queries_.get(handle);
+  const bool heard = (query.error && query.error->from.upstream == upstream) || kind == CloseKind::protocol;
+  query.candidates.on_lost(upstream, heard, now);
+  return route_without(handle, now);
+}
+
+bool Router::route_without(QueryHandle handle, TimePoint now) {
+  Query& query = queries_.get(handle);
+  if (std::ranges::any_of(query.attempts, &Attempt::promising)) return true;
+  for (const Attempt& attempt : query.attempts) {
+    if (!attempt.suspect) query.candidates.rule_out(attempt.upstream);
+  }
+  if (std::ranges::all_of(query.attempts, &Attempt::suspect)) checks_.remove(handle);
+  return route(handle, now);
+}
+
+bool Router::route_beside(QueryHandle handle, TimePoint now) {
+  Query& query = queries_.get(handle);
+  for (const Attempt& attempt : query.attempts) query.candidates.rule_out(attempt.upstream);
+  return route(handle, now);
+}
+
+bool Router::repeat(QueryHandle handle, TimePoint now) {
+  Query& query = queries_.get(handle);
+  if (query.attempts.empty() || upstreams_.prompt_dials_until(query.candidates.open(), now) > now) return true;
+  if (std::exchange(query.repeated, true) || !query.may_be_sent()) return true;
+  for (const Attempt& attempt : query.attempts) query.candidates.reopen(attempt.upstream);
+  return route(handle, now);
+}
+
+bool Router::route_anew(QueryHandle handle, TimePoint now) {
+  queries_.get(handle).candidates.reopen_all();
+  checks_.remove(handle);
+  return route(handle, now);
+}
+
+bool Router::ask_without_edns(QueryHandle handle, ConnectionHandle connection, bool trial, TimePoint now) {
+  Query& query = queries_.get(handle);
+  const PooledConnection& pooled = upstreams_.connections().get(connection);
+  const bool open = pooled.connection->state() == Connection::State::ready && !pooled.pending.full();
+  if (query.plain.contains(pooled.upstream) || !open || !query.may_be_sent()) return false;
+  query.plain.add(pooled.upstream);
+  counters_.add(Counter::upstream_without_edns);
+  return send(handle, connection, trial, now);
+}
+
+/// False when the connection cannot take more, or has the query twice: the query then leaves this upstream out.
+bool Router::send(QueryHandle handle, ConnectionHandle connection_handle, bool trial, TimePoint now) {
+  Query& query = queries_.get(handle);
+  PooledConnection& pooled = upstreams_.connections().get(connection_handle);
+  const std::uint8_t upstream = pooled.upstream;
+  const auto leave_out = [&] {
+    query.candidates.rule_out(upstream);
+    ++query.sendings;  // it counts, or a query that no upstream takes would be tried for ever
+    return false;
+  };
+  const auto is_there = [&](const Attempt& attempt) { return attempt.connection == connection_handle; };
+  if (query.attempts.size() > 1 && std::ranges::count_if(query.attempts, is_there) > 1) return leave_out();
+  const std::uint16_t id = pooled.pending.add(handle, query.question_hash, now);
+  std::array<std::uint8_t, dns::kMaxUpstreamQuery> message;
+  const QueryKey key = query.key();
+  const bool edns =
+      !query.plain.contains(upstream) && upstreams_.address({upstream, pooled.address}).edns.understands(now);
+  const std::size_t size = dns::write_upstream_query(message, {.id = id,
+                                                               .flags = key.flags,
+                                                               .question = key.question,
+                                                               .dnssec_ok = key.dnssec_ok,
+                                                               .options = key.options,
+                                                               .edns = edns});
+  if (!pooled.connection->send(Bytes(message).first(size))) {
+    pooled.pending.remove(id);
+    upstreams_[upstream].last_problem =
+        upstreams_.label({upstream, pooled.address}) + ": does not take queries fast enough";
+    return leave_out();
+  }
+  counters_.add(Counter::upstream_queries);
+  if (query.holds_hedge && !trial) [[unlikely]]
+    checks_.spend_hedge(query);
+  pooled.on_sent(now, config_.deadline);
+  Attempt& attempt = query.attempts.emplace_back();
+  attempt.connection = connection_handle;
+  attempt.id = id;
+  attempt.upstream = upstream;
+  attempt.trial = trial;
+  attempt.edns = edns;
+  attempt.sent_at = now;
+  if (query.sendings++ == 0) checks_.on_first_sending();
+  upstreams_[upstream].on_query(now);
+  if (!trial) checks_.on_sent(handle, query, pooled.slow_path, now);
+  if (const auto target = upstreams_.wants_more(connection_handle, now)) pool_.dial(*target, now);
+  if (pooled.borrowed()) [[unlikely]]
+    pool_.on_passed(pooled.index(), now);
+  return true;
+}
+
+/// An address in trouble before the one that was asked gets a copy of the query, when a trial is due: so it is tried
+/// with real traffic, and no client waits for it.
+void Router::send_copy(QueryHandle handle, AddressIndex before, TimePoint now) {
+  Query& query = queries_.get(handle);
+  const ConnectionHandle connection = upstreams_.trial_by_copy(query.candidates.open(), before, now);
+  if (!connection) return;
+  const auto twice = [&](const Attempt& attempt) { return attempt.connection == connection; };
+  if (std::ranges::any_of(query.attempts, twice)) return;
+  const AddressIndex index = upstreams_.connections().get(connection).index();
+  UpstreamAddress& address = upstreams_.address(index);
+  address.no_trial_until = now + config_.slow;
+  // Where connections fail, only another connection is the trial that all workers wait for.
+  if (address.health.degraded()) address.health.claim_trial(now);
+  counters_.add(Counter::upstream_trials);
+  if (!send(handle, connection, true, now)) {
+    query.candidates.reopen(index.upstream);
+    experience_.note_failed_copy(connection, now);
+    return;
+  }
+  experience_.expect_answer(query.attempts.back(), query, true);
+}
+
+void Router::trust_again(QueryHandle handle, ConnectionHandle connection, TimePoint now) {
+  Query& query = queries_.get(handle);
+  for (Attempt& attempt : query.attempts) {
+    if (attempt.connection == connection) attempt.suspect = false;
+  }
+  // It waits for this connection again.
+  waiting_.remove(handle);
+  if (!checks_.contains(handle))
+    checks_.on_sent(handle, query, upstreams_.connections().get(connection).slow_path, now);
+}
+
+void Router::on_usable(std::size_t upstream, TimePoint now) {
+  if (const auto lasted = outages_.end(upstream, now)) {
+    log_.info("queries are answered again; no upstream was usable for " + to_text(*lasted));
+  }
+  waiting_.need_none();
+}
+
+std::string Router::explain_failure(const Query& query, TimePoint now) {
+  std::string cause = failure_cause(query, upstreams_, now);
+  const UpstreamMask eligible = query.candidates.eligible();
+  if (!upstreams_.any_usable(eligible, now) && outages_.of(eligible).tell(now))
+    log_.error("no upstream is usable, clients get SERVFAIL: " + cause);
+  return cause;
+}
+
+std::size_t Router::count_left_behind(const Query& query) const {
+  const auto has_answered_others = [&](const Attempt& attempt) {
+    return upstreams_.connections().get(attempt.connection).last_answer > attempt.sent_at;
+  };
+  return static_cast<std::size_t>(std::ranges::count_if(query.attempts, has_answered_others));
+}
+
+void Router::forget(QueryHandle handle) {
+  Query& query = queries_.get(handle);
+  for (const Attempt& attempt : query.attempts) {
+    PooledConnection* const pooled = upstreams_.connections().find(attempt.connection);
+    assert(pooled != nullptr);
+    pooled->pending.abandon(attempt.id);
+  }
+  query.attempts.erase_if([](const Attempt&) { return true; });
+  waiting_.remove(handle);
+  checks_.end(handle, query);
+}
+
+}  // namespace dotrelay
