@@ -19,7 +19,8 @@ ConnectionPool::ConnectionPool(const Environment& environment, Slab<Query>& quer
       upstreams_(upstreams),
       lending_(lending),
       experience_(experience),
-      borrowing_(environment, upstreams) {
+      borrowing_(environment, upstreams),
+      trials_(upstreams) {
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     for (std::size_t j = 0; j < upstreams_[i].addresses.size(); ++j) {
       upstreams_.address({i, j}).health.note_first_way(dialer_.way_to(i, j));
@@ -37,15 +38,15 @@ ConnectionHandle ConnectionPool::dial(AddressIndex target, TimePoint now) {
   return handle;
 }
 
-void ConnectionPool::start_trials(UpstreamMask among, std::optional<AddressIndex> used, bool urgent, TimePoint now) {
-  if (urgent) upstreams_.note_handshakes(now);
-  for (const AddressIndex target : upstreams_.trials_due(among, used, urgent, now)) {
-    UpstreamAddress& address = upstreams_.address(target);
-    if (urgent && !upstreams_.probes_route(target, now) && !address.urgent_dials.claim(address.last_dial, now))
-      continue;
-    address.health.claim_trial(now);
-    dial(target, now);
+void ConnectionPool::start_trials(const std::vector<AddressIndex>& due, bool urgent, TimePoint now) {
+  for (const AddressIndex target : due) {
+    if (trials_.claim(target, urgent, now)) dial(target, now);
   }
+}
+
+void ConnectionPool::try_all(UpstreamMask among, bool urgent, TimePoint now) {
+  if (urgent) trials_.note_handshakes(now);
+  start_trials(urgent ? trials_.urgent(among, now) : trials_.due(among, std::nullopt, now), urgent, now);
 }
 
 void ConnectionPool::measure(ConnectionHandle handle, TimePoint now) {
@@ -190,7 +191,7 @@ void ConnectionPool::renew(ConnectionHandle handle, Duration lifetime, TimePoint
   if (!upstreams_.may_dial_beside(index)) return;
   if (!upstreams_[index.upstream].expects_query(lifetime, now)) return;
   // Where places are short, an idle worker gives its own away.
-  if (upstreams_.limited(index, now)) return;
+  if (borrowing_.limited(index, now)) return;
   pooled.renewed = true;
   upstreams_.connections().get(dial(index, now)).unused_renewals = unused;
 }

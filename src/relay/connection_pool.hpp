@@ -10,9 +10,9 @@
 #include "relay/experience.hpp"
 #include "relay/lending.hpp"
 #include "relay/query.hpp"
+#include "relay/trials.hpp"
 #include "relay/upstream_set.hpp"
 
-#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -41,17 +41,14 @@ class ConnectionPool {
                  Experience& experience);
 
   [[gnu::cold]] ConnectionHandle dial(AddressIndex target, TimePoint now);
-  /// As in Borrowing.
-  [[gnu::cold]] void borrow(AddressIndex target, TimePoint now) { borrowing_.borrow(target, now); }
-  [[gnu::cold]] [[nodiscard]] bool borrow_in_trouble(UpstreamMask among, TimePoint now) {
-    return borrowing_.borrow_in_trouble(among, now);
-  }
   /// A query was sent on a way through a sibling.
   [[gnu::cold]] void on_passed(AddressIndex index, TimePoint now) {
     if (borrowing_.on_passed(index, now)) dial(index, now);
   }
-  /// Dials what is due for a trial. The parameters are those of UpstreamSet::trials_due().
-  void start_trials(UpstreamMask among, std::optional<AddressIndex> used, bool urgent, TimePoint now);
+  /// Dials addresses that are due for a trial.
+  [[gnu::cold]] void start_trials(const std::vector<AddressIndex>& due, bool urgent, TimePoint now);
+  /// The same for all of `among` that are due, as no query is sent to any; `urgent`: as queries wait for them.
+  [[gnu::cold]] void try_all(UpstreamMask among, bool urgent, TimePoint now);
 
   /// TCP is connected, or ready: how long its way takes decides how long TLS and answers may.
   [[gnu::cold]] void measure(ConnectionHandle handle, TimePoint now);
@@ -89,6 +86,17 @@ class ConnectionPool {
   void end_dials(const Due& due, TimePoint now);
   void end_idle(const Due& due, TimePoint now);
 
+  [[nodiscard]] Borrowing& borrowing() { return borrowing_; }
+  [[nodiscard]] Trials& trials() { return trials_; }
+
+  /// When to look for what a dial or a sibling may bring, while queries wait for the upstreams in `urgent`.
+  [[nodiscard]] TimePoint next_look(UpstreamMask urgent, TimePoint now) const {
+    if (urgent.empty() && !borrowing_.must_look()) return kNever;
+    // In steps of the clock, so that what happens meanwhile does not put it off.
+    const TimePoint step((now.time_since_epoch() / UrgentDials::kLook + 1) * UrgentDials::kLook);
+    return std::min(step, trials_.next_event(urgent, now));
+  }
+
   [[nodiscard]] bool has_news() const { return !news_.usable.empty() || news_.look_again || !news_.lost.empty(); }
   [[nodiscard]] ConnectionNews take_news() { return std::exchange(news_, {}); }
 
@@ -125,6 +133,7 @@ class ConnectionPool {
   Lending& lending_;
   Experience& experience_;
   Borrowing borrowing_;
+  Trials trials_;
   ConnectionNews news_;
 };
 

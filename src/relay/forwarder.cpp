@@ -140,14 +140,13 @@ void Forwarder::on_timer(TimePoint now) {
     upstreams_.publish_all(now);
   }
   WaitingQueries& waiting = router_.waiting();
-  if (upstreams_.awaits_sibling(now) && !waiting.empty()) reroute_waiting_in_time(now);
-  if (const UpstreamMask urgent = waiting.urgent(); !urgent.empty())
-    pool_.start_trials(urgent, std::nullopt, true, now);
+  if (pool_.borrowing().awaits_sibling(now) && !waiting.empty()) reroute_waiting_in_time(now);
+  if (const UpstreamMask urgent = waiting.urgent(); !urgent.empty()) pool_.try_all(urgent, true, now);
 }
 
 TimePoint Forwarder::next_timeout(TimePoint now) {
   const WaitingQueries& waiting = router_.waiting();
-  TimePoint next = upstreams_.next_event(waiting.urgent(), now);
+  TimePoint next = std::min(upstreams_.next_event(), pool_.next_look(waiting.urgent(), now));
   next = std::min({next, clients_.next_event(), router_.checks().next(), waiting.walk_due(), experience_.next_event(),
                    lending_.next_expiry()});
   if (!upstreams_.connections().empty()) next = std::min(next, last_seen_ + kTick);
@@ -186,7 +185,7 @@ void Forwarder::on_clock_set(TimePoint now) {
       if (address.health.trouble() == Trouble::authentication) address.health.retry_now(now);
     }
   }
-  pool_.start_trials(upstreams_.everyone(), std::nullopt, false, now);
+  pool_.try_all(upstreams_.everyone(), false, now);
 }
 
 /// Drops all connections, or those that the kernel would now make in another way.

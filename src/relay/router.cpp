@@ -21,6 +21,7 @@ Router::Router(const Environment& environment, Slab<Query>& queries, UpstreamSet
       upstreams_(upstreams),
       pool_(pool),
       experience_(experience),
+      planner_(upstreams, pool.borrowing(), pool.trials(), patience_),
       checks_(environment, queries, upstreams),
       waiting_(queries) {}
 
@@ -30,32 +31,27 @@ bool Router::route(QueryHandle handle, TimePoint now) {
     if (query.over) return true;
     waiting_.remove(handle);
     const bool patient = query.is_young(config_.deadline, now);
-    const UpstreamSet::Choice choice =
-        query.may_be_sent() ? upstreams_.choose(query.candidates, patient, now) : UpstreamSet::Choice{};
-    if (choice.kind == UpstreamSet::Choice::Kind::none && query.may_be_sent()) {
-      pool_.start_trials(query.candidates.eligible(), std::nullopt, false, now);
-    } else if (choice.target != AddressIndex{} || upstreams_.address(choice.target).health.in_trouble()) {
-      pool_.start_trials(query.candidates.eligible(), choice.target, false, now);
-    }
-    switch (choice.kind) {
-      case UpstreamSet::Choice::Kind::send:
-        if (send(handle, choice.connection, false, now)) {
-          send_copy(handle, choice.target, now);
+    const Plan plan = query.may_be_sent() ? planner_.plan(query.candidates, patient, now) : Plan();
+    if (!plan.trials.empty()) pool_.start_trials(plan.trials, false, now);
+    switch (plan.next) {
+      case Plan::Next::send:
+        if (send(handle, plan.connection, false, now)) {
+          if (plan.copy) send_copy(handle, plan.copy, now);
           return true;
         }
         refused = true;
         break;
-      case UpstreamSet::Choice::Kind::dial:
-        pool_.dial(choice.target, now);
+      case Plan::Next::dial:
+        pool_.dial(plan.target, now);
         waiting_.add(handle);
         return true;
-      case UpstreamSet::Choice::Kind::borrow:
-        pool_.borrow(choice.target, now);
+      case Plan::Next::borrow:
+        pool_.borrowing().borrow(plan.target, now);
         break;
-      case UpstreamSet::Choice::Kind::wait:
+      case Plan::Next::wait:
         waiting_.add(handle);
         return true;
-      case UpstreamSet::Choice::Kind::none:
+      case Plan::Next::nothing:
         // Too much waits for the upstreams already: better an early error than another one in the queue.
         if (refused && query.attempts.empty()) return wait_for_trial(handle, true, now);
         if (const Hope hope = look_for_hope(handle, now); hope != Hope::another_choice) return hope == Hope::waits;
@@ -107,7 +103,7 @@ Router::Hope Router::look_beside_error(QueryHandle handle, TimePoint now) {
     candidates.reopen(unheard);
     return Hope::another_choice;
   }
-  if (pool_.borrow_in_trouble(candidates.open(), now)) return Hope::another_choice;
+  if (pool_.borrowing().borrow_in_trouble(candidates.open(), now)) return Hope::another_choice;
   return wait_for_trial(handle, false, now) ? Hope::waits : Hope::none;
 }
 
@@ -116,9 +112,9 @@ Router::Hope Router::wait_for_any(QueryHandle handle, bool suspects_only, TimePo
   const Query& query = queries_.get(handle);
   waiting_.add(handle);
   const UpstreamMask eligible = query.candidates.eligible();
-  if (upstreams_.prompt_dials_until(eligible, now) > now) return Hope::waits;
-  pool_.start_trials(eligible, std::nullopt, true, now);
-  if (!upstreams_.worth_waiting(eligible)) return suspects_only ? Hope::waits : Hope::none;
+  if (planner_.prompt_dials_until(eligible, now) > now) return Hope::waits;
+  pool_.try_all(eligible, true, now);
+  if (!planner_.worth_waiting(eligible)) return suspects_only ? Hope::waits : Hope::none;
   waiting_.need(eligible);
   Outage& outage = outages_.of(eligible);
   outage.on_wait(now);
@@ -151,10 +147,10 @@ bool Router::wait_for_trial(QueryHandle handle, bool urgent, TimePoint now) {
   Query& query = queries_.get(handle);
   if (!query.may_be_sent()) return false;
   if (query.last_hope == TimePoint{}) {
-    pool_.start_trials(query.candidates.open(), std::nullopt, urgent, now);
-    query.last_hope = upstreams_.hope_until(query.candidates.open(), now);
+    pool_.try_all(query.candidates.open(), urgent, now);
+    query.last_hope = planner_.hope_until(query.candidates.open(), now);
   }
-  if (now >= query.last_hope || upstreams_.hope_until(query.candidates.open(), now) == now) return false;
+  if (now >= query.last_hope || planner_.hope_until(query.candidates.open(), now) == now) return false;
   waiting_.add(handle);
   checks_.set(handle, query.last_hope, now);
   return true;
@@ -185,7 +181,7 @@ bool Router::route_beside(QueryHandle handle, TimePoint now) {
 
 bool Router::repeat(QueryHandle handle, TimePoint now) {
   Query& query = queries_.get(handle);
-  if (query.attempts.empty() || upstreams_.prompt_dials_until(query.candidates.open(), now) > now) return true;
+  if (query.attempts.empty() || planner_.prompt_dials_until(query.candidates.open(), now) > now) return true;
   if (std::exchange(query.repeated, true) || !query.may_be_sent()) return true;
   for (const Attempt& attempt : query.attempts) query.candidates.reopen(attempt.upstream);
   return route(handle, now);
@@ -250,7 +246,7 @@ bool Router::send(QueryHandle handle, ConnectionHandle connection_handle, bool t
   if (query.sendings++ == 0) checks_.on_first_sending();
   upstreams_[upstream].on_query(now);
   if (!trial) checks_.on_sent(handle, query, pooled.slow_path, now);
-  if (const auto target = upstreams_.wants_more(connection_handle, now)) pool_.dial(*target, now);
+  if (const auto target = planner_.wants_more(connection_handle, now)) pool_.dial(*target, now);
   if (pooled.borrowed()) [[unlikely]]
     pool_.on_passed(pooled.index(), now);
   return true;
@@ -258,10 +254,8 @@ bool Router::send(QueryHandle handle, ConnectionHandle connection_handle, bool t
 
 /// An address in trouble before the one that was asked gets a copy of the query, when a trial is due: so it is tried
 /// with real traffic, and no client waits for it.
-void Router::send_copy(QueryHandle handle, AddressIndex before, TimePoint now) {
+void Router::send_copy(QueryHandle handle, ConnectionHandle connection, TimePoint now) {
   Query& query = queries_.get(handle);
-  const ConnectionHandle connection = upstreams_.trial_by_copy(query.candidates.open(), before, now);
-  if (!connection) return;
   const auto twice = [&](const Attempt& attempt) { return attempt.connection == connection; };
   if (std::ranges::any_of(query.attempts, twice)) return;
   const AddressIndex index = upstreams_.connections().get(connection).index();

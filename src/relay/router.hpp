@@ -8,12 +8,12 @@
 #include "relay/environment.hpp"
 #include "relay/experience.hpp"
 #include "relay/outage.hpp"
+#include "relay/planner.hpp"
 #include "relay/query.hpp"
 #include "relay/query_checks.hpp"
 #include "relay/upstream_set.hpp"
 #include "relay/waiting_queries.hpp"
 
-#include <optional>
 #include <string>
 
 namespace dotrelay {
@@ -69,7 +69,7 @@ class Router {
 
  private:
   bool send(QueryHandle handle, ConnectionHandle connection, bool trial, TimePoint now);
-  void send_copy(QueryHandle handle, AddressIndex before, TimePoint now);
+  [[gnu::cold]] void send_copy(QueryHandle handle, ConnectionHandle connection, TimePoint now);
   /// What a query can do when there is nothing to send it on.
   enum class Hope : std::uint8_t {
     another_choice,  ///< more connections may be chosen now
@@ -91,6 +91,7 @@ class Router {
   UpstreamSet& upstreams_;
   ConnectionPool& pool_;
   Experience& experience_;
+  Planner planner_;
   QueryChecks checks_;
   WaitingQueries waiting_;
   Outages outages_;

@@ -213,7 +213,7 @@ void Checker::sends(std::size_t line, std::size_t /*worker*/, std::size_t upstre
   std::size_t waiting = 0;
   for (const Worker& any : workers_) waiting += any.waiting;
   const std::size_t wanted = 2 * (waiting + 1);
-  const std::size_t ways = UpstreamSet::kMaxBorrowed * (workers_.size() - 1);
+  const std::size_t ways = Borrowing::kMaxBorrowed * (workers_.size() - 1);
   if (reserved.size() > wanted + PendingQueries::kMaxAbandoned * (1 + ways)) {
     fail("limit", "a connection with more than kMaxAbandoned given-up IDs got a query", now);
   }

@@ -98,7 +98,7 @@ constexpr Case kCases[] = {
     {"ID reuse", kAddress, [](Stage& stage) { (stage.send(5), stage.send(5)); }},
     {"limit", kAddress,
      [](Stage& stage) {
-       constexpr std::size_t kMost = PendingQueries::kMaxAbandoned * (1 + UpstreamSet::kMaxBorrowed);
+       constexpr std::size_t kMost = PendingQueries::kMaxAbandoned * (1 + Borrowing::kMaxBorrowed);
        for (std::uint16_t id = 0; id < kMost + 8; ++id) stage.send(id);
      }},
     {"limit", kAddress,
