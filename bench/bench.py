@@ -21,6 +21,7 @@ def option_parser():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n")[0])
     parser.add_argument("--only", metavar="WORKLOAD,...", help="which to measure (default: all)")
     parser.add_argument("--subjects", metavar="NAME,...", help="what to measure (default: all that are installed)")
+    parser.add_argument("--beside", type=Path, metavar="PROGRAM", help="another dotrelay to measure in the same run: an older build, say")
     parser.add_argument("--rounds", type=int, help="how often all subjects are started and measured (5)")
     parser.add_argument("--turns", type=int, help="measurements of each in a round; the median of all counts (5)")
     parser.add_argument("--seconds", type=float, help="length of a measurement (0.3)")
@@ -39,13 +40,13 @@ import counting  # noqa: E402
 import memory  # noqa: E402
 import tables  # noqa: E402
 import workloads  # noqa: E402
-from contestants import CLASSES, Contestant, why_not  # noqa: E402
+from contestants import CLASSES, Contestant, add_beside, why_not  # noqa: E402
 from figures import Figures  # noqa: E402
 from measuring import measure  # noqa: E402
 from place import Certificates, Cores, Upstream, machine, prepare_network  # noqa: E402
 from support.containment import contain  # noqa: E402
 from support.documents import write_between_markers  # noqa: E402
-from workloads import OWN, TWO_WORKERS  # noqa: E402
+from workloads import BESIDE, OWN, TWO_WORKERS  # noqa: E402
 
 DOCUMENT = PROJECT / "docs/performance.md"
 
@@ -58,12 +59,17 @@ def parse_options():
     options = parser.parse_args()
     options.only = options.only.split(",") if options.only else list(workloads.ALL)
     everybody = [name for name in CLASSES if name != TWO_WORKERS]
-    options.subjects = options.subjects.split(",") if options.subjects else everybody
+    options.subjects = options.subjects.split(",") if options.subjects else list(everybody)
+    if options.beside:
+        if not os.access(options.beside, os.X_OK) or options.beside.is_dir():
+            parser.error(f"--beside: {options.beside} is no program")
+        add_beside(options.beside.resolve())
+        options.subjects.insert(0, BESIDE)
     for given, known, what in ((options.only, workloads.ALL, "workload"), (options.subjects, CLASSES, "subject")):
         if unknown := [name for name in given if name not in known]:
             parser.error(f"there is no {what} {', '.join(unknown)}; --list shows them")
     if options.write and (options.quick or set(options.only) != set(workloads.ALL) or set(options.subjects) != set(everybody)):
-        parser.error("--write wants a whole run: no --only, no --subjects, no --quick")
+        parser.error("--write wants a whole run: no --only, no --subjects, no --beside, no --quick")
     options.rounds = options.rounds or (1 if options.quick else 5)
     options.turns = options.turns or (1 if options.quick else 5)
     options.seconds = options.seconds or 0.3

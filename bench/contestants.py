@@ -10,7 +10,7 @@ from support.ports import free_port
 from support.processes import die_with_parent
 from support.relay import process_state
 from support.subjects import Dotrelay, Subject
-from workloads import FLOOR, OWN, TWO_WORKERS
+from workloads import BESIDE, FLOOR, OWN, TWO_WORKERS
 
 MANY_CLIENTS = 10000
 START_SECONDS = 10
@@ -49,15 +49,20 @@ class PatientDotrelay(Dotrelay):
 
     def __init__(self, folder, certificates, hosts, *, cores, tcp_clients):
         limits = {"limits": {"tcp_clients": tcp_clients, "tcp_idle": "180s"}} if tcp_clients else {}
-        super().__init__(folder, certificates, hosts, cores=cores, **limits)
+        super().__init__(folder, certificates, hosts, cores=cores, program=self.program, **limits)
 
 
 CLASSES = {OWN: PatientDotrelay, TWO_WORKERS: PatientDotrelay, FLOOR: Floor, **PEERS}
 
 
+def add_beside(program):
+    """Another build of dotrelay takes part: an older one, say."""
+    CLASSES[BESIDE] = type("DotrelayBeside", (PatientDotrelay,), {"name": BESIDE, "program": program})
+
+
 def kind(name):
     """dotrelay, floor, forwarder (it knows DNS), or relay (of octets)."""
-    if name in (OWN, TWO_WORKERS):
+    if name in (OWN, BESIDE, TWO_WORKERS):
         return OWN
     return "floor" if name == FLOOR else "forwarder" if "udp" in PEERS[name].transports else "relay"
 

@@ -1,6 +1,8 @@
 """The figures of a run as Markdown."""
+import statistics
+
 from support.documents import markdown_table
-from workloads import ALL, FLOOR, GROWTH, OWN, TIMED
+from workloads import ALL, BESIDE, FLOOR, GROWTH, OWN, TIMED
 
 
 def number(value, digits=1):
@@ -70,6 +72,17 @@ def instructions_table(figures):
     return markdown_table(("", "instructions a query", "share"), rows)
 
 
+def beside_table(figures):
+    """The turns of the two follow each other, so a ratio of neighbours says more than one of medians."""
+    rows = []
+    for workload, subjects in figures.workloads.items():
+        pairs = list(zip(*[[turn["cpu_us"] for turn in subjects.get(name, {}).get("rounds", [])] for name in (OWN, BESIDE)]))
+        if pairs:
+            own, other = map(statistics.median, zip(*pairs))
+            rows.append((workload, number(own, 3), number(other, 3), number(statistics.median(a / b for a, b in pairs), 3)))
+    return markdown_table(("CPU us a query", OWN, BESIDE, "median of the turns' ratios"), rows)
+
+
 def goals_table(figures):
     words = {True: "reached", False: "MISSED", None: "nothing to compare with"}
     return markdown_table(("goal", "measured", "at most", ""),
@@ -97,6 +110,8 @@ def everything(figures):
         if name in present:
             table = timed_table(figures, name) if name in timed else others[name](figures)
             parts.append(f"### `{name}`: {title}\n\n{table}")
+    if BESIDE in figures.about["subjects"]:
+        parts.append(f"### One build beside another\n\n{beside_table(figures)}")
     if figures.judged():
         parts.append(f"### Goals\n\n{goals_table(figures)}")
     return "\n\n".join(parts)

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 UDP_AND_TCP, TCP = ("udp", "tcp"), ("tcp",)
-OWN, FLOOR, TWO_WORKERS = "dotrelay", "floor", "dotrelay, 2 workers"
+OWN, BESIDE, FLOOR, TWO_WORKERS = "dotrelay", "dotrelay beside", "floor", "dotrelay, 2 workers"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ TIMED = [
     Workload("tcp-once", "TCP, a connection for each question, 64 in flight", "tcp-once", 64, 64),
     Workload("latency", "UDP, one question at a time", "udp", 1, 1),
     Workload("workers", "UDP, 200 in flight, two workers on the core of one", "udp", 20, 200, (OWN, TWO_WORKERS)),
-    *[Workload(f"growth-{clients}", f"TCP, 200 in flight from {clients:,} connections", "tcp", clients, 200, (OWN, FLOOR))
+    *[Workload(f"growth-{clients}", f"TCP, 200 in flight from {clients:,} connections", "tcp", clients, 200, (OWN, BESIDE, FLOOR))
       for clients in GROWTH],
 ]
 

@@ -42,6 +42,7 @@ class Dotrelay(Subject):
     """The relay, a worker for each core. `relay` is the support.relay.Relay."""
 
     name = "dotrelay"
+    program = None   # another than support.relay.binary()
 
     def __init__(self, folder, certificates, hosts, *, cores=2, listen=None, relay=None, **options):
         upstreams = [upstream_table(host.address, certificates, host.name) for host in hosts]
@@ -52,7 +53,7 @@ class Dotrelay(Subject):
 
     @classmethod
     def version(cls):
-        return subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+        return subprocess.run([cls.program or binary(), "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
 
     @property
     def log(self):
