@@ -71,7 +71,7 @@ std::string failure_cause(const Query& query, UpstreamSet& upstreams, TimePoint 
     }
   }
   if (text.empty()) return "no upstream was usable in time";
-  return printable(eligible.size() > 1 ? words_of_network(upstreams, eligible) + text : text);
+  return printable(eligible.has_several() ? words_of_network(upstreams, eligible) + text : text);
 }
 
 }  // namespace dotrelay

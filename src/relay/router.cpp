@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cassert>
 #include <utility>
 
 namespace dotrelay {
@@ -307,12 +306,12 @@ std::size_t Router::count_left_behind(const Query& query) const {
 
 void Router::forget(QueryHandle handle) {
   Query& query = queries_.get(handle);
-  for (const Attempt& attempt : query.attempts) {
-    PooledConnection* const pooled = upstreams_.connections().find(attempt.connection);
-    assert(pooled != nullptr);
-    pooled->pending.abandon(attempt.id);
+  if (!query.attempts.empty()) {
+    for (const Attempt& attempt : query.attempts) {
+      upstreams_.connections().get(attempt.connection).pending.abandon(attempt.id);
+    }
+    query.attempts.erase_if([](const Attempt&) { return true; });
   }
-  query.attempts.erase_if([](const Attempt&) { return true; });
   waiting_.remove(handle);
   checks_.end(handle, query);
 }

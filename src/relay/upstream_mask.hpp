@@ -3,7 +3,6 @@
 
 #include "config/config.hpp"
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -24,7 +23,8 @@ class UpstreamMask {
   }
 
   [[nodiscard]] constexpr bool empty() const { return bits_ == 0; }
-  [[nodiscard]] constexpr std::size_t size() const { return static_cast<std::size_t>(std::popcount(bits_)); }
+  /// More than one.
+  [[nodiscard]] constexpr bool has_several() const { return (bits_ & (bits_ - 1)) != 0; }
   [[nodiscard]] constexpr bool contains(std::size_t upstream) const { return (bits_ >> upstream & 1) != 0; }
 
   constexpr void add(std::size_t upstream) { bits_ |= UpstreamMask(upstream).bits_; }

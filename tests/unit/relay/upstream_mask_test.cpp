@@ -17,9 +17,9 @@ TEST_CASE("of none, of one, and of the first") {
     CHECK_FALSE(UpstreamMask().contains(i));
   }
   CHECK_FALSE(all.contains(kMaxUpstreams));
-  CHECK(UpstreamMask().size() == 0);
-  CHECK(last.size() == 1);
-  CHECK(all.size() == kMaxUpstreams);
+  CHECK_FALSE(UpstreamMask().has_several());
+  CHECK_FALSE(last.has_several());
+  CHECK(all.has_several());
 }
 
 TEST_CASE("upstreams are added and removed, one or several; what is not there may be removed") {
