@@ -50,10 +50,10 @@ void find_local_answer(benchmark::State& state) {
 
 /// What accept() keeps of each query for its answer.
 void asker(benchmark::State& state) {
-  std::vector<dns::Query> queries;
+  std::vector<dns::QueryView> queries;
   for (const Sample& sample : few_samples()) queries.push_back(dns::parse_query(sample.query).query);
   check(dns::Asker(queries[0], {}).edns, "who asks with an OPT uses EDNS");
-  Ring ring(std::span<const dns::Query>{queries});
+  Ring ring(std::span<const dns::QueryView>{queries});
   for (auto _ : state) benchmark::DoNotOptimize(dns::Asker(ring.next(), {}));
   count_items(state);
 }
@@ -74,10 +74,10 @@ void write_upstream_query(benchmark::State& state) {
   count_items(state);
 }
 
-void write_relayed_answer(benchmark::State& state, Octets Sample::*answer) {
+void write_relayed_response(benchmark::State& state, Octets Sample::*answer) {
   struct Relayed {
     Bytes message;
-    dns::Response response;
+    dns::ResponseView response;
     dns::Asker asker;
     Bytes name;
   };
@@ -87,7 +87,7 @@ void write_relayed_answer(benchmark::State& state, Octets Sample::*answer) {
     relayed.push_back({sample.*answer, *dns::parse_response(sample.*answer),
                        dns::Asker(dns::parse_query(sample.query).query, {}), sample.name});
     const Relayed& last = relayed.back();
-    const Bytes written = dns::write_relayed_answer(buffer, last.message, last.response, last.asker, last.name);
+    const Bytes written = dns::write_relayed_response(buffer, last.message, last.response, last.asker, last.name);
     const auto response = dns::parse_response(written);
     check(response && !response->header.has(dns::flag::tc) && response->opt && response->opt->options.empty(),
           "an answer is relayed whole, with an OPT of its own");
@@ -95,7 +95,7 @@ void write_relayed_answer(benchmark::State& state, Octets Sample::*answer) {
   Ring ring(std::span<const Relayed>{relayed});
   for (auto _ : state) {
     const Relayed& next = ring.next();
-    benchmark::DoNotOptimize(dns::write_relayed_answer(buffer, next.message, next.response, next.asker, next.name));
+    benchmark::DoNotOptimize(dns::write_relayed_response(buffer, next.message, next.response, next.asker, next.name));
     benchmark::ClobberMemory();
   }
   count_items(state);
@@ -171,8 +171,8 @@ BENCHMARK(find_local_answer)->Name("dns/find_local_answer");
 BENCHMARK(write_upstream_query)->Name("dns/write_upstream_query");
 BENCHMARK_CAPTURE(parse_response, padded, &Sample::answer)->Name("dns/parse_response/468_octets_1_record");
 BENCHMARK_CAPTURE(parse_response, large, &Sample::large_answer)->Name("dns/parse_response/1200_octets_70_records");
-BENCHMARK_CAPTURE(write_relayed_answer, padded, &Sample::answer)->Name("dns/write_relayed_answer/468_octets");
-BENCHMARK_CAPTURE(write_relayed_answer, large, &Sample::large_answer)->Name("dns/write_relayed_answer/1200_octets");
+BENCHMARK_CAPTURE(write_relayed_response, padded, &Sample::answer)->Name("dns/write_relayed_response/468_octets");
+BENCHMARK_CAPTURE(write_relayed_response, large, &Sample::large_answer)->Name("dns/write_relayed_response/1200_octets");
 BENCHMARK(first_frame)->Name("dns/first_frame_32");
 BENCHMARK(frame_prefix)->Name("dns/frame_prefix_append_32");
 BENCHMARK(spelling_of)->Name("dns/spelling_of_name");

@@ -61,7 +61,7 @@ Bytes write_answer_options(MutableBytes buffer, const Asker& asker, const std::o
 
 /// An upstream's answer on its way to an asker.
 struct Fitting {
-  const Response& response;
+  const ResponseView& response;
   const Asker& asker;
   Bytes name;
   std::uint16_t flags;  ///< of the answer
@@ -93,7 +93,7 @@ struct Extent {
   std::size_t authority_end = 0;
 };
 
-Extent extent_of(Bytes message, const Response& response, std::size_t limit) {
+Extent extent_of(Bytes message, const ResponseView& response, std::size_t limit) {
   ByteReader reader(message);
   const Bytes header = reader.take(kHeaderSize + response.question->wire_size());
   RecordWalk walk(reader, {1, load_u16(&header[kCountsOffset + 2]), load_u16(&header[kCountsOffset + 4]), 0});
@@ -138,7 +138,7 @@ Extent extent_of(Bytes message, const Response& response, std::size_t limit) {
 
 /// Corrects the pointers in the records that stood behind the upstream's OPT; `copy` is the message without it. False
 /// when that is impossible.
-[[gnu::cold]] bool close_gap(MutableBytes copy, Bytes message, const Response& response) {
+[[gnu::cold]] bool close_gap(MutableBytes copy, Bytes message, const ResponseView& response) {
   const Cut cut{response.opt->offset, response.opt->size, kHeaderSize + response.question->name.size() - 1};
   ByteReader reader(message);
   const Bytes header = reader.take(kHeaderSize + response.question->wire_size());
@@ -151,14 +151,14 @@ Extent extent_of(Bytes message, const Response& response, std::size_t limit) {
   return true;
 }
 
-std::uint16_t size_limit_for(const Query& query, Transport transport) {
+std::uint16_t size_limit_for(const QueryView& query, Transport transport) {
   if (transport.tcp) return static_cast<std::uint16_t>(kMaxMessage);
-  return query.opt ? std::clamp(query.opt->udp_size, kPlainUdpSize, kMaxUdpAnswer) : kPlainUdpSize;
+  return query.opt ? std::clamp(query.opt->udp_size, kPlainUdpSize, kMaxUdpResponse) : kPlainUdpSize;
 }
 
 }  // namespace
 
-Asker::Asker(const Query& query, Transport transport)
+Asker::Asker(const QueryView& query, Transport transport)
     : id(query.header.id),
       flags(query.header.flags),
       edns(query.opt.has_value()),
@@ -171,8 +171,8 @@ Asker::Asker(const Query& query, Transport transport)
   }
 }
 
-Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& response, const Asker& asker,
-                           Bytes name) {
+Bytes write_relayed_response(MutableBytes buffer, Bytes message, const ResponseView& response, const Asker& asker,
+                             Bytes name) {
   assert(response.question && response.question->name.size() == name.size() && buffer.size() >= kResponseBuffer);
   message = message.first(response.size);
   const Rcode rcode = rcode_for(asker, response.rcode());
@@ -204,8 +204,8 @@ Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& r
   return writer.written();
 }
 
-Bytes write_error_answer(MutableBytes buffer, const Asker& asker, const std::optional<Question>& question, Rcode rcode,
-                         const std::optional<Explanation>& explanation) {
+Bytes write_error_response(MutableBytes buffer, const Asker& asker, const std::optional<Question>& question,
+                           Rcode rcode, const std::optional<Explanation>& explanation) {
   rcode = rcode_for(asker, rcode);
   ByteWriter writer(buffer);
   write_header(writer, {asker.id, own_flags(asker, rcode)},
@@ -227,7 +227,8 @@ Bytes write_error_answer(MutableBytes buffer, const Asker& asker, const std::opt
   return writer.written();
 }
 
-Bytes write_local_answer(MutableBytes buffer, const Asker& asker, const Question& question, const LocalAnswer& answer) {
+Bytes write_local_response(MutableBytes buffer, const Asker& asker, const Question& question,
+                           const LocalAnswer& answer) {
   ByteWriter writer(buffer);
   write_header(writer, {asker.id, own_flags(asker, answer.rcode)},
                {1, static_cast<std::uint16_t>(answer.address.empty() ? 0 : 1), 0,

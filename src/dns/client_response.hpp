@@ -1,4 +1,4 @@
-// Answers as the client gets them: an upstream's answer fitted to the one who asked, or an answer of the relay's own.
+// Responses as the client gets them: an upstream's, fitted to its asker, or one of the relay's own.
 // The upstream's octets are relayed; only the ID, the spelling of the question and the OPT record change.
 #pragma once
 
@@ -21,7 +21,7 @@ struct Transport {
 /// What an answer must fit: kept for each waiting client, so it holds values and no views.
 struct Asker {
   /// Made where it stays: copying what has just been put together from small parts stalls the processor.
-  Asker(const Query& query, Transport transport);
+  Asker(const QueryView& query, Transport transport);
 
   std::uint16_t id;
   std::uint16_t flags;  ///< of the query; opcode, RD and CD are repeated in answers of the relay's own
@@ -45,15 +45,16 @@ inline constexpr std::size_t kResponseBuffer = kMaxMessage;
 /// octets, in `buffer`. When they would exceed the asker's limit the options go first, then the additional records;
 /// then the answer has TC set, with empty sections for an asker with EDNS and else with the answer records that fit.
 /// The question of `response` must be there and be the asker's but for the spelling.
-Bytes write_relayed_answer(MutableBytes buffer, Bytes message, const Response& response, const Asker& asker,
-                           Bytes name);
+Bytes write_relayed_response(MutableBytes buffer, Bytes message, const ResponseView& response, const Asker& asker,
+                             Bytes name);
 
 /// An answer without records: an error, or the empty answer. `question`, spelled as the asker did, is repeated
 /// when it is there.
-Bytes write_error_answer(MutableBytes buffer, const Asker& asker, const std::optional<Question>& question, Rcode rcode,
-                         const std::optional<Explanation>& explanation);
+Bytes write_error_response(MutableBytes buffer, const Asker& asker, const std::optional<Question>& question,
+                           Rcode rcode, const std::optional<Explanation>& explanation);
 
 /// The answer to a special name.
-Bytes write_local_answer(MutableBytes buffer, const Asker& asker, const Question& question, const LocalAnswer& answer);
+Bytes write_local_response(MutableBytes buffer, const Asker& asker, const Question& question,
+                           const LocalAnswer& answer);
 
 }  // namespace dotrelay::dns

@@ -13,7 +13,7 @@ inline constexpr std::size_t kMaxName = 255;         // RFC 1035 2.3.4
 inline constexpr std::size_t kMaxLabel = 63;         // RFC 1035 2.3.4
 inline constexpr std::uint16_t kPlainUdpSize = 512;  // RFC 1035 2.3.4
 /// The largest UDP answer ever sent, fits one IPv6 packet on any path (DNS flag day 2020; BIND, Unbound, Knot: same).
-inline constexpr std::uint16_t kMaxUdpAnswer = 1232;
+inline constexpr std::uint16_t kMaxUdpResponse = 1232;
 
 enum class Opcode : std::uint8_t { query = 0 };
 

@@ -57,7 +57,7 @@ inline void write_opt(ByteWriter& writer, Rcode rcode, bool dnssec_ok, std::size
   if (room.empty()) return;
   room[0] = 0;
   store_u16(&room[1], type::opt);
-  store_u16(&room[3], kMaxUdpAnswer);
+  store_u16(&room[3], kMaxUdpResponse);
   room[5] = static_cast<std::uint8_t>(static_cast<std::uint16_t>(rcode) >> 4);
   room[6] = 0;
   store_u16(&room[7], dnssec_ok ? 0x8000 : 0);

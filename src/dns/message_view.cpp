@@ -73,7 +73,7 @@ bool invalid_question_type(std::uint16_t type) {
 }
 
 /// The error that a query is answered with at once, if it is.
-std::optional<Rcode> error_for(const Query& query, bool sound, bool tsig) {
+std::optional<Rcode> error_for(const QueryView& query, bool sound, bool tsig) {
   if (query.header.opcode() != static_cast<std::uint8_t>(Opcode::query)) return Rcode::notimp;
   if (!sound) return Rcode::formerr;
   if (query.opt && query.opt->version > 0) return Rcode::badvers;
@@ -85,7 +85,7 @@ std::optional<Rcode> error_for(const Query& query, bool sound, bool tsig) {
 }
 
 /// False when the message is no well-formed answer; `response` does not count then.
-bool read_response(Bytes message, Response& response) {
+bool read_response(Bytes message, ResponseView& response) {
   ByteReader reader(message);
   const std::optional<Counts> counts = read_header(reader, response.header);
   if (!counts || !response.header.has(flag::qr) || counts->questions > 1) return false;
@@ -99,7 +99,7 @@ bool read_response(Bytes message, Response& response) {
 
 QueryVerdict parse_query(Bytes message) {
   QueryVerdict verdict;
-  Query& query = verdict.query;
+  QueryView& query = verdict.query;
   ByteReader reader(message);
   const std::optional<Counts> counts = read_header(reader, query.header);
   if (!counts || query.header.has(flag::qr)) return verdict;
@@ -122,18 +122,18 @@ QueryVerdict parse_query(Bytes message) {
   return verdict;
 }
 
-bool Response::explained_by_dnssec() const {
+bool ResponseView::explained_by_dnssec() const {
   return opt && has_extended_error(opt->options, [](std::uint16_t code) {
            return code == 1 || code == 2 || (code >= 5 && code <= 12);
          });
 }
 
-bool Response::blocked_by_policy() const {
+bool ResponseView::blocked_by_policy() const {
   return opt && has_extended_error(opt->options, [](std::uint16_t code) { return code >= 15 && code <= 18; });
 }
 
-std::optional<Response> parse_response(Bytes message) {
-  std::optional<Response> response(std::in_place);
+std::optional<ResponseView> parse_response(Bytes message) {
+  std::optional<ResponseView> response(std::in_place);
   if (!read_response(message, *response)) response.reset();
   return response;
 }

@@ -61,7 +61,7 @@ inline bool same_question(const Question& left, const Question& right) {
 
 /// A client's query, as far as it could be read: a query that is answered with an error still shows its question and
 /// OPT where they were sound, since the error answer repeats them.
-struct Query {
+struct QueryView {
   Header header;
   std::optional<Question> question;
   std::optional<Opt> opt;
@@ -77,13 +77,13 @@ struct QueryVerdict {
   Kind kind = Kind::ignore;
   Rcode rcode = Rcode::noerror;
   std::optional<ExtendedError> reason;  ///< of the error, where there is a code for it
-  Query query;
+  QueryView query;
 };
 
 QueryVerdict parse_query(Bytes message);
 
 /// An upstream's answer.
-struct Response {
+struct ResponseView {
   Header header;
   std::optional<Question> question;  ///< absent in some errors (QDCOUNT 0)
   std::optional<Opt> opt;
@@ -103,7 +103,7 @@ struct Response {
 };
 
 /// Nothing when the octets are not a well-formed answer with at most one question and at most one OPT.
-std::optional<Response> parse_response(Bytes message);
+std::optional<ResponseView> parse_response(Bytes message);
 
 /// What can be read of a message that is no answer to relay: enough to tell which query it was meant for.
 struct BrokenAnswer {

@@ -18,7 +18,7 @@ class EdnsTolerance {
   void on_proof_of_ignorance(TimePoint now) { ignorant_until_ = now + kRemembered; }
 
   /// Whether an answer to a query with an OPT may mean that the server does not understand it.
-  [[gnu::cold]] static bool may_be_ignorance(const dns::Response& answer) {
+  [[gnu::cold]] static bool may_be_ignorance(const dns::ResponseView& answer) {
     return !answer.opt && (answer.rcode() == dns::Rcode::formerr || answer.rcode() == dns::Rcode::notimp);
   }
 

@@ -60,7 +60,8 @@ void Experience::note_failed_copy(ConnectionHandle connection, TimePoint now) {
   note_trouble(index, health.trouble(), health.cause(), health.degraded() ? health.epoch() : pooled.epoch, now);
 }
 
-void Experience::note_ignorance(const Query& query, const dns::Response& response, AddressIndex target, TimePoint now) {
+void Experience::note_ignorance(const Query& query, const dns::ResponseView& response, AddressIndex target,
+                                TimePoint now) {
   const bool refused_before = query.plain.contains(target.upstream);
   if (!refused_before || EdnsTolerance::may_be_ignorance(response) || !query.options.empty()) return;
   EdnsTolerance& edns = upstreams_.address(target).edns;

@@ -36,7 +36,7 @@ class Experience {
   [[gnu::cold]] void note_failed_copy(ConnectionHandle connection, TimePoint now);
   /// An answer to a query without EDNS has come. Was it refused before with it, and is EDNS the reason? A client's
   /// options would be another.
-  [[gnu::cold]] void note_ignorance(const Query& query, const dns::Response& response, AddressIndex target,
+  [[gnu::cold]] void note_ignorance(const Query& query, const dns::ResponseView& response, AddressIndex target,
                                     TimePoint now);
   /// The query has got a good answer, which means `meaning`: what does that say of the others that were asked?
   void note_contradiction(const Query& query, Meaning meaning, TimePoint now);

@@ -34,7 +34,7 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
     return {};
   }
   counters_.add(incoming.transport.tcp ? Counter::queries_tcp : Counter::queries_udp);
-  const dns::Query& query = verdict.query;
+  const dns::QueryView& query = verdict.query;
   if (verdict.kind == dns::QueryVerdict::Kind::answer) {
     return clients_.reject(incoming, query, verdict.rcode, verdict.reason, now);
   }

@@ -101,7 +101,7 @@ class Forwarder final : public ConnectionEvents {
     Meaning meaning = Meaning::answer;
     bool trial = false;
   };
-  void on_answer(QueryHandle handle, const dns::Response& response, Source from, Bytes message, TimePoint now);
+  void on_answer(QueryHandle handle, const dns::ResponseView& response, Source from, Bytes message, TimePoint now);
   [[gnu::cold]] void on_error(QueryHandle handle, ErrorAnswer error, bool trial, TimePoint now);
 
   const Config& config_;

@@ -60,7 +60,7 @@ void Forwarder::conclude(ConnectionHandle handle, bool was_doubtful, TimePoint n
 
 void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, TimePoint now) {
   PooledConnection& pooled = upstreams_.connections().get(connection_handle);
-  const std::optional<dns::Response> response = dns::parse_response(message);
+  const std::optional<dns::ResponseView> response = dns::parse_response(message);
   if (!response || response->header.opcode() != static_cast<std::uint8_t>(dns::Opcode::query)) {
     return on_bad_frame(connection_handle, message, now);
   }
@@ -161,7 +161,7 @@ void Forwarder::on_malformed_answer(ConnectionHandle connection_handle, std::uin
   on_error(handle, {dns::Rcode::servfail, index, {}, true}, trial, now);
 }
 
-void Forwarder::on_answer(QueryHandle handle, const dns::Response& response, Source from, Bytes message,
+void Forwarder::on_answer(QueryHandle handle, const dns::ResponseView& response, Source from, Bytes message,
                           TimePoint now) {
   if (from.meaning != Meaning::error && response.question)
     return endings_.finish(handle, {Outcome::Kind::answer, message, &response}, now);

@@ -39,7 +39,7 @@ bool Lending::send(const Borrower& borrower, std::size_t address, Bytes message,
   return false;
 }
 
-bool Lending::send_on(ConnectionHandle handle, const Borrower& borrower, const dns::Query& query, Bytes message,
+bool Lending::send_on(ConnectionHandle handle, const Borrower& borrower, const dns::QueryView& query, Bytes message,
                       TimePoint now) {
   PooledConnection& pooled = upstreams_.connections().get(handle);
   // Many together, so that giving them up takes few turns.

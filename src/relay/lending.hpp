@@ -60,7 +60,7 @@ class Lending {
 
  private:
   bool send(const Borrower& borrower, std::size_t address, Bytes message, TimePoint now);
-  bool send_on(ConnectionHandle handle, const Borrower& borrower, const dns::Query& query, Bytes message,
+  bool send_on(ConnectionHandle handle, const Borrower& borrower, const dns::QueryView& query, Bytes message,
                TimePoint now);
   template <class Which>
   void give_up(Which which);

@@ -29,7 +29,7 @@ using WaiterHandle = Handle<Waiter>;
 /// A client that waits for the answer to a Query.
 struct Waiter {
   /// The parameters are those of the members; `message` and `transport` make the asker.
-  Waiter(QueryHandle query, ReplyChannel* channel, ClientKey client, const dns::Query& message,
+  Waiter(QueryHandle query, ReplyChannel* channel, ClientKey client, const dns::QueryView& message,
          dns::Transport transport, TimePoint deadline, ClientQuota::Place place)
       : query(query), channel(channel), client(client), asker(message, transport), deadline(deadline), place(place) {}
 

@@ -3,7 +3,7 @@
 
 namespace dotrelay {
 
-Meaning meaning_of_error(const dns::Response& response, const UpstreamConfig& upstream) {
+Meaning meaning_of_error(const dns::ResponseView& response, const UpstreamConfig& upstream) {
   const dns::Rcode rcode = response.rcode();
   const bool is_answer = rcode == dns::Rcode::noerror || rcode == dns::Rcode::nxdomain;
   if (!is_answer && response.blocked_by_policy()) return Meaning::final_error;

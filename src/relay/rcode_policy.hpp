@@ -15,10 +15,10 @@ enum class Meaning : std::uint8_t {
 };
 
 /// Of an answer that is no NOERROR with a question: see meaning_of().
-[[gnu::cold]] Meaning meaning_of_error(const dns::Response& response, const UpstreamConfig& upstream);
+[[gnu::cold]] Meaning meaning_of_error(const dns::ResponseView& response, const UpstreamConfig& upstream);
 
 /// `upstream`: whose answer it is.
-inline Meaning meaning_of(const dns::Response& response, const UpstreamConfig& upstream) {
+inline Meaning meaning_of(const dns::ResponseView& response, const UpstreamConfig& upstream) {
   if (response.question && response.rcode() == dns::Rcode::noerror) return Meaning::answer;
   return meaning_of_error(response, upstream);
 }

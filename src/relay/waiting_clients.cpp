@@ -21,14 +21,14 @@ WaitingClients::WaitingClients(const Environment& environment, Slab<Query>& quer
       error_limit_(hash_key),
       answer_buffer_(dns::kResponseBuffer) {}
 
-Accepted WaitingClients::answer_locally(const Incoming& incoming, const dns::Query& query,
+Accepted WaitingClients::answer_locally(const Incoming& incoming, const dns::QueryView& query,
                                         const dns::LocalAnswer& answer) {
   counters_.add(Counter::answered_locally);
   return answered(
-      dns::write_local_answer(answer_buffer_, dns::Asker(query, incoming.transport), *query.question, answer));
+      dns::write_local_response(answer_buffer_, dns::Asker(query, incoming.transport), *query.question, answer));
 }
 
-Accepted WaitingClients::reject(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
+Accepted WaitingClients::reject(const Incoming& incoming, const dns::QueryView& query, dns::Rcode rcode,
                                 std::optional<dns::ExtendedError> reason, TimePoint now) {
   counters_.add(Counter::rejected);
   if (!incoming.transport.tcp && !error_limit_.take(incoming.source, now)) {
@@ -39,7 +39,7 @@ Accepted WaitingClients::reject(const Incoming& incoming, const dns::Query& quer
                            reason ? std::optional(dns::Explanation{*reason, {}}) : std::nullopt);
 }
 
-Accepted WaitingClients::reject_for_overload(const Incoming& incoming, const dns::Query& query, Place place,
+Accepted WaitingClients::reject_for_overload(const Incoming& incoming, const dns::QueryView& query, Place place,
                                              TimePoint now) {
   counters_.add(Counter::overloaded);
   std::string_view why = "out of memory";
@@ -57,10 +57,10 @@ Accepted WaitingClients::reject_for_overload(const Incoming& incoming, const dns
 }
 
 /// An error of the relay's own.
-Accepted WaitingClients::answer_with_error(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
+Accepted WaitingClients::answer_with_error(const Incoming& incoming, const dns::QueryView& query, dns::Rcode rcode,
                                            const std::optional<dns::Explanation>& explanation) {
-  return answered(dns::write_error_answer(answer_buffer_, dns::Asker(query, incoming.transport), query.question, rcode,
-                                          explanation));
+  return answered(dns::write_error_response(answer_buffer_, dns::Asker(query, incoming.transport), query.question,
+                                            rcode, explanation));
 }
 
 /// The answer goes back from accept().
@@ -69,7 +69,7 @@ Accepted WaitingClients::answered(Bytes answer) {
   return {Accepted::Kind::answered, answer};
 }
 
-void WaitingClients::add(QueryHandle handle, const Incoming& incoming, const dns::Query& message, Place place,
+void WaitingClients::add(QueryHandle handle, const Incoming& incoming, const dns::QueryView& message, Place place,
                          TimePoint now) {
   const WaiterHandle waiter = waiters_.emplace(handle, incoming.channel, incoming.client, message, incoming.transport,
                                                now + config_.deadline, place);
@@ -140,8 +140,8 @@ dns::Question WaitingClients::question_for(const Waiter& waiter, const Query& qu
                                                           const Outcome& outcome) {
   switch (outcome.kind) {
     case Outcome::Kind::answer:
-      return dns::write_relayed_answer(answer_buffer_, outcome.octets, *outcome.response, waiter.asker,
-                                       question_for(waiter, query).name);
+      return dns::write_relayed_response(answer_buffer_, outcome.octets, *outcome.response, waiter.asker,
+                                         question_for(waiter, query).name);
     case Outcome::Kind::error:
       return write_kept_error(query, waiter);
     case Outcome::Kind::failure:
@@ -149,8 +149,8 @@ dns::Question WaitingClients::question_for(const Waiter& waiter, const Query& qu
   }
   counters_.add(Counter::failed);
   const std::string_view cause(reinterpret_cast<const char*>(outcome.octets.data()), outcome.octets.size());
-  return dns::write_error_answer(answer_buffer_, waiter.asker, question_for(waiter, query), dns::Rcode::servfail,
-                                 dns::Explanation{dns::ExtendedError::no_reachable_authority, cause});
+  return dns::write_error_response(answer_buffer_, waiter.asker, question_for(waiter, query), dns::Rcode::servfail,
+                                   dns::Explanation{dns::ExtendedError::no_reachable_authority, cause});
 }
 
 /// As it came, or built anew when it had no question section.
@@ -158,9 +158,9 @@ Bytes WaitingClients::write_kept_error(const Query& query, const Waiter& waiter)
   const ErrorAnswer& error = *query.error;
   const dns::Question question = question_for(waiter, query);
   if (const auto response = dns::parse_response(error.message); response && response->question) {
-    return dns::write_relayed_answer(answer_buffer_, error.message, *response, waiter.asker, question.name);
+    return dns::write_relayed_response(answer_buffer_, error.message, *response, waiter.asker, question.name);
   }
-  return dns::write_error_answer(answer_buffer_, waiter.asker, question, error.rcode, std::nullopt);
+  return dns::write_error_response(answer_buffer_, waiter.asker, question, error.rcode, std::nullopt);
 }
 
 [[gnu::always_inline]] inline void WaitingClients::deliver(WaiterHandle handle, Query& query, Bytes answer) {

@@ -51,7 +51,7 @@ struct Outcome {
   };
   Kind kind;
   Bytes octets;
-  const dns::Response* response = nullptr;
+  const dns::ResponseView* response = nullptr;
 };
 
 class WaitingClients {
@@ -79,13 +79,13 @@ class WaitingClients {
   [[nodiscard]] bool empty() const { return waiters_.empty(); }
 
   // Answers from accept() to what begins no query.
-  [[gnu::cold]] Accepted answer_locally(const Incoming& incoming, const dns::Query& query,
+  [[gnu::cold]] Accepted answer_locally(const Incoming& incoming, const dns::QueryView& query,
                                         const dns::LocalAnswer& answer);
   /// The query cannot be asked upstream, whatever the state of things. Such answers over UDP are limited.
-  [[gnu::cold]] Accepted reject(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
+  [[gnu::cold]] Accepted reject(const Incoming& incoming, const dns::QueryView& query, dns::Rcode rcode,
                                 std::optional<dns::ExtendedError> reason, TimePoint now);
   /// There is no room for the query, or its client has had its share.
-  [[gnu::cold]] Accepted reject_for_overload(const Incoming& incoming, const dns::Query& query, Place place,
+  [[gnu::cold]] Accepted reject_for_overload(const Incoming& incoming, const dns::QueryView& query, Place place,
                                              TimePoint now);
 
   // What a client may take.
@@ -115,7 +115,7 @@ class WaitingClients {
   void on_left_behind(Place place, std::size_t ids, TimePoint now) { unanswered_.add(place, ids, now); }
 
   /// The client waits from now on.
-  void add(QueryHandle query, const Incoming& incoming, const dns::Query& message, Place place, TimePoint now);
+  void add(QueryHandle query, const Incoming& incoming, const dns::QueryView& message, Place place, TimePoint now);
 
   // What clients are told.
   /// Those that wait for the query, as many as this turn allows, at least one. False: some are left.
@@ -150,7 +150,7 @@ class WaitingClients {
   [[nodiscard]] bool leaves_too_much_unanswered(Place place, TimePoint now) {
     return unanswered_.used_up(place, now) && quota_.waiting(place) > UnansweredShare::kMaxWaiting;
   }
-  Accepted answer_with_error(const Incoming& incoming, const dns::Query& query, dns::Rcode rcode,
+  Accepted answer_with_error(const Incoming& incoming, const dns::QueryView& query, dns::Rcode rcode,
                              const std::optional<dns::Explanation>& explanation);
   Accepted answered(Bytes answer);
   void note_answer() { counters_.add(Counter::answers); }

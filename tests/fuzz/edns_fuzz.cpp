@@ -67,7 +67,7 @@ void check_in_message(Bytes options) {
   assert(response.has_value() == sound);
   if (!response) return;
   std::vector<std::uint8_t> buffer(kResponseBuffer);
-  const Bytes answer = write_relayed_answer(buffer, written, *response, asker, response->question->name);
+  const Bytes answer = write_relayed_response(buffer, written, *response, asker, response->question->name);
   const auto again = parse_response(answer);
   assert(again && again->opt);
   assert(again->explained_by_dnssec() == response->explained_by_dnssec() ||

@@ -154,7 +154,7 @@ Rcode told(const Asker& asker, Rcode rcode) {
 }
 
 /// What every answer owes its asker.
-Response check_answer(Bytes answer, const Asker& asker, Rcode rcode) {
+ResponseView check_answer(Bytes answer, const Asker& asker, Rcode rcode) {
   assert(answer.size() <= asker.size_limit);
   const auto response = parse_response(answer);
   assert(response && response->size == answer.size());
@@ -165,7 +165,7 @@ Response check_answer(Bytes answer, const Asker& asker, Rcode rcode) {
   return *response;
 }
 
-void check_spelling(const Response& answer, Bytes spelled) {
+void check_spelling(const ResponseView& answer, Bytes spelled) {
   assert(answer.question && equal(answer.question->name, spelled));
 }
 
@@ -175,22 +175,22 @@ void check_query(Bytes message, Transport transport) {
     assert(message.size() < kHeaderSize || (message[2] & 0x80) != 0);
     return;
   }
-  const Query& query = verdict.query;
+  const QueryView& query = verdict.query;
   const Asker asker(query, transport);
   Octets buffer(kResponseBuffer);
   const Rcode rcode = verdict.kind == QueryVerdict::Kind::answer ? verdict.rcode : Rcode::servfail;
   const std::string reason(message.size() % 700, 'x');
   const Bytes error =
-      write_error_answer(buffer, asker, query.question, rcode, Explanation{ExtendedError::network_error, reason});
-  const Response told_error = check_answer(error, asker, rcode);
+      write_error_response(buffer, asker, query.question, rcode, Explanation{ExtendedError::network_error, reason});
+  const ResponseView told_error = check_answer(error, asker, rcode);
   assert(told_error.opt.has_value() == asker.edns);
   assert(told_error.question.has_value() == query.question.has_value());
   if (query.question) check_spelling(told_error, query.question->name);
   if (verdict.kind == QueryVerdict::Kind::answer) return;
 
   if (const auto local = find_local_answer(*query.question)) {
-    const Response answer =
-        check_answer(write_local_answer(buffer, asker, *query.question, *local), asker, local->rcode);
+    const ResponseView answer =
+        check_answer(write_local_response(buffer, asker, *query.question, *local), asker, local->rcode);
     check_spelling(answer, query.question->name);
   }
   const auto options = query.opt ? carried_options(*query.opt) : std::optional(Octets());
@@ -214,10 +214,10 @@ Octets respell(Bytes name, std::uint32_t bits) {
   return spelled;
 }
 
-void check_relayed(Bytes message, const Response& response, const Asker& asker, Bytes spelled) {
+void check_relayed(Bytes message, const ResponseView& response, const Asker& asker, Bytes spelled) {
   Octets buffer(kResponseBuffer, 0xee);
-  const Bytes answer = write_relayed_answer(buffer, message, response, asker, spelled);
-  const Response read = check_answer(answer, asker, response.rcode());
+  const Bytes answer = write_relayed_response(buffer, message, response, asker, spelled);
+  const ResponseView read = check_answer(answer, asker, response.rcode());
   check_spelling(read, spelled);
   assert(read.question->type == response.question->type && read.question->klass == response.question->klass);
   constexpr std::uint16_t kMayChange = flag::tc | flag::rcode_mask;
@@ -243,7 +243,7 @@ void check_relayed(Bytes message, const Response& response, const Asker& asker, 
 }
 
 /// What can be read of a message that is no sound answer agrees with what its reader makes of a sound one.
-void check_broken(Bytes message, const std::optional<Response>& response) {
+void check_broken(Bytes message, const std::optional<ResponseView>& response) {
   const auto broken = read_broken_answer(message);
   assert(broken.has_value() == (message.size() >= 4));
   if (!broken) return;
@@ -263,7 +263,7 @@ void check_response(Bytes message) {
   if (!response->question) return;
 
   const std::array<std::uint8_t, 4> keepalive = {0, option::tcp_keepalive, 0, 0};
-  Query query;
+  QueryView query;
   query.question = response->question;
   std::uint32_t bits = response->header.id * 0x9e3779b9U;
   for (const std::uint16_t udp_size : {0, 512, 700, 4096}) {

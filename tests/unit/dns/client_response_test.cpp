@@ -25,8 +25,8 @@ Octets relayed(const Octets& message, const Octets& query, Transport transport =
   const auto response = parse_response(message);
   REQUIRE(response);
   Octets buffer(kResponseBuffer, 0xee);
-  const Query asked = parse_query(query).query;
-  return buffer_of(write_relayed_answer(buffer, message, *response, Asker(asked, transport), asked.question->name));
+  const QueryView asked = parse_query(query).query;
+  return buffer_of(write_relayed_response(buffer, message, *response, Asker(asked, transport), asked.question->name));
 }
 
 std::string relayed_text(const Octets& message, const Octets& query, Transport transport = kUdp) {
@@ -41,10 +41,10 @@ std::string at_once(const Octets& query, Transport transport = kUdp,
   const Asker asker(verdict.query, transport);
   Octets buffer(kResponseBuffer, 0xee);
   if (verdict.kind == QueryVerdict::Kind::answer) {
-    return transcript(write_error_answer(buffer, asker, verdict.query.question, verdict.rcode, explanation));
+    return transcript(write_error_response(buffer, asker, verdict.query.question, verdict.rcode, explanation));
   }
   const auto local = find_local_answer(*verdict.query.question);
-  return local ? transcript(write_local_answer(buffer, asker, *verdict.query.question, *local)) : "relay";
+  return local ? transcript(write_local_response(buffer, asker, *verdict.query.question, *local)) : "relay";
 }
 
 MessageBuilder asking(std::string_view qname = "www.example.com", unsigned type = 1) {
@@ -499,8 +499,8 @@ TEST_CASE("no upstream answered: SERVFAIL says why to those who can read it") {
   const auto servfail = [&](const Octets& query, Transport transport = kUdp) {
     const QueryVerdict verdict = parse_query(query);
     Octets buffer(kResponseBuffer, 0xee);
-    return transcript(write_error_answer(buffer, Asker(verdict.query, transport), verdict.query.question,
-                                         Rcode::servfail, explanation));
+    return transcript(write_error_response(buffer, Asker(verdict.query, transport), verdict.query.question,
+                                           Rcode::servfail, explanation));
   };
   CHECK(servfail(asking()) == "1234 response rd ra SERVFAIL\nquestion www.example.com. A IN\n");
   CHECK(servfail(asking().opt()) ==
@@ -519,8 +519,8 @@ TEST_CASE("an explanation never makes an answer too long for its client") {
     const Octets query = MessageBuilder(1, 0).question(qname).opt({.udp_size = 512}, edns_option(11));
     Octets buffer(kResponseBuffer);
     for (const Transport transport : {kUdp, kTcp}) {
-      const Bytes out = write_error_answer(buffer, asker(query, transport), Question{qname, 1, 1}, Rcode::servfail,
-                                           Explanation{ExtendedError::other, reason});
+      const Bytes out = write_error_response(buffer, asker(query, transport), Question{qname, 1, 1}, Rcode::servfail,
+                                             Explanation{ExtendedError::other, reason});
       REQUIRE(out.size() <= (transport.tcp ? 65535U : 512U));
       REQUIRE(transcript(out).find("option 15 0000") != std::string::npos);
     }
@@ -529,7 +529,7 @@ TEST_CASE("an explanation never makes an answer too long for its client") {
 
 TEST_CASE("a client without EDNS cannot be told BADVERS") {
   Octets buffer(kResponseBuffer);
-  CHECK(transcript(write_error_answer(buffer, asker(asking()), std::nullopt, Rcode::badvers, {})) ==
+  CHECK(transcript(write_error_response(buffer, asker(asking()), std::nullopt, Rcode::badvers, {})) ==
         "1234 response rd ra SERVFAIL\n");
 }
 
