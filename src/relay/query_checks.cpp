@@ -25,8 +25,8 @@ void QueryChecks::on_sent(QueryHandle handle, Query& query, const SlowPath& path
   const auto counts = [](const Attempt& attempt) { return !attempt.trial && !attempt.suspect; };
   const bool first = std::ranges::count_if(query.attempts, counts) == 1;
   query.hedge_at = now + usual;
-  query.hedge_next =
-      first && query.hedge_at < query.patience_end && hedge_budget_.enabled() && query.candidates.eligible().has_several();
+  query.hedge_next = first && query.hedge_at < query.patience_end && hedge_budget_.enabled() &&
+                     query.candidates.eligible().has_several();
   set(handle, query.hedge_next ? query.hedge_at : query.patience_end, now);
 }
 
