@@ -1,5 +1,4 @@
-// A sequence of small plain values whose first few have room in the object itself: no allocation where there are seldom
-// more.
+// A sequence of small plain values whose first few have room in the object itself: no allocation in the usual case.
 #pragma once
 
 #include <cstddef>

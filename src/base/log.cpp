@@ -29,8 +29,8 @@ std::string timestamp() {
 
 }  // namespace
 
-Log::Log(LogLevel threshold, std::string who, int descriptor)
-    : threshold_(threshold), who_(std::move(who)), output_(descriptor) {}
+Log::Log(LogLevel threshold, std::string source, int descriptor)
+    : threshold_(threshold), source_(std::move(source)), output_(descriptor) {}
 
 void Log::write(LogLevel level, std::string_view text) {
   if (!enabled(level) || !admit(Clock::now())) return;
@@ -65,7 +65,7 @@ void Log::tell_of_losses() {
 bool Log::emit(LogLevel level, std::string_view text) {
   std::string line = timestamp();
   line.append(" ").append(kLevelText[static_cast<std::size_t>(level)]).append(" ");
-  line.append(who_).append(": ").append(printable(text));
+  line.append(source_).append(": ").append(printable(text));
   if (line.size() >= LineOutput::kMaxLineBytes) {
     line.resize(LineOutput::kMaxLineBytes - 1 - kCutOff.size());
     line.append(kCutOff);

@@ -1,5 +1,5 @@
 // The text log: one line per event on standard error, bounded in lines a second so that a failing network cannot fill
-// a disk. It never waits: a line for which there is no room is lost and counted. Passed by reference to whoever logs;
+// a disk. It never waits: a line for which there is no room is lost and counted. Passed by reference to what logs;
 // nothing is global.
 #pragma once
 
@@ -19,8 +19,8 @@ class Log {
   /// Lines a second before the rest of that second is counted instead of written.
   static constexpr std::uint32_t kLinesPerSecond = 100;
 
-  /// `who` begins every line ("supervisor", "worker 1"). `descriptor` stays open as long as the log lives.
-  Log(LogLevel threshold, std::string who, int descriptor = 2);
+  /// `source` begins every line ("supervisor", "worker 1"). `descriptor` stays open as long as the log lives.
+  Log(LogLevel threshold, std::string source, int descriptor = 2);
 
   [[nodiscard]] bool enabled(LogLevel level) const { return level >= threshold_; }
 
@@ -46,7 +46,7 @@ class Log {
   void write_or_lose(LogLevel level, std::string_view text);
 
   LogLevel threshold_;
-  std::string who_;
+  std::string source_;
   LineOutput output_;
   TimePoint second_began_{};
   std::uint32_t lines_this_second_ = 0;

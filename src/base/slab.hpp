@@ -111,8 +111,8 @@ class Slab {
   }
 
  private:
-  /// The generation counts births and deaths: it is odd while an object lives. It stands in front, because whoever
-  /// looks at it goes on to the object's first members.
+  /// The generation counts births and deaths: it is odd while an object lives. It stands in front, because the
+  /// object's first members are read next.
   struct Slot {
     std::uint32_t generation;
     alignas(T) std::byte object[sizeof(T)];
@@ -121,7 +121,7 @@ class Slab {
     T* get() { return std::launder(reinterpret_cast<T*>(object)); }
   };
 
-  // Chunks, because growing must not move objects; of some 16 KiB, and a power of two, because finding one is the most
+  // Chunks, because growing must not move objects; of about 16 KiB, and a power of two, because finding one is the most
   // frequent operation of all.
   static constexpr std::size_t kChunk = std::bit_floor(std::max<std::size_t>(1, 16384 / sizeof(Slot)));
 

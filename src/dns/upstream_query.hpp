@@ -1,5 +1,5 @@
 // The query that the relay itself asks upstream: the client's question and flags, an OPT of the relay's own, padded to
-// a multiple of 128 octets (RFC 8467 4.1), which hides the name's length from those who watch the wire.
+// a multiple of 128 octets (RFC 8467 4.1), which hides the name's length from observers of the path.
 #pragma once
 
 #include "base/bytes.hpp"
@@ -14,7 +14,7 @@ namespace dotrelay::dns {
 inline constexpr std::size_t kPaddingBlock = 128;
 
 /// The most octets of EDNS options that a query may carry upstream. The longest sensible ones (a CHAIN name and lists
-/// of algorithms) need some 300.
+/// of algorithms) need about 300.
 inline constexpr std::size_t kMaxCarriedOptions = 1024;
 
 /// Flags of a query that go up as they came.

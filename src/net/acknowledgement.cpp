@@ -77,7 +77,7 @@ UnacknowledgedWrites::Verdict UnacknowledgedWrites::judge(const TcpFacts& facts,
 
   const Duration jitter = 4 * facts.variation - kDelayedAcknowledgement;
   const Duration limit = facts.round_trip + std::clamp(jitter, kLeastSlack, kMostSlack);
-  // The octets that wait may be the last of their run: counting from there accuses nobody too early.
+  // The octets that wait may be the last of their run: counting from there accuses no path too early.
   const Duration silence = std::min<Duration>(now - runs_[0].last, facts.since_acknowledgement);
   if (silence <= limit) return {false, std::max(limit - silence, kGrain), late};
   // Nothing in flight: the peer has closed its window, which is slow, but it has acknowledged all that it took. With an

@@ -9,7 +9,7 @@ namespace dotrelay {
 namespace {
 
 /// Room for one descriptor. To receive, CMSG_LEN of it is offered: CMSG_SPACE has padding, in which the kernel would
-/// put a second descriptor, and that one nobody would close. The kernel closes what does not fit.
+/// put a second descriptor, and that one would never be closed. The kernel closes what does not fit.
 struct Control {
   alignas(cmsghdr) char octets[CMSG_SPACE(sizeof(int))] = {};
 };

@@ -111,7 +111,7 @@ void Poller::ready(uv_poll_t* handle, int status, int events) {
   Poller* const owner = static_cast<PollEntry*>(handle->data)->owner;
   if (owner == nullptr) return;
   if (status < 0) {
-    // libuv has stopped watching; whoever still wants the descriptor says so with watch().
+    // libuv has stopped watching; an owner that still wants the descriptor says so with watch().
     owner->events_ = 0;
     events = UV_READABLE | UV_WRITABLE;
   }

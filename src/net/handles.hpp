@@ -1,6 +1,6 @@
 // Owners of libuv handles: timer, signal and poll. The libuv handle of a timer or signal is in a heap block that
-// outlives its owner until libuv has closed it, and a block without owner calls nobody; that of a poller belongs to the
-// loop.
+// outlives its owner until libuv has closed it, and a block without owner calls nothing; that of a poller belongs to
+// the loop.
 #pragma once
 
 #include "base/clock.hpp"

@@ -1,5 +1,5 @@
 // What this machine has at the moment: addresses, interfaces, the right to a port. Asked of the kernel each time, with
-// sockets that send nothing and take no port from anybody.
+// sockets that send nothing and take no port from other programs.
 #pragma once
 
 #include "base/address.hpp"

@@ -12,7 +12,7 @@ namespace dotrelay {
 
 struct PollEntry {
   uv_poll_t handle{};
-  Poller* owner = nullptr;  ///< nullptr: nobody polls the descriptor
+  Poller* owner = nullptr;  ///< nullptr: no owner polls the descriptor
 };
 
 class PollHandles {
@@ -23,7 +23,7 @@ class PollHandles {
   /// The loop must run once more to let go of them.
   ~PollHandles();
 
-  /// The handle for the descriptor, which is open and non-blocking; nobody else polls it through this loop.
+  /// The handle for the descriptor, which is open and non-blocking; no other owner polls it through this loop.
   PollEntry& of(int fd);
 
  private:

@@ -46,7 +46,7 @@ RouteWatch::RouteWatch(Loop& loop, std::function<void()> changed)
   poller_->watch(true, false);
 }
 
-/// The events of a burst stay unread until it is told of, so they wake nobody.
+/// The events of a burst stay unread until it is told of, so they do not wake the loop.
 void RouteWatch::on_poll(bool, bool) noexcept {
   poller_->watch(false, false);
   const TimePoint now = Clock::now();

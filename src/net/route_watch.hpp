@@ -1,5 +1,5 @@
 // Tells when this machine's addresses, routes or links have changed (netlink, RFC 3549), so that connections over a way
-// that is gone are not kept until they time out. What has changed is not read: whoever cares asks the kernel about its
+// that is gone are not kept until they time out. What has changed is not read: the forwarder asks the kernel about its
 // own connections.
 #pragma once
 

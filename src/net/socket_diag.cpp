@@ -20,7 +20,7 @@ constexpr std::uint32_t kListening = 10;
 /// The kernel fills at most 32 KiB of a dump at once.
 constexpr std::size_t kReplyBytes = 32 * 1024;
 
-/// Of one message about a socket some 100 octets; with empty replies in between this is never reached.
+/// Of one message about a socket about 100 octets; with empty replies in between this is never reached.
 constexpr int kMaxReads = 1024;
 
 bool ask(int fd, Protocol protocol, bool is_v6, std::uint16_t port) {

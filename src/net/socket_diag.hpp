@@ -1,5 +1,5 @@
-// Who else has sockets at a port: the kernel's list of them (sock_diag(7)). Blocks for nothing but the kernel's own
-// walk through its tables.
+// Which other sockets there are at a port: the kernel's list of them (sock_diag(7)). Blocks for nothing but the
+// kernel's own walk through its tables.
 #pragma once
 
 #include "base/address.hpp"
@@ -17,7 +17,7 @@ struct BoundSocket {
   std::uint32_t user = 0;  ///< the UID of its maker
 };
 
-/// Most sockets that are listed: a bound for a port that somebody has filled.
+/// Most sockets that are listed: a bound for a port that another program has filled.
 inline constexpr std::size_t kMaxListedSockets = 4096;
 
 /// The unconnected UDP sockets, or the listening TCP sockets, of this network namespace with this address family and

@@ -18,7 +18,7 @@ namespace {
 /// (socket(7)). By itself it would let each such client have up to 4 MB (tcp_wmem).
 constexpr int kClientSendBufferBytes = 128 * 1024;
 
-/// The default holds some 256 small datagrams: less than arrives while a worker is being replaced.
+/// The default holds about 256 small datagrams: less than arrives while a worker is being replaced.
 constexpr int kUdpBufferBytes = 1 << 21;
 constexpr int kListenBacklog = 4096;  // the kernel caps it at net.core.somaxconn
 
@@ -165,8 +165,8 @@ int join_port(int fd, const Endpoint& endpoint, Protocol protocol) {
 }
 
 // The kernel looks at SO_REUSEPORT of the sockets that are there when another one is bound; so the first one of a group
-// may be bound without it, which fails when anybody else is there, and share its port from then on. Two TCP sockets may
-// still both be bound then (SO_REUSEADDR), but only one can listen.
+// may be bound without it, which fails when another socket is there, and share its port from then on. Two TCP sockets
+// may still both be bound then (SO_REUSEADDR), but only one can listen.
 int claim_port(int fd, const Endpoint& endpoint, Protocol protocol) {
   set_option(fd, SOL_SOCKET, SO_REUSEPORT, 0);
   int error = bind_alone(fd, endpoint, protocol);

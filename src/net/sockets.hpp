@@ -63,7 +63,7 @@ UniqueFd open_stream(const Endpoint& peer);
 int set_egress(int fd, const Egress& egress);
 
 /// Begins to connect; the socket is non-blocking, without Nagle's delay, and ends by itself when the peer is gone for
-/// some 10 s. Segments have at most `segment_limit` octets either way, as far as the peer heeds it; 0: no limit. The
+/// about 10 s. Segments have at most `segment_limit` octets either way, as far as the peer heeds it; 0: no limit. The
 /// errno in `error` when that fails at once.
 UniqueFd begin_connect(const Endpoint& endpoint, const Egress& egress, int& error, std::uint16_t segment_limit = 0);
 

@@ -32,8 +32,8 @@ bool Borrowing::awaits_dial(AddressIndex index, TimePoint now) const {
 }
 
 /// The number of a sibling that has a connection to the address; 0 when there is none, or the ways that there are
-/// suffice. `again`: also one whose way has gone mute, but seldom: it may be so because of what was asked, or because
-/// the sibling hangs.
+/// suffice. `again`: also one whose way has gone mute, at long intervals: it may be so because of what was asked, or
+/// because the sibling hangs.
 std::uint16_t Borrowing::lender_for(AddressIndex index, bool again, TimePoint now) const {
   if (upstreams_.shared().alone() || upstreams_.borrowed(index).size() >= kMaxBorrowed) return 0;
   const std::size_t sibling =

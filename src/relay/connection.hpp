@@ -24,7 +24,7 @@ enum class CloseKind : std::uint8_t {
   timed_out,       ///< silence
   authentication,  ///< the certificate does not prove the upstream's identity
   tls,             ///< the handshake failed for another reason, or a record was forged
-  protocol,        ///< what came was not DNS, or answers to questions nobody asked
+  protocol,        ///< what came was not DNS, or answers to questions that were not asked
   silent,          ///< established, and TCP's octets are no longer acknowledged
   dropped,         ///< by the relay itself: idle, or the network under it has changed
 };

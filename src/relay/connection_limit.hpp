@@ -1,5 +1,6 @@
 // That the server of an address wants no more connections than the relay's workers have (RFC 7766 6.2.2 lets it), and
-// when one more is tried: by one worker, seldom, and no query waits for it. What one worker learns, all know.
+// when one more is tried: by one worker, at long intervals, and no query waits for it. What one worker learns, all
+// know.
 #pragma once
 
 #include "base/clock.hpp"
@@ -18,7 +19,7 @@ class ConnectionLimit {
   /// `shared` outlives this object.
   explicit ConnectionLimit(SharedHealth& shared) : shared_(shared) {}
 
-  /// Forgotten when the trial has been due for so long that nobody can have needed it.
+  /// Forgotten when the trial has been due for so long that no query can have needed it.
   [[nodiscard]] bool known(TimePoint now) const {
     const Word word = load();
     return word.steps != 0 && overdue(word, now) < kLongestPause;

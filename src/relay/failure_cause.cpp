@@ -53,8 +53,8 @@ std::string failure_cause(const Query& query, UpstreamSet& upstreams, TimePoint 
         std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.health.in_trouble(); });
     const auto dialled =
         std::ranges::find_if(upstream.addresses, [](const auto& address) { return address.dials > 0; });
-    const auto add = [&](std::string_view who, std::string_view what) {
-      text.append(text.empty() ? "" : "; ").append(who).append(who.empty() ? "" : ": ").append(what);
+    const auto add = [&](std::string_view source, std::string_view what) {
+      text.append(text.empty() ? "" : "; ").append(source).append(source.empty() ? "" : ": ").append(what);
     };
     if (query.error && query.error->malformed && query.error->from.upstream == i) {
       add(upstreams.label(query.error->from), kMalformedAnswer);

@@ -70,8 +70,8 @@ QueryHandle Forwarder::join_or_begin(const QueryKey& key, ClientQuota::Place pla
   const QueryHandle shared = in_flight_.find(key, key_hash);
   if (shared) {
     const Query& query = queries_.get(shared);
-    // Who asks late does not join a query that has gone badly so far: a fresh one may do better. Nor one whose answer
-    // has work enough to do.
+    // A late client does not join a query that has gone badly so far: a fresh one may do better. Nor does it join one
+    // that already has its share of clients.
     if (query.is_young(config_.relay.deadline, now) && query.waiters.size() < kMaxWaitersPerQuery) {
       clients_.on_shared();
       return shared;
@@ -153,7 +153,7 @@ TimePoint Forwarder::next_timeout(TimePoint now) {
   return next;
 }
 
-/// Called before anything else happens, so that no query is sent where nobody listens any more.
+/// Called before anything else happens, so that no query is sent to a peer that has gone.
 void Forwarder::notice_time(TimePoint now) {
   if (now == last_seen_) return;  // callbacks of one turn have one time
   const bool has_slept = is_gap(now);
@@ -214,7 +214,7 @@ void Forwarder::on_check(QueryHandle handle, TimePoint now) {
   const std::uint8_t sendings = query.sendings;
   bool goes_on = router_.route_beside(handle, now);
   if (goes_on && verdict == QueryChecks::Verdict::over) {
-    // Nobody else to ask?
+    // Is there no other upstream to ask?
     if (query.sendings == sendings) goes_on = router_.repeat(handle, now);
     if (goes_on && !query.attempts.empty()) checks.ensure(handle, now);
   }

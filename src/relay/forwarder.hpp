@@ -31,7 +31,7 @@ class Forwarder final : public ConnectionEvents {
   /// Clients that share one upstream query, which bounds the work of one answer; the next begins another.
   static constexpr std::size_t kMaxWaitersPerQuery = 10000;
   /// Time is asked for at least so often while connections are open, and a gap of kClockGap means that the process or
-  /// the machine has slept: nobody knows what became of the connections.
+  /// the machine has slept: it is not known what became of the connections.
   static constexpr Duration kTick = std::chrono::seconds(1);
   static constexpr Duration kClockGap = std::chrono::milliseconds(2500);
 

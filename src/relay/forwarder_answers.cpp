@@ -178,7 +178,7 @@ void Forwarder::on_answer(QueryHandle handle, const dns::ResponseView& response,
 /// An upstream has answered with an error: the next one is asked, unless this was the second opinion.
 void Forwarder::on_error(QueryHandle handle, ErrorAnswer error, bool trial, TimePoint now) {
   Query& query = queries_.get(handle);
-  // The error of an upstream that is being tried, because it errs or failed before, is nobody's second opinion.
+  // The error of an upstream that is being tried, because it errs or failed before, is no second opinion.
   if (!trial) {
     // The same upstream may have been asked on two connections.
     const bool second = query.error && query.error->from.upstream != error.from.upstream;

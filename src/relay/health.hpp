@@ -1,4 +1,4 @@
-// Whether one upstream address works, as far as anybody has shown, and when to try it again. What one worker learns,
+// Whether one upstream address works, as far as is known, and when to try it again. What one worker learns,
 // all know: the state lies in SharedHealth. It learns from live traffic and never sends anything itself.
 #pragma once
 
@@ -37,7 +37,7 @@ class Health {
  public:
   /// Between dials while queries wait and nothing is usable, so that recovery shows within a quarter of a second.
   static constexpr Duration kUrgentInterval = std::chrono::milliseconds(200);
-  /// Exponential back-off between trials otherwise. A wrong certificate is seldom mended within a second.
+  /// Exponential back-off between trials otherwise. A wrong certificate is rarely mended within a second.
   static constexpr Duration kFirstBackOff = std::chrono::milliseconds(200);
   static constexpr Duration kFirstAuthenticationBackOff = std::chrono::seconds(1);
   static constexpr Duration kMaxBackOff = std::chrono::seconds(5);

@@ -1,4 +1,4 @@
-// The questions in flight, found by what makes them equal, so that clients who ask the same share one upstream query.
+// The questions in flight, found by what makes them equal, so that clients that ask the same share one upstream query.
 #pragma once
 
 #include "base/siphash.hpp"

@@ -35,7 +35,7 @@ bool Lending::send(const Borrower& borrower, std::size_t address, Bytes message,
   if (!index || message.size() > dns::kMaxUpstreamQuery || verdict.kind != dns::QueryVerdict::Kind::relay) return false;
   const ConnectionHandle handle = guests_.size() < kMaxGuests ? upstreams_.lendable(*index, now) : ConnectionHandle{};
   if (handle && send_on(handle, borrower, verdict.query, message, now)) return true;
-  upstreams_.withhold(*index);  // so that nobody asks again at once
+  upstreams_.withhold(*index);  // so that no sibling asks again at once
   return false;
 }
 

@@ -27,7 +27,7 @@ class MemoryHolder {
 
 class MemoryBudget {
  public:
-  /// What workers draw at once: small beside the smallest part, large enough that the words are seldom looked at.
+  /// What workers draw at once: small beside the smallest part, large enough that few queries read the words.
   static constexpr std::size_t kChunkBytes = std::size_t{32} * 1024;
   /// The least that a limit gives each worker: a part of four chunks, and as much in common.
   static constexpr std::uint32_t kMinChunksPerWorker = 8;
@@ -43,7 +43,8 @@ class MemoryBudget {
   bool take(std::size_t octets) { return (fits(octets, 0) || make_room(octets, 0)) && count(octets); }
 
   /// The same for a query: a quarter of the worker's own part stays for the answers that queries cause.
-  /// That of a client that `is_greedy()` also leaves a quarter for the queries of others, and nobody lets go for it.
+  /// That of a client that `is_greedy()` also leaves a quarter for the queries of others, and the holder does not let
+  /// go for it.
   template <class IsGreedy>
   bool take_for_query(std::size_t octets, IsGreedy is_greedy) {
     if (used_ + octets > roomy_until_ && is_greedy() && !leaves_room(octets)) return false;

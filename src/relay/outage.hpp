@@ -17,7 +17,7 @@ class Outage {
   /// After this time a query waits at most kShortWait (or its deadline, when that is less).
   static constexpr Duration kLong = std::chrono::seconds(10);
   static constexpr Duration kShortWait = std::chrono::seconds(1);
-  /// When nobody has asked for so long, nothing is known of the present: the next query begins a new outage.
+  /// When no query has come for so long, nothing is known of the present: the next query begins a new outage.
   static constexpr Duration kRemembered = std::chrono::minutes(5);
 
   /// A query waits, and nothing is usable.

@@ -7,7 +7,7 @@
 namespace dotrelay {
 namespace {
 
-/// Enough that an ID seldom comes twice in a row of a few queries.
+/// Enough that few IDs come twice in a row of a few queries.
 constexpr std::size_t kFirstSlots = 256;
 
 /// The inverse of an odd number modulo 65,536, by Newton's iteration: each step doubles the bits that are right, and an
@@ -73,15 +73,15 @@ std::uint16_t PendingQueries::add_guest(GuestHandle guest, std::uint64_t questio
 
 const PendingQueries::Entry* PendingQueries::find(std::uint16_t id) const {
   const std::size_t slot = slot_of(id);
-  if (slot >= slots_.size() || slots_[slot].holder_ == Entry::Holder::nobody) return nullptr;
+  if (slot >= slots_.size() || slots_[slot].holder_ == Entry::Holder::none) return nullptr;
   return &slots_[slot];
 }
 
 void PendingQueries::remove(std::uint16_t id) {
   const std::size_t slot = slot_of(id);
-  assert(slot < slots_.size() && slots_[slot].holder_ != Entry::Holder::nobody);
+  assert(slot < slots_.size() && slots_[slot].holder_ != Entry::Holder::none);
   --(slots_[slot].live() ? live_ : abandoned_);
-  slots_[slot].holder_ = Entry::Holder::nobody;
+  slots_[slot].holder_ = Entry::Holder::none;
   free_.push_back(static_cast<std::uint16_t>(slot));
 }
 

@@ -55,11 +55,11 @@ class PendingQueries {
 
    private:
     friend class PendingQueries;
-    enum class Holder : std::uint8_t { nobody, given_up, query, guest };
+    enum class Holder : std::uint8_t { none, given_up, query, guest };
 
     std::uint32_t index_ = 0;
     std::uint32_t generation_ = 0;
-    Holder holder_ = Holder::nobody;
+    Holder holder_ = Holder::none;
   };
 
   /// What `id` is reserved for, or nullptr. Valid until the next change of the table.

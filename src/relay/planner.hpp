@@ -50,8 +50,8 @@ class Planner {
   /// none.
   [[nodiscard]] TimePoint prompt_dials_until(UpstreamMask among, TimePoint now) const;
 
-  /// The same for a query that has nobody else: an address that was never reached yet may take the patience, and an
-  /// upstream counts, too, that must wait with its next dial.
+  /// The same for a query that has no other upstream: an address that was never reached yet may take the patience, and
+  /// an upstream counts, too, that must wait with its next dial.
   [[gnu::cold]] [[nodiscard]] TimePoint hope_until(UpstreamMask among, TimePoint now) const;
 
   /// Whether waiting can help a query that may use `among`: one of them is being dialled or may come back within

@@ -82,7 +82,7 @@ struct PooledConnection {
   std::unique_ptr<Connection> connection;
   std::uint8_t upstream;
   std::uint8_t address;
-  std::uint8_t unused_renewals = 0;  ///< connections opened in advance before this one that nobody used
+  std::uint8_t unused_renewals = 0;  ///< connections opened in advance before this one that no query used
   std::uint16_t segment_limit = 0;   ///< of its TCP segments; 0: none
   std::uint16_t lender = 0;          ///< the number of the worker that it leads through; 0: it is an own one
   bool ready = false;
@@ -100,7 +100,7 @@ struct PooledConnection {
   TimePoint idle_since;
   TimePoint look_at = kNever;     ///< when to look whether the path is alive
   TimePoint mute_at = kNever;     ///< when it counts as mute: it owes answers, and has brought none since the first
-  TimePoint useless_at = kNever;  ///< when it is given up for that: nobody waits any more for what might still come
+  TimePoint useless_at = kNever;  ///< when it is given up for that: no client waits any more for what might still come
   bool doubted = false;           ///< idle and mute because another connection to the address is suspected
   SlowPath slow_path;
   bool measured = false;  ///< TCP is connected, and dial_until is set by its round-trip time

@@ -1,4 +1,4 @@
-// One question on its way through the relay, with everyone who waits for its answer. Plain data: Forwarder decides.
+// One question on its way through the relay, with all clients that wait for its answer. Plain data: Forwarder decides.
 #pragma once
 
 #include "base/clock.hpp"
@@ -82,7 +82,8 @@ struct ErrorAnswer {
 
 struct Query {
   /// Sendings of one query that ended with a connection that brought no answer at all, and sendings in all: an upstream
-  /// that closes on a certain question is not asked for ever, one that closes after each answer still serves everybody.
+  /// that closes on a certain question is not asked for ever, one that closes after each answer still serves all
+  /// queries.
   static constexpr std::size_t kMaxFruitlessSendings = 8;
   static constexpr std::size_t kMaxSendings = 64;
 
@@ -126,7 +127,7 @@ struct Query {
   bool holds_hedge = false;  ///< it has taken of the budget for hedging, and not been sent for it yet
   bool over = false;         ///< its outcome is known, and its clients are being told
   bool hedge_next = false;   ///< the next check is the one after the upstream's usual time
-  std::unique_ptr<ErrorAnswer> error;  ///< on the heap: there seldom is one
+  std::unique_ptr<ErrorAnswer> error;  ///< on the heap: most queries have none
 
   ListHook<Query> in_room;     ///< of those that wait for a connection
   DueHook<Query> check;        ///< when to look what has become of it

@@ -59,7 +59,7 @@ void QueryEndings::fail_waiter(WaiterHandle handle, TimePoint now) {
   drop(query_handle);
 }
 
-/// Ends a query that nobody waits for.
+/// Ends a query that no client waits for.
 void QueryEndings::drop(QueryHandle handle) {
   assert(queries_.get(handle).waiters.empty());
   retire(handle);

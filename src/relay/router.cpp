@@ -141,7 +141,7 @@ UpstreamMask Router::mute_upstreams(const Query& query, TimePoint now) {
 
 /// Only an error is left for the client, but other upstreams may work again: those that are due for a trial are tried,
 /// and the query waits for as long as a dial may take. `urgent`: what is usable takes no more queries, so back-off does
-/// not count. False: there is nobody to wait for.
+/// not count. False: there is nothing to wait for.
 bool Router::wait_for_trial(QueryHandle handle, bool urgent, TimePoint now) {
   Query& query = queries_.get(handle);
   if (!query.may_be_sent()) return false;

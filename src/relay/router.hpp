@@ -34,7 +34,7 @@ class Router {
   [[gnu::cold]] [[nodiscard]] bool route_without(QueryHandle handle, TimePoint now);
   /// Asks the next upstream as well; the first answer counts.
   [[gnu::cold]] [[nodiscard]] bool route_beside(QueryHandle handle, TimePoint now);
-  /// Perhaps only this query was lost, so it is sent once more where it was. Not oftener, for upstreams may be late
+  /// Perhaps only this query was lost, so it is sent once more where it was. Only once, for upstreams may be late
   /// because they are overloaded.
   [[gnu::cold]] [[nodiscard]] bool repeat(QueryHandle handle, TimePoint now);
   /// Its upstreams had no chance: all may be asked again.

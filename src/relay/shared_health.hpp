@@ -1,6 +1,6 @@
 // What all workers know together of one upstream address. It lies in memory that they share, where a worker may die
-// between any two instructions: so each fact is one atomic word, nobody holds a lock, and all zero octets mean "nothing
-// is known, nothing is wrong". Health, IdleClose and UrgentDials give the words their meaning.
+// between any two instructions: so each fact is one atomic word, no process holds a lock, and all zero octets mean
+// "nothing is known, nothing is wrong". Health, IdleClose and UrgentDials give the words their meaning.
 #pragma once
 
 #include "base/shared_word.hpp"

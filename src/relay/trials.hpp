@@ -35,7 +35,7 @@ class Trials {
   [[nodiscard]] ConnectionHandle copy(UpstreamMask among, AddressIndex before, const std::vector<AddressIndex>& dialled,
                                       TimePoint now) const;
 
-  /// Tells the other workers which addresses have a handshake under way here, so that they dial them seldom.
+  /// Tells the other workers which addresses have a handshake under way here, so that they dial them less often.
   [[gnu::cold]] void note_handshakes(TimePoint now);
 
   /// When a trial of `urgent` upstreams is next due.

@@ -33,7 +33,7 @@ struct UpstreamAddress {
         connection_limit(shared) {}
 
   /// A dial that takes longer makes queries look at the next upstream: well above what the server usually takes, and
-  /// before anybody has seen it, above two round trips across a continent.
+  /// before that is known, above two round trips across a continent.
   [[nodiscard]] Duration slow_dial() const {
     constexpr Duration kUnknown = std::chrono::milliseconds(150);
     if (usual_dial == Duration{}) return kUnknown;
@@ -66,7 +66,7 @@ struct UpstreamAddress {
 };
 
 struct Upstream {
-  /// Connections opened in advance that nobody used, before that stops.
+  /// Connections opened in advance that no query used, before that stops.
   static constexpr std::uint8_t kMaxUnusedRenewals = 2;
 
   const UpstreamConfig* config = nullptr;

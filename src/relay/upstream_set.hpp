@@ -83,7 +83,7 @@ class UpstreamSet {
   /// A connection of this worker's own that takes queries; none when there is none.
   [[gnu::cold]] [[nodiscard]] ConnectionHandle own_ready(AddressIndex index, TimePoint now) const;
   /// The connection that siblings may use now: rather than none at all a mute one, for it may have but a question
-  /// without an answer, and holds a place that the server gives nobody else.
+  /// without an answer, and holds a place that the server gives to no other.
   [[gnu::cold]] [[nodiscard]] ConnectionHandle lendable(AddressIndex index, TimePoint now) const;
 
   /// The address with this Config::address_number(), if there is one.

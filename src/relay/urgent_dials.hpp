@@ -1,5 +1,6 @@
 // When an address may be dialled for queries that wait while nothing is usable: in all workers together as often as
-// shows a recovery at once, but seldom while a handshake is under way, which shows that the server is there and busy.
+// shows a recovery at once, and less often while a handshake is under way, which shows that the server is there and
+// busy.
 #pragma once
 
 #include "base/clock.hpp"

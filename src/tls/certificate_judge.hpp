@@ -55,9 +55,9 @@ class CertificateJudge {
  public:
   /// Signatures that are checked for one server; a path has one for each certificate below the anchor.
   static constexpr std::size_t kMaxSignatures = 32;
-  /// Paths that are looked at for one server, some 50 us each.
+  /// Paths that are looked at for one server, about 50 us each.
   static constexpr std::size_t kMaxPaths = 200;
-  /// Comparisons of a name with a subtree of name constraints, some 20 ns each.
+  /// Comparisons of a name with a subtree of name constraints, about 20 ns each.
   static constexpr std::size_t kMaxConstraintComparisons = 100'000;
 
   explicit CertificateJudge(const TlsClientContext::State& context) : context_(context) {}

@@ -21,7 +21,7 @@ namespace dotrelay {
 
 class DotConnection final : public Connection, private PollListener, private FlushTarget {
  public:
-  /// Octets that may wait to be sent: some 8,000 padded queries, all that one connection may have in flight.
+  /// Octets that may wait to be sent: about 8,000 padded queries, all that one connection may have in flight.
   static constexpr std::size_t kMaxQueuedBytes = 1 << 20;
 
   struct Environment {

@@ -22,7 +22,7 @@ class DotDialer final : public Dialer {
   DotDialer(const Config& config, const Authorities& authorities, Loop& loop, Counters& counters,
             std::span<TicketPool> tickets, std::uint32_t worker);
 
-  /// Who hears from the connections. Once, before the first dial().
+  /// What hears from the connections. Once, before the first dial().
   void report_to(ConnectionEvents& events) { events_ = &events; }
 
   std::unique_ptr<Connection> dial(std::size_t upstream, std::size_t address, ConnectionHandle handle,

@@ -1,5 +1,5 @@
 // The post between the workers of a generation: each has a mailbox, a socket that it reads and the others write to.
-// Sends and receives records; which query goes through which sibling is the forwarder's business. Nobody waits for a
+// Sends and receives records; which query goes through which sibling is the forwarder's business. No worker waits for a
 // sibling that does not read: what its mailbox does not take is kept up to a limit, and refused beyond.
 #pragma once
 
@@ -20,14 +20,14 @@ namespace dotrelay {
 
 class SiblingPost final : public Siblings, private PollListener {
  public:
-  /// Octets that may wait for a sibling that does not read, beside those in its mailbox: some 400 queries.
+  /// Octets that may wait for a sibling that does not read, beside those in its mailbox: about 400 queries.
   static constexpr std::size_t kMaxQueuedBytes = std::size_t{128} * 1024;
 
   /// `worker`: the own number, from 1. `mailbox` is to be read; `mailboxes` are written to, one for each worker. The
   /// descriptors and the loop outlive the post.
   SiblingPost(Loop& loop, std::uint16_t worker, int mailbox, std::span<const int> mailboxes);
 
-  /// Who hears from the ways through siblings, and who lends to them. Once, before the first turn of the loop.
+  /// What hears from the ways through siblings, and what lends to them. Once, before the first turn of the loop.
   void report_to(ConnectionEvents& events, Lending& lending);
 
   std::unique_ptr<Connection> connect(std::uint16_t worker, std::size_t address, ConnectionHandle handle) override;

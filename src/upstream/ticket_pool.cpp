@@ -16,8 +16,8 @@ enum class Phase : std::uint8_t { empty, writing, full, taking };
 constexpr int kShift = 2;
 constexpr std::uint32_t kEmpty = 0;
 
-/// Others may change the slots between a look and a step. Whoever loses so often has lost to tickets newer than its
-/// own.
+/// Other workers may change the slots between a look and a step. A worker that loses so often has lost to tickets newer
+/// than its own.
 constexpr int kMaxTries = 16;
 
 constexpr std::uint32_t word(Phase phase, std::uint32_t value) {

@@ -15,7 +15,7 @@ namespace dotrelay {
 class TicketPool {
  public:
   static constexpr std::size_t kSlots = 8;
-  /// Tickets are some 300 octets, with TLS 1.2 also the server's certificate. Larger ones are not kept.
+  /// Tickets are about 300 octets, with TLS 1.2 also the server's certificate. Larger ones are not kept.
   static constexpr std::size_t kMaxTicketBytes = 4096 - 8;
 
   /// Keeps a copy, in place of the oldest ticket when the pool is full. `worker` is the caller's number, from 1.
@@ -30,8 +30,8 @@ class TicketPool {
 
  private:
   struct Slot {
-    /// The phase, and the number of the ticket or whoever holds the slot: one word, so that each step is taken whole or
-    /// not at all.
+    /// The phase, and the number of the ticket or the worker that holds the slot: one word, so that each step is taken
+    /// whole or not at all.
     SharedWord state;
     std::uint32_t size;
     std::array<std::uint8_t, kMaxTicketBytes> octets;

@@ -23,8 +23,8 @@ void TicketStore::add(const TlsTicket& ticket) {
 std::optional<TlsTicket> TicketStore::take(std::int64_t wall_time) {
   if (!wanted_) return std::nullopt;
   Passage passage;
-  // A ticket that is no good for us is good for nobody for long: certificates end, and workers with other authorities
-  // are on their way out.
+  // A ticket that is no good for us is good for no other worker for long: certificates end, and workers with other
+  // authorities are on their way out.
   for (std::size_t i = 0; i < TicketPool::kSlots; ++i) {
     const std::size_t size = pool_.take(passage.octets, worker_);
     if (size == 0) break;
