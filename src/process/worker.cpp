@@ -56,7 +56,7 @@ class Worker final : private PollListener {
         listeners_(inheritance.listeners),
         log_(log),
         slot_(shared.slot(inheritance.worker - 1)),
-        dialer_(config, authorities, loop_, slot_.counters, shared.tickets(), inheritance.worker),
+        dialer_(config, authorities, loop_, slot_.counters, {shared.tickets(), inheritance.worker}),
         memory_(shared.memory(), inheritance.worker - 1, memory_chunks(config, shared.workers())),
         post_(make_post(inheritance)),
         forwarder_({.config = config,

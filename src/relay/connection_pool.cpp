@@ -117,6 +117,7 @@ void ConnectionPool::end_suspicion(ConnectionHandle handle, TimePoint now) {
 
 ConnectionPool::Due ConnectionPool::due(TimePoint now) {
   Due due;
+  if (borrowing_.awaits_sibling(now)) news_.look_again = true;
   upstreams_.connections().for_each([&](ConnectionHandle handle, PooledConnection& pooled) {
     if (!pooled.ready) {
       if (now >= pooled.dial_until) due.timed_out.push_back(handle);

@@ -66,8 +66,8 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
 /// of a new one has been taken.
 QueryHandle Forwarder::join_or_begin(const QueryKey& key, ClientQuota::Place place, TimePoint now) {
   const std::uint64_t question_hash = in_flight_.hash(key.question);
-  const std::uint64_t key_hash = in_flight_.hash(key, question_hash);
-  const QueryHandle shared = in_flight_.find(key, key_hash);
+  const QueryHashes hashes{question_hash, in_flight_.hash(key, question_hash)};
+  const QueryHandle shared = in_flight_.find(key, hashes.key);
   if (shared) {
     const Query& query = queries_.get(shared);
     // A late client does not join a query that has gone badly so far: a fresh one may do better. Nor does it join one
@@ -79,8 +79,7 @@ QueryHandle Forwarder::join_or_begin(const QueryKey& key, ClientQuota::Place pla
   }
   if (!clients_.may_begin(place, now)) return {};
   if (shared) in_flight_.unlist(shared);
-  const QueryHandle handle =
-      queries_.emplace(key, question_hash, key_hash, upstreams_.everyone(), now, clients_.slab());
+  const QueryHandle handle = queries_.emplace(key, hashes, upstreams_.everyone(), now, clients_.slab());
   queries_.get(handle).begun_for = place;
   clients_.on_begun(place);
   in_flight_.list(handle);
@@ -95,11 +94,6 @@ void Forwarder::give_up_unless(bool goes_on, QueryHandle handle, TimePoint now) 
 /// Lets every query that waits look again: a connection became ready, failed, or is slow to come.
 void Forwarder::reroute_waiting(TimePoint now) {
   router_.waiting().walk(now, [&](QueryHandle query) { give_up_unless(router_.route(query, now), query, now); });
-}
-
-/// The same when a dial has failed or is slow.
-void Forwarder::reroute_waiting_in_time(TimePoint now) {
-  if (router_.waiting().may_walk(now)) reroute_waiting(now);
 }
 
 /// What has become of connections: queries that were on them go elsewhere, those that wait look again.
@@ -121,8 +115,8 @@ void Forwarder::settle(TimePoint now) {
     }
     if (!news.usable.empty()) {
       reroute_waiting(now);
-    } else if (news.look_again) {
-      reroute_waiting_in_time(now);
+    } else if (news.look_again && router_.waiting().may_walk(now)) {
+      reroute_waiting(now);
     }
   }
 }
@@ -139,9 +133,7 @@ void Forwarder::on_timer(TimePoint now) {
     published_at_ = now;
     upstreams_.publish_all(now);
   }
-  WaitingQueries& waiting = router_.waiting();
-  if (pool_.borrowing().awaits_sibling(now) && !waiting.empty()) reroute_waiting_in_time(now);
-  if (const UpstreamMask urgent = waiting.urgent(); !urgent.empty()) pool_.try_all(urgent, true, now);
+  if (const UpstreamMask urgent = router_.waiting().urgent(); !urgent.empty()) pool_.try_all(urgent, true, now);
 }
 
 TimePoint Forwarder::next_timeout(TimePoint now) {
@@ -243,7 +235,7 @@ void Forwarder::check_connections(TimePoint now) {
   }
   pool_.end_idle(due, now);
   settle(now);
-  if (now >= router_.waiting().walk_due()) reroute_waiting_in_time(now);
+  if (now >= router_.waiting().walk_due() && router_.waiting().may_walk(now)) reroute_waiting(now);
 }
 
 /// What the path of a connection is found to be, and what that means for the queries on it.

@@ -11,6 +11,7 @@
 #include "relay/environment.hpp"
 #include "relay/experience.hpp"
 #include "relay/in_flight.hpp"
+#include "relay/incoming.hpp"
 #include "relay/lending.hpp"
 #include "relay/path_watch.hpp"
 #include "relay/query.hpp"
@@ -84,7 +85,6 @@ class Forwarder final : public ConnectionEvents {
   // What has become of connections.
   void settle(TimePoint now);
   [[gnu::cold]] void reroute_waiting(TimePoint now);
-  [[gnu::cold]] void reroute_waiting_in_time(TimePoint now);
   [[gnu::cold]] void heed(const PathWatch::Verdict& verdict, ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void leave_suspect(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void trust_again(ConnectionHandle handle, TimePoint since, TimePoint now);
@@ -93,15 +93,10 @@ class Forwarder final : public ConnectionEvents {
   bool receive(ConnectionHandle handle, TimePoint now);
   void conclude(ConnectionHandle handle, bool was_doubtful, TimePoint now);
   void on_message(ConnectionHandle handle, Bytes message, TimePoint now);
-  [[nodiscard]] bool answers(const PendingQueries::Entry& entry, const dns::Question& question) const;
   [[gnu::cold]] void on_bad_frame(ConnectionHandle handle, Bytes message, TimePoint now);
   [[gnu::cold]] void on_malformed_answer(ConnectionHandle handle, std::uint16_t id, Bytes message, TimePoint now);
-  struct Source {
-    AddressIndex index;
-    Meaning meaning = Meaning::answer;
-    bool trial = false;
-  };
-  void on_answer(QueryHandle handle, const dns::ResponseView& response, Source from, Bytes message, TimePoint now);
+  void on_answer(const PendingQueries::Entry& entry, ConnectionHandle connection, const dns::ResponseView& response,
+                 Bytes message, TimePoint now);
   [[gnu::cold]] void on_error(QueryHandle handle, ErrorAnswer error, bool trial, TimePoint now);
 
   const Config& config_;

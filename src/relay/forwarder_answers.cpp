@@ -58,64 +58,61 @@ void Forwarder::conclude(ConnectionHandle handle, bool was_doubtful, TimePoint n
   }
 }
 
-void Forwarder::on_message(ConnectionHandle connection_handle, Bytes message, TimePoint now) {
-  PooledConnection& pooled = upstreams_.connections().get(connection_handle);
+void Forwarder::on_message(ConnectionHandle connection, Bytes message, TimePoint now) {
+  PooledConnection& pooled = upstreams_.connections().get(connection);
   const std::optional<dns::ResponseView> response = dns::parse_response(message);
   if (!response || response->header.opcode() != static_cast<std::uint8_t>(dns::Opcode::query)) {
-    return on_bad_frame(connection_handle, message, now);
+    return on_bad_frame(connection, message, now);
   }
-  const std::uint16_t id = response->header.id;
-  const PendingQueries::Entry* const entry = pooled.pending.find(id);
+  const PendingQueries::Entry* const asked = pooled.pending.find(response->header.id);
   // RFC 1035 servers answer FORMERR or NOTIMP without the question; then the ID must do.
-  const bool matches =
-      entry != nullptr && (response->question ? answers(*entry, *response->question) : is_error(response->rcode()));
-  if (!matches) return on_bad_frame(connection_handle, message, now);
+  const bool matches = asked != nullptr && (response->question ? in_flight_.is_same(*response->question, asked->query(),
+                                                                                    asked->question_hash)
+                                                               : is_error(response->rcode()));
+  if (!matches) return on_bad_frame(connection, message, now);
 
   if (!pooled.answered && !pooled.borrowed()) upstreams_.address(pooled.index()).connection_limit.on_success(now);
   pooled.answered = true;
   pooled.last_answer = now;
-  pooled.mute_at = pooled.useless_at = kNever;
-  const AddressIndex index = pooled.index();
-  const TimePoint sent_at = entry->sent_at;
-  experience_.on_response(sent_at);
-  const Meaning meaning = meaning_of(*response, *upstreams_[index.upstream].config);
-  const bool good = meaning != Meaning::error;
-  const QueryHandle handle = entry->query();
-  const GuestHandle guest = entry->guest();
-  pooled.pending.remove(id);
-  if (pooled.pending.live() == 0) pooled.idle_since = now;
-  if (!handle) {
-    guest ? lending_.answer(guest, message) : counters_.add(Counter::upstream_late);
-    experience_.note_answer(pooled, sent_at, good, now);
-    return;
-  }
-  Query& query = queries_.get(handle);
-  counters_.add(Counter::upstream_answers);
-  bool trial = false;
-  bool edns = true;
-  query.attempts.erase_if([&](const Attempt& attempt) {
-    if (attempt.connection != connection_handle || attempt.id != id) return false;
-    trial = attempt.trial;
-    edns = attempt.edns;
-    query.candidates.rule_out(attempt.upstream);
-    if (!attempt.late) upstreams_[attempt.upstream].usual_time.on_answer(now - sent_at);
-    return true;
-  });
-  if (!good && edns && EdnsTolerance::may_be_ignorance(*response) &&
-      router_.ask_without_edns(handle, connection_handle, trial, now)) {
-    return;
-  }
-  if (!edns) experience_.note_ignorance(query, *response, index, now);
-  experience_.note_answer(pooled, sent_at, good, now);
-  if (good) experience_.note_contradiction(query, meaning, now);
-  on_answer(handle, *response, {index, meaning, trial}, message, now);
+  const PendingQueries::Entry entry = pooled.on_answer(response->header.id, now);
+  experience_.on_response(entry.sent_at);
+  if (entry.query()) return on_answer(entry, connection, *response, message, now);
+  const bool good = meaning_of(*response, *upstreams_[pooled.upstream].config) != Meaning::error;
+  const GuestHandle guest = entry.guest();
+  guest ? lending_.answer(guest, message) : counters_.add(Counter::upstream_late);
+  experience_.note_answer(pooled, entry.sent_at, good, now);
 }
 
-/// Whether a question is the one that was asked; of a query that was given up only the hash is left.
-[[gnu::always_inline]] inline bool Forwarder::answers(const PendingQueries::Entry& entry,
-                                                      const dns::Question& question) const {
-  if (!entry.query()) return in_flight_.hash(question) == entry.question_hash;
-  return dns::same_question(question, queries_.get(entry.query()).question());
+/// The query still waits.
+void Forwarder::on_answer(const PendingQueries::Entry& entry, ConnectionHandle connection,
+                          const dns::ResponseView& response, Bytes message, TimePoint now) {
+  counters_.add(Counter::upstream_answers);
+  const PooledConnection& pooled = upstreams_.connections().get(connection);
+  const AddressIndex from = pooled.index();
+  const QueryHandle handle = entry.query();
+  Query& query = queries_.get(handle);
+  const std::optional<Attempt> attempt = query.take_attempt(connection, response.header.id);
+  query.candidates.rule_out(from.upstream);
+  if (!attempt->late) upstreams_[from.upstream].usual_time.on_answer(now - entry.sent_at);
+  const Meaning meaning = meaning_of(response, *upstreams_[from.upstream].config);
+  const bool good = meaning != Meaning::error;
+  if (!good && attempt->edns && EdnsTolerance::may_be_ignorance(response) &&
+      router_.ask_without_edns(handle, connection, attempt->trial, now)) {
+    return;
+  }
+  if (!attempt->edns) experience_.note_ignorance(query, response, from, now);
+  experience_.note_answer(pooled, entry.sent_at, good, now);
+  if (good) experience_.note_contradiction(query, meaning, now);
+  if (good && response.question) return endings_.finish(handle, {Outcome::Kind::answer, message, &response}, now);
+
+  ErrorAnswer error{response.rcode(), from, {}};
+  if (good) {
+    query.error = std::make_unique<ErrorAnswer>(std::move(error));
+    return endings_.give_up(handle, now);
+  }
+  counters_.add(Counter::upstream_errors);
+  if (response.question && message.size() <= kMaxKeptError) error.message.assign(message.begin(), message.end());
+  on_error(handle, std::move(error), attempt->trial, now);
 }
 
 /// What is no answer to a query. When it was meant for one all the same, no better answer is to be expected: over TLS
@@ -124,7 +121,9 @@ void Forwarder::on_bad_frame(ConnectionHandle handle, Bytes message, TimePoint n
   const std::optional<dns::BrokenAnswer> broken = dns::read_broken_answer(message);
   const PendingQueries::Entry* const entry =
       broken ? upstreams_.connections().get(handle).pending.find(broken->id) : nullptr;
-  if (entry != nullptr && (broken->question ? answers(*entry, *broken->question) : broken->response)) {
+  if (entry != nullptr &&
+      (broken->question ? in_flight_.is_same(*broken->question, entry->query(), entry->question_hash)
+                        : broken->response)) {
     return on_malformed_answer(handle, broken->id, message, now);
   }
   counters_.add(Counter::upstream_mismatched);
@@ -134,45 +133,22 @@ void Forwarder::on_bad_frame(ConnectionHandle handle, Bytes message, TimePoint n
 }
 
 /// The upstream has answered the query with octets that cannot be relayed: the attempt has ended, as with an error.
-void Forwarder::on_malformed_answer(ConnectionHandle connection_handle, std::uint16_t id, Bytes message,
-                                    TimePoint now) {
+void Forwarder::on_malformed_answer(ConnectionHandle connection, std::uint16_t id, Bytes message, TimePoint now) {
   counters_.add(Counter::upstream_malformed);
-  PooledConnection& pooled = upstreams_.connections().get(connection_handle);
-  pooled.mute_at = pooled.useless_at = kNever;
-  const AddressIndex index = pooled.index();
-  const PendingQueries::Entry entry = *pooled.pending.find(id);
-  const QueryHandle handle = entry.query();
+  PooledConnection& pooled = upstreams_.connections().get(connection);
+  const AddressIndex from = pooled.index();
+  const PendingQueries::Entry entry = pooled.on_answer(id, now);
   experience_.on_response(entry.sent_at);
-  pooled.pending.remove(id);
-  if (pooled.pending.live() == 0) pooled.idle_since = now;
-  experience_.note_malformed_answer(index, now);
+  experience_.note_malformed_answer(from, now);
   if (const GuestHandle guest = entry.guest())
     lending_.answer(guest, message);  // its worker judges it as this one would
+  const QueryHandle handle = entry.query();
   if (!handle) return;
-  upstreams_[index.upstream].last_problem = upstreams_.label(index) + ": " + std::string(kMalformedAnswer);
+  upstreams_[from.upstream].last_problem = upstreams_.label(from) + ": " + std::string(kMalformedAnswer);
   Query& query = queries_.get(handle);
-  query.candidates.rule_out(index.upstream);
-  bool trial = false;
-  query.attempts.erase_if([&](const Attempt& attempt) {
-    if (attempt.connection != connection_handle || attempt.id != id) return false;
-    trial = attempt.trial;
-    return true;
-  });
-  on_error(handle, {dns::Rcode::servfail, index, {}, true}, trial, now);
-}
-
-void Forwarder::on_answer(QueryHandle handle, const dns::ResponseView& response, Source from, Bytes message,
-                          TimePoint now) {
-  if (from.meaning != Meaning::error && response.question)
-    return endings_.finish(handle, {Outcome::Kind::answer, message, &response}, now);
-  ErrorAnswer error{response.rcode(), from.index, {}};
-  if (from.meaning != Meaning::error) {
-    queries_.get(handle).error = std::make_unique<ErrorAnswer>(std::move(error));
-    return endings_.give_up(handle, now);
-  }
-  counters_.add(Counter::upstream_errors);
-  if (response.question && message.size() <= kMaxKeptError) error.message.assign(message.begin(), message.end());
-  on_error(handle, std::move(error), from.trial, now);
+  const std::optional<Attempt> attempt = query.take_attempt(connection, id);
+  query.candidates.rule_out(from.upstream);
+  on_error(handle, {dns::Rcode::servfail, from, {}, true}, attempt->trial, now);
 }
 
 /// An upstream has answered with an error: the next one is asked, unless this was the second opinion.

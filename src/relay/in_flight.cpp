@@ -35,7 +35,7 @@ std::uint32_t InFlight::domain_hash(const dns::Question& question) const {
 QueryHandle InFlight::find(const QueryKey& key, std::uint64_t key_hash) const {
   for (QueryHandle at = buckets_[bucket_of(key_hash)]; at;) {
     const Query& query = queries_.get(at);
-    if (query.key_hash == key_hash && query.key() == key) return at;
+    if (query.hashes.key == key_hash && query.key() == key) return at;
     at = query.next_in_bucket;
   }
   return {};
@@ -45,7 +45,7 @@ void InFlight::list(QueryHandle handle) {
   Query& query = queries_.get(handle);
   assert(!query.listed);
   if (size_++ == buckets_.size()) rehash(2 * buckets_.size());
-  query.next_in_bucket = std::exchange(buckets_[bucket_of(query.key_hash)], handle);
+  query.next_in_bucket = std::exchange(buckets_[bucket_of(query.hashes.key)], handle);
   query.listed = true;
 }
 
@@ -60,7 +60,7 @@ void InFlight::rehash(std::size_t count) {
   for (QueryHandle at : old) {
     while (at) {
       Query& query = queries_.get(at);
-      QueryHandle& front = buckets_[bucket_of(query.key_hash)];
+      QueryHandle& front = buckets_[bucket_of(query.hashes.key)];
       const QueryHandle next = std::exchange(query.next_in_bucket, front);
       front = std::exchange(at, next);
     }
@@ -70,7 +70,7 @@ void InFlight::rehash(std::size_t count) {
 void InFlight::unlist(QueryHandle handle) {
   Query& query = queries_.get(handle);
   if (!query.listed) return;
-  QueryHandle* link = &buckets_[bucket_of(query.key_hash)];
+  QueryHandle* link = &buckets_[bucket_of(query.hashes.key)];
   while (*link != handle) link = &queries_.get(*link).next_in_bucket;
   *link = query.next_in_bucket;
   query.next_in_bucket = {};

@@ -24,6 +24,12 @@ class InFlight {
   /// of its last two labels, without case.
   [[gnu::cold]] [[nodiscard]] std::uint32_t domain_hash(const dns::Question& question) const;
 
+  /// Whether the question is that of `asked`, or, when that was given up, one with the hash that is left of it.
+  [[nodiscard]] bool is_same(const dns::Question& question, QueryHandle asked, std::uint64_t question_hash) const {
+    if (!asked) return hash(question) == question_hash;
+    return dns::same_question(question, queries_.get(asked).question());
+  }
+
   /// The listed query with this key, or none.
   [[nodiscard]] QueryHandle find(const QueryKey& key, std::uint64_t key_hash) const;
 

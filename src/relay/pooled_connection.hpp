@@ -35,16 +35,21 @@ struct PooledConnection {
   /// peer's delayed acknowledgement, 40 ms on Linux.
   static constexpr Duration kFirstLook = std::chrono::milliseconds(62);
 
-  PooledConnection(AddressIndex index, Health::Epoch epoch, TimePoint now, Duration slow_after, Duration patience,
-                   Random& random)
+  /// What is usual: a dial takes at most so long, and an answer.
+  struct Usual {
+    Duration dial;
+    Duration patience;
+  };
+
+  PooledConnection(AddressIndex index, Health::Epoch epoch, const Usual& usual, TimePoint now, Random& random)
       : upstream(static_cast<std::uint8_t>(index.upstream)),
         address(static_cast<std::uint8_t>(index.address)),
         epoch(epoch),
         dialled_at(now),
-        slow_at(now + slow_after),
+        slow_at(now + usual.dial),
         dial_until(now + kConnectLimit),
         idle_since(now),
-        slow_path(patience),
+        slow_path(usual.patience),
         pending(random) {}
 
   [[nodiscard]] AddressIndex index() const { return {upstream, address}; }
@@ -68,6 +73,15 @@ struct PooledConnection {
     if (mute_at != kNever) return;
     mute_at = now + slow_path.patience();
     useless_at = now + (borrowed() ? 1 : 2) * deadline;  // a lender gives guests up after one
+  }
+
+  /// The answer to what `id` is reserved for has come, readable or not. What that was.
+  PendingQueries::Entry on_answer(std::uint16_t id, TimePoint now) {
+    const PendingQueries::Entry entry = *pending.find(id);
+    pending.remove(id);
+    mute_at = useless_at = kNever;
+    if (pending.live() == 0) idle_since = now;
+    return entry;
   }
 
   /// What its standing allows.

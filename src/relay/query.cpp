@@ -5,16 +5,14 @@
 
 namespace dotrelay {
 
-Query::Query(const QueryKey& key, std::uint64_t question_hash, std::uint64_t key_hash, UpstreamMask eligible,
-             TimePoint now, Slab<Waiter>& slab)
+Query::Query(const QueryKey& key, QueryHashes hashes, UpstreamMask eligible, TimePoint now, Slab<Waiter>& slab)
     : name_size(static_cast<std::uint8_t>(key.question.name.size())),
       dnssec_ok(key.dnssec_ok),
       type(key.question.type),
       klass(key.question.klass),
       flags(key.flags),
       options(key.options.begin(), key.options.end()),
-      question_hash(question_hash),
-      key_hash(key_hash),
+      hashes(hashes),
       began_at(now),
       waiters(slab),
       candidates(eligible) {

@@ -10,9 +10,9 @@
 #include "relay/candidates.hpp"
 #include "relay/client_quota.hpp"
 #include "relay/connection.hpp"
+#include "relay/incoming.hpp"
 #include "relay/pending_queries.hpp"
 #include "relay/pooled_connection.hpp"
-#include "relay/reply_channel.hpp"
 #include "relay/upstream_mask.hpp"
 
 #include <array>
@@ -28,10 +28,15 @@ using WaiterHandle = Handle<Waiter>;
 
 /// A client that waits for the answer to a Query.
 struct Waiter {
-  /// The parameters are those of the members; `message` and `transport` make the asker.
-  Waiter(QueryHandle query, ReplyChannel* channel, ClientKey client, const dns::QueryView& message,
-         dns::Transport transport, TimePoint deadline, ClientQuota::Place place)
-      : query(query), channel(channel), client(client), asker(message, transport), deadline(deadline), place(place) {}
+  /// `message` is what `incoming` holds.
+  Waiter(QueryHandle query, const Incoming& incoming, const dns::QueryView& message, TimePoint deadline,
+         ClientQuota::Place place)
+      : query(query),
+        channel(incoming.channel),
+        client(incoming.client),
+        asker(message, incoming.transport),
+        deadline(deadline),
+        place(place) {}
 
   QueryHandle query;
   ReplyChannel* channel;
@@ -55,6 +60,12 @@ struct QueryKey {
     return left.flags == right.flags && left.dnssec_ok == right.dnssec_ok && equal(left.options, right.options) &&
            dns::same_question(left.question, right.question);
   }
+};
+
+/// Those that InFlight makes of a key.
+struct QueryHashes {
+  std::uint64_t question = 0;
+  std::uint64_t key = 0;
 };
 
 /// One sending of a query on one connection.
@@ -87,12 +98,21 @@ struct Query {
   static constexpr std::size_t kMaxFruitlessSendings = 8;
   static constexpr std::size_t kMaxSendings = 64;
 
-  /// The hashes are those of InFlight.
-  Query(const QueryKey& key, std::uint64_t question_hash, std::uint64_t key_hash, UpstreamMask eligible, TimePoint now,
-        Slab<Waiter>& slab);
+  Query(const QueryKey& key, QueryHashes hashes, UpstreamMask eligible, TimePoint now, Slab<Waiter>& slab);
 
   [[nodiscard]] bool may_be_sent() const {
     return sendings < kMaxSendings && fruitless_sendings < kMaxFruitlessSendings;
+  }
+
+  /// Takes out the attempt on this connection with this ID, and gives it; none when there is none.
+  std::optional<Attempt> take_attempt(ConnectionHandle connection, std::uint16_t id) {
+    std::optional<Attempt> taken;
+    attempts.erase_if([&](const Attempt& attempt) {
+      if (attempt.connection != connection || attempt.id != id) return false;
+      taken = attempt;
+      return true;
+    });
+    return taken;
   }
 
   /// In the first half of its time: it may wait for a better upstream, and clients may join it.
@@ -108,8 +128,7 @@ struct Query {
   std::uint16_t klass = 0;
   std::uint16_t flags = 0;
   std::vector<std::uint8_t> options;
-  std::uint64_t question_hash = 0;
-  std::uint64_t key_hash = 0;
+  QueryHashes hashes;
   TimePoint began_at{};
   ClientQuota::Place begun_for = 0;  ///< the client that asked first
 

@@ -59,102 +59,6 @@ bool Router::route(QueryHandle handle, TimePoint now) {
   }
 }
 
-/// Nothing is usable for the query now.
-Router::Hope Router::look_for_hope(QueryHandle handle, TimePoint now) {
-  Query& query = queries_.get(handle);
-  // What is under way on suspects may be answered yet; to ask elsewhere the query needs another connection all the
-  // same.
-  const bool suspects_only = !query.attempts.empty() && std::ranges::all_of(query.attempts, &Attempt::suspect);
-  if (!query.attempts.empty() && (!suspects_only || query.error || !query.may_be_sent()))
-    return look_beside_attempts(handle, now);
-  if (query.error) return look_beside_error(handle, now);
-  if (!query.may_be_sent()) return Hope::none;
-  if (!query.candidates.asked().empty()) {
-    // No answer and no error came from those that were asked: they may be asked again. may_be_sent() bounds it.
-    query.candidates.reopen_all();
-    return Hope::another_choice;
-  }
-  return wait_for_any(handle, suspects_only, now);
-}
-
-Router::Hope Router::look_beside_attempts(QueryHandle handle, TimePoint now) {
-  Query& query = queries_.get(handle);
-  const UpstreamMask heard = query.error ? UpstreamMask(query.error->from.upstream) : UpstreamMask();
-  const UpstreamMask again = (query.candidates.asked() - heard) & mute_upstreams(query, now);
-  if (!again.empty() && query.may_be_sent()) {
-    query.candidates.reopen(again);
-    return Hope::another_choice;
-  }
-  // An upstream that becomes usable while the first is still silent is asked, too.
-  if (!query.candidates.open().empty()) waiting_.add(handle);
-  return Hope::waits;
-}
-
-Router::Hope Router::look_beside_error(QueryHandle handle, TimePoint now) {
-  Query& query = queries_.get(handle);
-  if (!query.may_be_sent()) return Hope::none;
-  Candidates& candidates = query.candidates;
-  // A connection that may be stale is better than an error.
-  if (candidates.accept_stale()) return Hope::another_choice;
-  // Upstreams that have not said anything may be asked again before an error is the answer.
-  const UpstreamMask unheard = candidates.asked() - UpstreamMask(query.error->from.upstream);
-  if (!unheard.empty()) {
-    candidates.reopen(unheard);
-    return Hope::another_choice;
-  }
-  if (pool_.borrowing().borrow_in_trouble(candidates.open(), now)) return Hope::another_choice;
-  return wait_for_trial(handle, false, now) ? Hope::waits : Hope::none;
-}
-
-/// Nothing at all is usable: the eligible upstreams are dialled.
-Router::Hope Router::wait_for_any(QueryHandle handle, bool suspects_only, TimePoint now) {
-  const Query& query = queries_.get(handle);
-  waiting_.add(handle);
-  const UpstreamMask eligible = query.candidates.eligible();
-  if (planner_.prompt_dials_until(eligible, now) > now) return Hope::waits;
-  pool_.try_all(eligible, true, now);
-  if (!planner_.worth_waiting(eligible)) return suspects_only ? Hope::waits : Hope::none;
-  waiting_.need(eligible);
-  Outage& outage = outages_.of(eligible);
-  outage.on_wait(now);
-  if (suspects_only || !outage.lasts(now)) return Hope::waits;
-  if (has_waited_in_outage(query, now)) return Hope::none;
-  checks_.set(handle, query.began_at + Outage::kShortWait, now);
-  return Hope::waits;
-}
-
-bool Router::has_waited_in_outage(const Query& query, TimePoint now) {
-  return outages_.of(query.candidates.eligible()).lasts(now) && now >= query.began_at + Outage::kShortWait;
-}
-
-/// The upstreams where all that the query has under way is on connections that have gone mute: other connections there
-/// may do better.
-UpstreamMask Router::mute_upstreams(const Query& query, TimePoint now) {
-  UpstreamMask mute;
-  UpstreamMask alive;
-  for (const Attempt& attempt : query.attempts) {
-    UpstreamMask& side = upstreams_.connections().get(attempt.connection).rules(now).is_doubtful ? mute : alive;
-    side.add(attempt.upstream);
-  }
-  return mute - alive;
-}
-
-/// Only an error is left for the client, but other upstreams may work again: those that are due for a trial are tried,
-/// and the query waits for as long as a dial may take. `urgent`: what is usable takes no more queries, so back-off does
-/// not count. False: there is nothing to wait for.
-bool Router::wait_for_trial(QueryHandle handle, bool urgent, TimePoint now) {
-  Query& query = queries_.get(handle);
-  if (!query.may_be_sent()) return false;
-  if (query.last_hope == TimePoint{}) {
-    pool_.try_all(query.candidates.open(), urgent, now);
-    query.last_hope = planner_.hope_until(query.candidates.open(), now);
-  }
-  if (now >= query.last_hope || planner_.hope_until(query.candidates.open(), now) == now) return false;
-  waiting_.add(handle);
-  checks_.set(handle, query.last_hope, now);
-  return true;
-}
-
 bool Router::route_after_loss(QueryHandle handle, std::size_t upstream, CloseKind kind, TimePoint now) {
   Query& query = queries_.get(handle);
   const bool heard = (query.error && query.error->from.upstream == upstream) || kind == CloseKind::protocol;
@@ -207,29 +111,15 @@ bool Router::send(QueryHandle handle, ConnectionHandle connection_handle, bool t
   Query& query = queries_.get(handle);
   PooledConnection& pooled = upstreams_.connections().get(connection_handle);
   const std::uint8_t upstream = pooled.upstream;
-  const auto leave_out = [&] {
+  const bool edns =
+      !query.plain.contains(upstream) && upstreams_.address({upstream, pooled.address}).edns.understands(now);
+  const auto is_there = [&](const Attempt& attempt) { return attempt.connection == connection_handle; };
+  const bool twice = query.attempts.size() > 1 && std::ranges::count_if(query.attempts, is_there) > 1;
+  const std::optional<std::uint16_t> id = twice ? std::nullopt : write_query(handle, pooled, edns, now);
+  if (!id) {
     query.candidates.rule_out(upstream);
     ++query.sendings;  // it counts, or a query that no upstream takes would be tried for ever
     return false;
-  };
-  const auto is_there = [&](const Attempt& attempt) { return attempt.connection == connection_handle; };
-  if (query.attempts.size() > 1 && std::ranges::count_if(query.attempts, is_there) > 1) return leave_out();
-  const std::uint16_t id = pooled.pending.add(handle, query.question_hash, now);
-  std::array<std::uint8_t, dns::kMaxUpstreamQuery> message;
-  const QueryKey key = query.key();
-  const bool edns =
-      !query.plain.contains(upstream) && upstreams_.address({upstream, pooled.address}).edns.understands(now);
-  const std::size_t size = dns::write_upstream_query(message, {.id = id,
-                                                               .flags = key.flags,
-                                                               .question = key.question,
-                                                               .dnssec_ok = key.dnssec_ok,
-                                                               .options = key.options,
-                                                               .edns = edns});
-  if (!pooled.connection->send(Bytes(message).first(size))) {
-    pooled.pending.remove(id);
-    upstreams_[upstream].last_problem =
-        upstreams_.label({upstream, pooled.address}) + ": does not take queries fast enough";
-    return leave_out();
   }
   counters_.add(Counter::upstream_queries);
   if (query.holds_hedge && !trial) [[unlikely]]
@@ -237,7 +127,7 @@ bool Router::send(QueryHandle handle, ConnectionHandle connection_handle, bool t
   pooled.on_sent(now, config_.deadline);
   Attempt& attempt = query.attempts.emplace_back();
   attempt.connection = connection_handle;
-  attempt.id = id;
+  attempt.id = *id;
   attempt.upstream = upstream;
   attempt.trial = trial;
   attempt.edns = edns;
@@ -249,6 +139,26 @@ bool Router::send(QueryHandle handle, ConnectionHandle connection_handle, bool t
   if (pooled.borrowed()) [[unlikely]]
     pool_.on_passed(pooled.index(), now);
   return true;
+}
+
+/// The ID under which the query has left, or none: too much waits on the connection.
+[[gnu::always_inline]] inline std::optional<std::uint16_t> Router::write_query(QueryHandle handle,
+                                                                               PooledConnection& pooled, bool edns,
+                                                                               TimePoint now) {
+  const Query& query = queries_.get(handle);
+  const std::uint16_t id = pooled.pending.add(handle, query.hashes.question, now);
+  std::array<std::uint8_t, dns::kMaxUpstreamQuery> message;
+  const QueryKey key = query.key();
+  const std::size_t size = dns::write_upstream_query(message, {.id = id,
+                                                               .flags = key.flags,
+                                                               .question = key.question,
+                                                               .dnssec_ok = key.dnssec_ok,
+                                                               .options = key.options,
+                                                               .edns = edns});
+  if (pooled.connection->send(Bytes(message).first(size))) return id;
+  pooled.pending.remove(id);
+  upstreams_[pooled.upstream].last_problem = upstreams_.label(pooled.index()) + ": does not take queries fast enough";
+  return std::nullopt;
 }
 
 /// An address in trouble before the one that was asked gets a copy of the query, when a trial is due: so it is tried

@@ -14,6 +14,8 @@
 #include "relay/upstream_set.hpp"
 #include "relay/waiting_queries.hpp"
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 namespace dotrelay {
@@ -69,6 +71,7 @@ class Router {
 
  private:
   bool send(QueryHandle handle, ConnectionHandle connection, bool trial, TimePoint now);
+  std::optional<std::uint16_t> write_query(QueryHandle handle, PooledConnection& pooled, bool edns, TimePoint now);
   [[gnu::cold]] void send_copy(QueryHandle handle, ConnectionHandle connection, TimePoint now);
   /// What a query can do when there is nothing to send it on.
   enum class Hope : std::uint8_t {

@@ -22,8 +22,8 @@ UpstreamSet::UpstreamSet(const std::vector<UpstreamConfig>& configs, std::span<S
 
 ConnectionHandle UpstreamSet::add(AddressIndex target, TimePoint now) {
   UpstreamAddress& address = this->address(target);
-  const ConnectionHandle handle =
-      connections_.emplace(target, address.health.epoch(), now, address.slow_dial(), patience_, random_);
+  const ConnectionHandle handle = connections_.emplace(
+      target, address.health.epoch(), PooledConnection::Usual{address.slow_dial(), patience_}, now, random_);
   upstreams_[target.upstream].connections.push_back(handle);
   ++address.dials;
   address.last_dial = now;
@@ -34,7 +34,8 @@ ConnectionHandle UpstreamSet::add(AddressIndex target, TimePoint now) {
 
 ConnectionHandle UpstreamSet::add_borrowed(AddressIndex target, std::uint16_t lender, TimePoint now) {
   // Of no epoch: its answers say nothing about new connections.
-  const ConnectionHandle handle = connections_.emplace(target, Health::Epoch{0}, now, Duration{}, patience_, random_);
+  const ConnectionHandle handle =
+      connections_.emplace(target, Health::Epoch{0}, PooledConnection::Usual{Duration{}, patience_}, now, random_);
   PooledConnection& connection = connections_.get(handle);
   connection.lender = lender;
   connection.ready = connection.measured = true;

@@ -71,8 +71,7 @@ Accepted WaitingClients::answered(Bytes answer) {
 
 void WaitingClients::add(QueryHandle handle, const Incoming& incoming, const dns::QueryView& message, Place place,
                          TimePoint now) {
-  const WaiterHandle waiter = waiters_.emplace(handle, incoming.channel, incoming.client, message, incoming.transport,
-                                               now + config_.deadline, place);
+  const WaiterHandle waiter = waiters_.emplace(handle, incoming, message, now + config_.deadline, place);
   quota_.waits(place);
   deadlines_.push_back(waiter);
   Query& query = queries_.get(handle);

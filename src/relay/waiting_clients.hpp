@@ -12,7 +12,6 @@
 #include "relay/environment.hpp"
 #include "relay/error_limit.hpp"
 #include "relay/query.hpp"
-#include "relay/reply_channel.hpp"
 #include "relay/unanswered_share.hpp"
 
 #include <array>
@@ -21,26 +20,6 @@
 #include <vector>
 
 namespace dotrelay {
-
-/// A message from a client. The octets are only read during Forwarder::accept().
-struct Incoming {
-  Bytes message;
-  IpAddress source;
-  dns::Transport transport;
-  ReplyChannel* channel = nullptr;
-  ClientKey client;
-};
-
-/// What became of a message.
-struct Accepted {
-  enum class Kind : std::uint8_t {
-    ignored,   ///< there will be no answer
-    answered,  ///< `answer` is the answer; valid until the next call on the forwarder
-    waiting,   ///< the channel's deliver() will be called once
-  };
-  Kind kind = Kind::ignored;
-  Bytes answer;
-};
 
 /// What all clients of a query are told.
 struct Outcome {

@@ -37,21 +37,16 @@ CloseKind close_kind(TlsSession::FailureKind kind) {
 
 }  // namespace
 
-DotConnection::DotConnection(const Environment& environment, ConnectionHandle handle, const Endpoint& endpoint,
-                             const Egress& egress, std::uint16_t segment_limit, const TlsClientContext& tls)
-    : environment_(environment),
-      handle_(handle),
-      endpoint_(endpoint),
-      egress_(egress),
-      segment_limit_(segment_limit),
-      tls_(tls) {
+DotConnection::DotConnection(const Environment& environment, ConnectionHandle handle, const Way& way,
+                             const TlsClientContext& tls)
+    : environment_(environment), handle_(handle), way_(way), tls_(tls) {
   begin();
   if (state_ == State::closed) environment_.loop.flush_at_turn_end(*this);  // dial() reports nothing inside the call
 }
 
 void DotConnection::begin() {
   int error = 0;
-  UniqueFd fd = begin_connect(endpoint_, egress_, error, segment_limit_);
+  UniqueFd fd = begin_connect(way_.endpoint, way_.egress, error, way_.segment_limit);
   if (!fd) return end_by_errno(error);
   stream_.emplace(environment_.loop, std::move(fd), static_cast<PollListener&>(*this));
   stream_->watch(false, true);
@@ -103,7 +98,7 @@ Duration DotConnection::handshake_silence(TimePoint now) {
 }
 
 bool DotConnection::route_has_changed() const {
-  return !stream_ || dotrelay::route_has_changed(stream_->fd(), endpoint_, egress_);
+  return !stream_ || dotrelay::route_has_changed(stream_->fd(), way_.endpoint, way_.egress);
 }
 
 void DotConnection::on_poll(bool readable, bool writable) noexcept {

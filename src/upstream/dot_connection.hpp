@@ -32,9 +32,14 @@ class DotConnection final : public Connection, private PollListener, private Flu
     std::size_t upstream;  ///< its number in the configuration
   };
 
-  /// Begins to connect. What the environment refers to, `egress` and `tls` outlive the connection.
-  DotConnection(const Environment& environment, ConnectionHandle handle, const Endpoint& endpoint, const Egress& egress,
-                std::uint16_t segment_limit, const TlsClientContext& tls);
+  struct Way {
+    Endpoint endpoint;
+    const Egress& egress;
+    std::uint16_t segment_limit = 0;  ///< octets of TCP segments; 0: none
+  };
+
+  /// Begins to connect. What the environment and the way refer to, and `tls`, outlive the connection.
+  DotConnection(const Environment& environment, ConnectionHandle handle, const Way& way, const TlsClientContext& tls);
   ~DotConnection() override;
 
   [[nodiscard]] State state() const override { return state_; }
@@ -62,9 +67,7 @@ class DotConnection final : public Connection, private PollListener, private Flu
 
   Environment environment_;
   ConnectionHandle handle_;
-  Endpoint endpoint_;
-  const Egress& egress_;
-  const std::uint16_t segment_limit_;
+  const Way way_;
   const TlsClientContext& tls_;
   std::optional<TcpStream> stream_;
   std::optional<TlsSession> session_;  ///< from the moment in which TCP is connected

@@ -10,16 +10,16 @@
 namespace dotrelay {
 
 DotDialer::DotDialer(const Config& config, const Authorities& authorities, Loop& loop, Counters& counters,
-                     std::span<TicketPool> tickets, std::uint32_t worker)
+                     const Tickets& tickets)
     : config_(config), loop_(loop), counters_(counters) {
-  assert(tickets.size() == config.address_count());
+  assert(tickets.pools.size() == config.address_count());
   std::size_t number = 0;
   for (const UpstreamConfig& upstream : config.upstreams) {
     Target& target = targets_.emplace_back();
     target.tls = std::make_unique<TlsClientContext>(TlsClientSettings{
         .server_name = upstream.tls_name, .authorities = authorities.of(upstream), .pins = upstream.pins});
     for (std::size_t i = 0; i < upstream.addresses.size(); ++i) {
-      target.tickets.emplace_back(tickets[number++], worker, *target.tls);
+      target.tickets.emplace_back(tickets.pools[number++], tickets.worker, *target.tls);
     }
   }
 }
@@ -30,7 +30,9 @@ std::unique_ptr<Connection> DotDialer::dial(std::size_t upstream, std::size_t ad
   Target& target = targets_[upstream];
   return std::make_unique<DotConnection>(
       DotConnection::Environment{loop_, *events_, counters_, target.tickets[address], upstream}, handle,
-      config_.upstreams[upstream].addresses[address], config_.upstreams[upstream].egress, segment_limit, *target.tls);
+      DotConnection::Way{config_.upstreams[upstream].addresses[address], config_.upstreams[upstream].egress,
+                         segment_limit},
+      *target.tls);
 }
 
 // FNV-1a of the source address: ways that differ in their gateway alone read as the same, as for open connections.

@@ -17,10 +17,15 @@ namespace dotrelay {
 
 class DotDialer final : public Dialer {
  public:
-  /// The references outlive the dialer. `tickets`: one pool for each address of the configuration, in its order, shared
-  /// with the other workers. `worker` is this worker's number, from 1.
+  /// The tickets of all workers.
+  struct Tickets {
+    std::span<TicketPool> pools;  ///< one for each address of the configuration, in its order
+    std::uint32_t worker;         ///< the number of this worker, from 1
+  };
+
+  /// The references outlive the dialer.
   DotDialer(const Config& config, const Authorities& authorities, Loop& loop, Counters& counters,
-            std::span<TicketPool> tickets, std::uint32_t worker);
+            const Tickets& tickets);
 
   /// What hears from the connections. Once, before the first dial().
   void report_to(ConnectionEvents& events) { events_ = &events; }

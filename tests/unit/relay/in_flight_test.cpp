@@ -17,8 +17,8 @@ struct Table {
 
   std::uint64_t hash(const QueryKey& key) const { return in_flight.hash(key, in_flight.hash(key.question)); }
   QueryHandle add(const QueryKey& key) {
-    const QueryHandle handle =
-        queries.emplace(key, in_flight.hash(key.question), hash(key), UpstreamMask::first(1), TimePoint{}, waiters);
+    const QueryHandle handle = queries.emplace(key, QueryHashes{in_flight.hash(key.question), hash(key)},
+                                               UpstreamMask::first(1), TimePoint{}, waiters);
     in_flight.list(handle);
     return handle;
   }

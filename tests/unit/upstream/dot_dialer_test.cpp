@@ -14,7 +14,7 @@ class Dialling : private ConnectionEvents {
     add("right", "upstream.test", {first.endpoint(), second.endpoint()}, ca);
     need_tls_library();
     authorities.emplace(value_of(Authorities::load(config, "relay.toml")));
-    dialer.emplace(config, *authorities, loop, counters, pools, 1);
+    dialer.emplace(config, *authorities, loop, counters, DotDialer::Tickets{pools, 1});
     dialer->report_to(*this);
   }
 
