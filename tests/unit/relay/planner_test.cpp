@@ -1,52 +1,18 @@
 // The rule by which upstreams are chosen: what is planned, and that nothing outside the eligible ones ever is.
 #include "relay/planner.hpp"
 
-#include "relay_fixture.hpp"
+#include "parts_fixture.hpp"
 
 namespace dotrelay::test {
 namespace {
 
-class PlannerFixture {
- public:
-  explicit PlannerFixture(std::initializer_list<std::size_t> addresses_of_upstreams)
-      : config(relay_config(addresses_of_upstreams, 0)) {}
-
-  ConnectionHandle dial(AddressIndex index) {
-    const ConnectionHandle handle = set.add(index, now);
-    Line& line = lines.emplace_back();
-    set.connections().get(handle).connection = std::make_unique<FakeConnection>(line);
-    return handle;
-  }
-
-  ConnectionHandle connect(AddressIndex index) {
-    const ConnectionHandle handle = dial(index);
-    lines.back().state = Connection::State::ready;
-    set.mark_ready(handle, now);
-    return handle;
-  }
-
-  void trouble(AddressIndex index, Trouble trouble = Trouble::unreachable) {
-    Health& health = set.address(index).health;
-    health.on_trouble(trouble, "connection refused", health.epoch(), now, random);
-  }
+struct PlannerFixture : PartsFixture {
+  using PartsFixture::PartsFixture;
 
   Plan plan(UpstreamMask eligible, bool patient = true) { return planner.plan(Candidates(eligible), patient, now); }
 
-  Config config;
-  TimePoint now{std::chrono::hours(1)};
-  Random random{1};
-  Counters counters;
-  Log log{LogLevel::error, "worker 1", -1};
-  std::vector<SharedWord> memory_words = std::vector<SharedWord>(1);
-  MemoryBudget memory{memory_words, 0, 64};
-  FakeUpstreams dialer;
-  Environment environment{config, dialer, counters, memory, log, random};
-  std::vector<SharedHealth> health = std::vector<SharedHealth>(16);
-  std::deque<Line> lines;
-  UpstreamSet set{config.upstreams, health, {}, environment.patience(), random};
-  Borrowing borrowing{environment, set};
-  Trials trials{set};
-  Planner planner{set, borrowing, trials, environment.patience()};
+  Trials& trials = pool.trials();
+  Planner planner{set, pool.borrowing(), trials, environment.patience()};
 };
 
 using Next = Plan::Next;
