@@ -210,7 +210,7 @@ def run_lint(options):
     total = Count()
     checks = [(script.stem, [PYTHON, script, "--self-test", ROOT]) for script in sorted((ROOT / "tests/lint").glob("*.py"))]
     checks.append(("shellcheck", ["shellcheck", "--external-sources", *shell_scripts()]))
-    sources = [path for folder in ("src", "tests") for path in sorted((ROOT / folder).rglob("*.[ch]pp"))]
+    sources = [path for folder in ("src", "tests", "bench") for path in sorted((ROOT / folder).rglob("*.[ch]pp"))]
     version = subprocess.run(["clang-format", "--version"], capture_output=True, text=True).stdout
     if re.search(rf"version {CLANG_FORMAT_MAJOR}\.", version):
         checks.append(("format", ["clang-format", "--dry-run", "-Werror", *sources]))

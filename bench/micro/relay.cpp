@@ -61,7 +61,8 @@ struct Questions {
       keys.push_back({.question = {name, 1, 1}, .flags = 0x0100, .dnssec_ok = false, .options = {}});
       const std::uint64_t question_hash = table.hash(keys.back().question);
       hashes.push_back(table.hash(keys.back(), question_hash));
-      handles.push_back(queries.emplace(keys.back(), question_hash, hashes.back(), UpstreamMask::first(1), kNow, waiters));
+      handles.push_back(
+          queries.emplace(keys.back(), question_hash, hashes.back(), UpstreamMask::first(1), kNow, waiters));
       table.list(handles.back());
     }
   }
@@ -130,7 +131,8 @@ void query_begin_end(benchmark::State& state) {
   Questions questions(32);
   Ring ring(std::span<const QueryKey>{questions.keys});
   for (auto _ : state) {
-    const QueryHandle handle = questions.queries.emplace(ring.next(), 1, 1, UpstreamMask::first(1), kNow, questions.waiters);
+    const QueryHandle handle =
+        questions.queries.emplace(ring.next(), 1, 1, UpstreamMask::first(1), kNow, questions.waiters);
     questions.queries.get(handle).attempts.push_back({});
     benchmark::ClobberMemory();
     questions.queries.erase(handle);
