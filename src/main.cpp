@@ -5,7 +5,7 @@
 #include "cli/commands.hpp"
 #include "config/defaults.hpp"
 #include "process/inheritance.hpp"
-#include "process/worker.hpp"
+#include "worker/worker.hpp"
 
 #include <csignal>
 #include <cstdio>

@@ -40,7 +40,7 @@ Result<CommandLine> parse_command_line(std::span<const char* const> arguments) {
     } else if (argument == "--watch") {
       line.watch = true;
     } else if (argument.starts_with("--handover=")) {
-      if (!read_number(argument, line.handover)) return unknown(argument);
+      if (!read_number(argument, line.takeover)) return unknown(argument);
     } else if (argument.starts_with("--answer=")) {
       if (!read_number(argument, line.answer)) return unknown(argument);
     } else if (argument.starts_with("--token=")) {

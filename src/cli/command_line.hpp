@@ -19,10 +19,10 @@ struct CommandLine {
   bool watch = false;  ///< reload when the files change
 
   // The supervisor's own options.
-  int handover = 0;   ///< of check: the version of Handover that is to be taken over; 0: none
+  int takeover = 0;   ///< of check: the version of UpgradeState that is to be taken over; 0: none
   int answer = -1;    ///< of check: the descriptor for takeover_answer(); -1: an earlier version asks, which wants none
   std::string token;  ///< of check: what that repeats
-  int resume = -1;    ///< of relay: the descriptor of a Handover
+  int resume = -1;    ///< of relay: the descriptor of an UpgradeState
   std::string worker;  ///< see Inheritance
   std::string descriptors;
 };

@@ -2,10 +2,10 @@
 #include "cli/commands.hpp"
 
 #include "base/printable.hpp"
-#include "process/handover.hpp"
-#include "process/loaded_config.hpp"
-#include "process/supervisor.hpp"
-#include "process/upgrade.hpp"
+#include "supervisor/loaded_config.hpp"
+#include "supervisor/supervisor.hpp"
+#include "supervisor/upgrade.hpp"
+#include "supervisor/upgrade_state.hpp"
 
 #include <cerrno>
 #include <cstdio>
@@ -40,7 +40,7 @@ int print(std::string_view text) {
 int print_version() { return print("dotrelay " DOTRELAY_VERSION "\n"); }
 
 int check_configuration(const CommandLine& line) {
-  if (line.handover != 0 && line.handover != Handover::kVersion) {
+  if (line.takeover != 0 && line.takeover != UpgradeState::kVersion) {
     return refuse(Error{"this dotrelay cannot take over from the running one; restart it instead"});
   }
   const Result<LoadedConfig> loaded = load_config(line.config_file);
@@ -48,7 +48,7 @@ int check_configuration(const CommandLine& line) {
   for (const std::string& warning : loaded->warnings) {
     std::fprintf(stderr, "warning: %s\n", printable(warning).c_str());
   }
-  if (line.handover != 0) return line.answer < 0 ? 0 : answer_takeover(line);  // standard output is a log then
+  if (line.takeover != 0) return line.answer < 0 ? 0 : answer_takeover(line);  // standard output is a log then
   std::vector<std::string> warnings = loaded->verdict.warnings;
   if (!loaded->verdict.refusal.empty()) warnings.push_back(loaded->verdict.refusal);  // another user may start it
   for (const std::string& warning : warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());

@@ -27,7 +27,10 @@ MAY_INCLUDE = {
     "upstream": {"relay", "dns", "net", "tls", "config", "metrics"},
     "listener": {"relay", "dns", "net", "config", "metrics"},
     "process": {"dns", "config", "metrics", "cache", "relay", "net", "tls", "upstream", "listener"},
-    "cli": {"dns", "config", "metrics", "cache", "relay", "net", "tls", "upstream", "listener", "process"},
+    # The kinds of process do not know each other: what they say to each other is in process/.
+    "worker": {"dns", "config", "metrics", "cache", "relay", "net", "tls", "upstream", "listener", "process"},
+    "supervisor": {"dns", "config", "metrics", "cache", "relay", "net", "tls", "upstream", "listener", "process"},
+    "cli": {"dns", "config", "metrics", "cache", "relay", "net", "tls", "upstream", "listener", "process", "supervisor"},
 }
 
 LIBRARIES = [
@@ -155,9 +158,14 @@ def self_test():
         "tls/loop.cpp": ("#include <uv.h>", "only net/ may include libuv"),
         "net/config.cpp": ("#include <toml++/toml.h>", "only config/ may include toml++"),
         "config/parser.cpp": ("#include <toml++/toml.h>", None),
-        "process/worker.cpp": ('#include "listener/tcp.hpp"\n#include "upstream/psa.cpp"', None),
+        "process/state.cpp": ('#include "listener/tcp.hpp"\n#include "upstream/psa.cpp"', None),
+        "process/upper.cpp": ('#include "worker/worker.hpp"', "process/ may not include worker/"),
+        "worker/worker.hpp": ('#include "process/state.cpp"', None),
+        "worker/sideways.cpp": ('#include "supervisor/supervisor.hpp"', "worker/ may not include supervisor/"),
+        "supervisor/supervisor.hpp": ('#include "process/state.cpp"', None),
+        "supervisor/sideways.cpp": ('#include "worker/worker.hpp"', "supervisor/ may not include worker/"),
         "misc/new.cpp": ("", "misc/ is not in the table"),
-        "main.cpp": ('#include "process/worker.cpp"', None),
+        "main.cpp": ('#include "worker/worker.hpp"', None),
         "other.cpp": ("#include <uv.h>", "only net/ may include libuv"),
     }
     wrong = []
@@ -178,7 +186,8 @@ def self_test():
 DRAWN = """## Layers
 
 ```
- src/process  above
+ src/worker  src/supervisor  above
+ src/process
  src/upstream  src/listener
  src/relay  src/net  src/tls
  src/dns  src/config

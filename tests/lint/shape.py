@@ -10,6 +10,7 @@ usage: shape.py [--self-test] [--rows N] PROJECT
 """
 
 import re
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -237,6 +238,7 @@ def self_test():
 
 
 def main(arguments):
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)   # head ends early
     if "--self-test" in arguments:
         return self_test()
     rows = 10

@@ -59,7 +59,7 @@ TEST_CASE("what a supervisor passes to its successor") {
   CHECK(parse({})->resume == -1);
   const auto check = parse({"check", "--handover=1", "--config", "a.toml"});
   REQUIRE(check);
-  CHECK(check->handover == 1);
+  CHECK(check->takeover == 1);
   CHECK(check->answer == -1);
   const auto answering = parse({"check", "--handover=1", "--answer=9", "--token=0af3", "--config", "a.toml"});
   REQUIRE(answering);

@@ -1,0 +1,308 @@
+// See generation.hpp.
+#include "supervisor/generation.hpp"
+
+#include "net/descriptor_passing.hpp"
+#include "net/sockets.hpp"
+#include "process/exec_failure.hpp"
+#include "process/heartbeat.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <sys/wait.h>
+
+namespace dotrelay {
+namespace {
+
+/// Starts in a row that failed before the worker was ready. Then its sockets are closed, so that the kernel gives its
+/// share of the clients to the others instead of a black hole.
+constexpr int kMaxFailedStarts = 5;
+constexpr Duration kFirstRestartDelay = std::chrono::milliseconds(100);
+
+/// A worker that ends so soon after it was ready has ended at once. The first one is replaced without delay, as all are
+/// that lived longer; when the next ones end at once, too, each waits longer, so that they do not take a CPU for
+/// nothing.
+constexpr Duration kAtOnce = std::chrono::milliseconds(100);
+constexpr Duration kFirstReplacementDelay = std::chrono::milliseconds(50);
+constexpr Duration kLongestReplacementDelay = std::chrono::seconds(1);
+
+Duration replacement_delay(int ends_at_once) {
+  if (ends_at_once < 2) return {};
+  return std::min<Duration>(kFirstReplacementDelay * (1 << std::min(ends_at_once - 2, 10)), kLongestReplacementDelay);
+}
+
+/// What workers may take beyond the deadline to drain before they are killed.
+constexpr Duration kStopSlack = std::chrono::seconds(2);
+
+}  // namespace
+
+std::string how_it_ended(int status) {
+  if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
+  return "exited with status " + std::to_string(WEXITSTATUS(status));
+}
+
+Generation::Generation(Loop& loop, Listener& listener, Log& log, GenerationParts parts, Stage stage)
+    : loop_(loop), listener_(listener), log_(log), parts_(std::move(parts)), stage_(stage), kill_limit_(loop, [this] {
+        kill_all();
+      }) {
+  for (std::uint32_t i = 0; i < parts_.sockets.size(); ++i) {
+    Worker& worker = workers_.emplace_back();
+    worker.number = i + 1;
+    worker.restart = std::make_unique<Timer>(loop_, [this, &worker] { start(worker); });
+  }
+}
+
+void Generation::start() {
+  for (Worker& worker : workers_) {
+    if (!start(worker) && stage_ != Stage::serving) return;
+  }
+}
+
+void Generation::adopt(const RunningWorker& running) {
+  announced_ = true;
+  auto worker = std::ranges::find_if(
+      workers_, [&](const Worker& entry) { return entry.number == running.number && entry.pid == 0; });
+  // Of a generation that leaves nothing but its workers is known.
+  if (worker == workers_.end()) worker = workers_.insert(workers_.end(), Worker{});
+  worker->number = running.number;
+  worker->pid = running.pid;
+  worker->ready = true;
+  worker->has_heartbeat = parts_.shared && running.number <= parts_.shared->workers();
+  worker->control = std::make_unique<WorkerControl>(loop_, UniqueFd(running.control), [] {});
+}
+
+void Generation::start_missing() {
+  for (Worker& worker : workers_) {
+    if (worker.pid != 0) continue;
+    worker.retired = parts_.sockets[worker.number - 1].empty();
+    if (!worker.retired) start(worker);
+  }
+}
+
+bool Generation::start(Worker& worker) {
+  const auto failed = [&](const std::string& why) {
+    log_.error(name_of(worker) + ": " + why);
+    start_failed(worker, why);
+    return false;
+  };
+  if (!parts_.shared) {  // that of an adopted generation was of another version
+    Result<SharedState> shared =
+        SharedState::create(static_cast<std::uint32_t>(workers_.size()), parts_.config.address_count());
+    if (!shared) return failed(shared.error().message);
+    parts_.shared.emplace(std::move(*shared));
+  }
+  Inheritance inheritance;
+  inheritance.worker = worker.number;
+  inheritance.shared_state = parts_.shared->fd();
+  inheritance.config = parts_.config_memory.get();
+  for (const SocketLease& lease : parts_.sockets[worker.number - 1]) {
+    const Result<bool> restored = ListenSockets::restore(lease.pair());
+    if (!restored) return failed(restored.error().message);
+    if (*restored) log_.warning(name_of(worker) + ": its sockets at " + lease.pair().address.to_text() + " were lost");
+    inheritance.listeners.emplace_back(lease.pair().udp.get(), lease.pair().tcp.get());
+  }
+  if (worker.number <= parts_.mailboxes.size()) {
+    inheritance.mailbox = parts_.mailboxes[worker.number - 1].reading.get();
+    for (const Mailbox& mailbox : parts_.mailboxes) inheritance.mailboxes.push_back(mailbox.writing.get());
+  }
+  Result<StartedWorker> started = start_worker(inheritance, parts_.config_file);
+  if (!started) return failed(started.error().message);
+  worker.pid = started->pid;
+  worker.exec_failure = std::move(started->exec_failure);
+  worker.ready = false;
+  worker.has_heartbeat = true;
+  worker.missed_heartbeats = 0;
+  worker.control =
+      std::make_unique<WorkerControl>(loop_, std::move(started->control), [this, &worker] { became_ready(worker); });
+  if (stage_ == Stage::serving) worker.control->serve();
+  return true;
+}
+
+void Generation::became_ready(Worker& worker) {
+  worker.ready = true;
+  worker.exec_failure.reset();
+  worker.missed_heartbeats = 0;
+  worker.ready_since = Clock::now();
+  worker.failed_starts = 0;
+  if (stage_ == Stage::leaving) return;
+  if (announced_) {
+    log_.info(name_of(worker) + " is ready (PID " + std::to_string(worker.pid) + ")");
+    return;
+  }
+  if (!std::ranges::all_of(workers_, [](const Worker& entry) { return entry.ready || entry.retired; })) return;
+  announced_ = true;
+  listener_.on_ready(*this);
+}
+
+void Generation::serve() {
+  stage_ = Stage::serving;
+  for (Worker& worker : workers_) {
+    if (worker.control) worker.control->serve();
+  }
+}
+
+void Generation::leave() {
+  if (stage_ == Stage::leaving) return;
+  stage_ = Stage::leaving;
+  kill_limit_.set(Clock::now() + parts_.config.relay.deadline + kStopSlack);
+}
+
+void Generation::hand_over(Generation& successor) {
+  leave();
+  std::size_t index = 0;
+  for (Worker& worker : workers_) {
+    std::vector<bool> left;
+    for (SocketLease& lease : parts_.sockets[worker.number - 1]) {
+      SocketPair& pair = lease.pair();
+      pair.left = !successor.leases(pair);
+      left.push_back(pair.left);
+    }
+    worker.restart->set(kNever);
+    if (!worker.control) {
+      leave_tcp_ports(worker);
+      continue;
+    }
+    Worker* const heir = successor.running_worker(index++);
+    auto channel = heir != nullptr ? make_channel() : std::nullopt;
+    if (channel) heir->control->take_clients(std::move(channel->first));
+    worker.control->hand_over(left, channel ? std::move(channel->second) : UniqueFd());
+  }
+  for (const WorkerSockets& leases : parts_.sockets) leave_ports(leases, Protocol::udp);
+}
+
+/// The supervisor does not rely on the workers for it: the kernel is to give the share of one that hangs or has died to
+/// others. What waits in a UDP socket can still be read, so all leave at once. What waits in a TCP socket is reset: a
+/// worker that is there has the time to accept it.
+void Generation::leave_ports(const WorkerSockets& leases, Protocol protocol) {
+  for (const SocketLease& lease : leases) {
+    const SocketPair& pair = lease.pair();
+    if (pair.left) leave_port(protocol == Protocol::udp ? pair.udp.get() : pair.tcp.get(), protocol);
+  }
+}
+
+void Generation::leave_tcp_ports(const Worker& worker) {
+  // Of a generation that an upgrade found leaving, only the workers have the sockets.
+  if (worker.number <= parts_.sockets.size()) leave_ports(parts_.sockets[worker.number - 1], Protocol::tcp);
+}
+
+bool Generation::leases(const SocketPair& pair) const {
+  return std::ranges::any_of(parts_.sockets, [&](const WorkerSockets& leases) {
+    return std::ranges::any_of(leases, [&](const SocketLease& lease) { return &lease.pair() == &pair; });
+  });
+}
+
+/// The running workers in turn; nullptr when there is none.
+Generation::Worker* Generation::running_worker(std::size_t index) {
+  std::vector<Worker*> running;
+  for (Worker& worker : workers_) {
+    if (worker.control) running.push_back(&worker);
+  }
+  return running.empty() ? nullptr : running[index % running.size()];
+}
+
+void Generation::dismiss() {
+  leave();
+  for (Worker& worker : workers_) {
+    if (worker.restart) worker.restart->set(kNever);
+    if (worker.control) worker.control->dismiss();
+  }
+  for (const WorkerSockets& leases : parts_.sockets) {
+    for (const SocketLease& lease : leases) lease.pair().left = true;
+    leave_ports(leases, Protocol::udp);
+  }
+}
+
+void Generation::kill_all() {
+  stage_ = Stage::leaving;
+  for (const Worker& worker : workers_) {
+    if (worker.restart) worker.restart->set(kNever);
+    if (worker.pid != 0) kill(worker.pid, SIGKILL);
+  }
+}
+
+bool Generation::reap(pid_t pid, int status) {
+  const auto worker = std::ranges::find(workers_, pid, &Worker::pid);
+  if (worker == workers_.end()) return false;
+  ended(*worker, status);
+  return true;
+}
+
+void Generation::ended(Worker& worker, int status) {
+  worker.pid = 0;
+  worker.control.reset();
+  if (parts_.shared && worker.number <= parts_.shared->workers()) parts_.shared->worker_ended(worker.number);
+  tell_of_death(parts_.mailboxes, worker.number);
+  const bool was_ready = std::exchange(worker.ready, false);
+  if (stage_ == Stage::leaving) return leave_tcp_ports(worker);
+  std::string how = how_it_ended(status);
+  if (const auto failure = exec_failure(std::exchange(worker.exec_failure, {}))) {
+    how = "cannot execute /proc/self/exe: " + *failure;
+    if (stage_ == Stage::serving) log_.error(name_of(worker) + " " + how);
+    return start_failed(worker, how);
+  }
+  if (stage_ == Stage::trial) return start_failed(worker, how + (was_ready ? "" : " before it was ready"));
+  if (!was_ready) {
+    log_.error(name_of(worker) + " " + how + " before it was ready");
+    return start_failed(worker, how);
+  }
+  worker.ends_at_once = Clock::now() - worker.ready_since < kAtOnce ? worker.ends_at_once + 1 : 0;
+  const Duration delay = replacement_delay(worker.ends_at_once);
+  const auto delay_ms = std::chrono::duration_cast<std::chrono::milliseconds>(delay).count();
+  log_.error(name_of(worker) + " " + how + "; starting another" +
+             (delay > Duration{} ? " in " + std::to_string(delay_ms) + " ms" : ""));
+  if (delay > Duration{}) return worker.restart->set(Clock::now() + delay);
+  start(worker);
+}
+
+void Generation::start_failed(Worker& worker, const std::string& why) {
+  if (stage_ == Stage::trial) return listener_.on_failed(*this, "a new " + name_of(worker) + " " + why);
+  if (++worker.failed_starts < kMaxFailedStarts) {
+    worker.restart->set(Clock::now() + kFirstRestartDelay * (1 << worker.failed_starts));
+    return;
+  }
+  worker.retired = true;
+  parts_.sockets[worker.number - 1].clear();
+  log_.error(name_of(worker) + " is given up after " + std::to_string(kMaxFailedStarts) +
+             " failed starts; the others serve its clients");
+  if (hopeless()) listener_.on_failed(*this, "no worker can start");
+}
+
+void Generation::check_heartbeats() {
+  for (Worker& worker : workers_) {
+    if (worker.pid == 0 || !worker.has_heartbeat || !parts_.shared) continue;
+    const auto heartbeat = parts_.shared->slot(worker.number - 1).heartbeat.load(std::memory_order_relaxed);
+    // One that is not ready has its time for all of its start, also when its loop turns.
+    const bool turns = worker.ready && heartbeat != worker.last_heartbeat;
+    worker.missed_heartbeats = turns ? 0 : worker.missed_heartbeats + 1;
+    worker.last_heartbeat = heartbeat;
+    if (stage_ == Stage::leaving) {  // its time is limited, but what others wait for is not in its hands
+      if (worker.missed_heartbeats >= kHeartbeatsToLeave) leave_tcp_ports(worker);
+      continue;
+    }
+    if (worker.missed_heartbeats < (worker.ready ? kMaxMissedHeartbeats : kMaxStartHeartbeats)) continue;
+    log_.error(name_of(worker) + (worker.ready ? " hangs; killing it" : " does not get ready; killing it"));
+    worker.missed_heartbeats = 0;
+    kill(worker.pid, SIGKILL);
+  }
+}
+
+bool Generation::ended() const {
+  return std::ranges::all_of(workers_, [](const Worker& worker) { return worker.pid == 0; });
+}
+
+bool Generation::hopeless() const { return std::ranges::all_of(workers_, &Worker::retired); }
+
+std::size_t Generation::ready_workers() const {
+  return static_cast<std::size_t>(std::ranges::count_if(workers_, &Worker::ready));
+}
+
+std::vector<Generation::RunningWorker> Generation::running_workers() const {
+  std::vector<RunningWorker> running;
+  for (const Worker& worker : workers_) {
+    if (worker.control) running.push_back({worker.number, worker.pid, worker.control->fd()});
+  }
+  return running;
+}
+
+Totals Generation::sum() const { return parts_.shared ? parts_.shared->sum() : Totals(); }
+
+}  // namespace dotrelay
