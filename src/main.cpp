@@ -5,7 +5,7 @@
 #include "cli/commands.hpp"
 #include "config/defaults.hpp"
 #include "process/inheritance.hpp"
-#include "worker/worker.hpp"
+#include "worker/run_worker.hpp"
 
 #include <csignal>
 #include <cstdio>

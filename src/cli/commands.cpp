@@ -3,7 +3,7 @@
 
 #include "base/printable.hpp"
 #include "supervisor/loaded_config.hpp"
-#include "supervisor/supervisor.hpp"
+#include "supervisor/run_supervisor.hpp"
 #include "supervisor/upgrade.hpp"
 #include "supervisor/upgrade_state.hpp"
 

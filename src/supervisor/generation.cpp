@@ -152,9 +152,8 @@ void Generation::hand_over(Generation& successor) {
   for (Worker& worker : workers_) {
     std::vector<bool> left;
     for (SocketLease& lease : parts_.sockets[worker.number - 1]) {
-      SocketPair& pair = lease.pair();
-      pair.left = !successor.leases(pair);
-      left.push_back(pair.left);
+      if (!successor.leases(lease.pair())) lease.leave();
+      left.push_back(lease.pair().stage == SocketPair::Stage::left);
     }
     worker.restart->set(kNever);
     if (!worker.control) {
@@ -175,7 +174,8 @@ void Generation::hand_over(Generation& successor) {
 void Generation::leave_ports(const WorkerSockets& leases, Protocol protocol) {
   for (const SocketLease& lease : leases) {
     const SocketPair& pair = lease.pair();
-    if (pair.left) leave_port(protocol == Protocol::udp ? pair.udp.get() : pair.tcp.get(), protocol);
+    if (pair.stage == SocketPair::Stage::left)
+      leave_port(protocol == Protocol::udp ? pair.udp.get() : pair.tcp.get(), protocol);
   }
 }
 
@@ -205,8 +205,8 @@ void Generation::dismiss() {
     if (worker.restart) worker.restart->set(kNever);
     if (worker.control) worker.control->dismiss();
   }
-  for (const WorkerSockets& leases : parts_.sockets) {
-    for (const SocketLease& lease : leases) lease.pair().left = true;
+  for (WorkerSockets& leases : parts_.sockets) {
+    for (SocketLease& lease : leases) lease.leave();
     leave_ports(leases, Protocol::udp);
   }
 }

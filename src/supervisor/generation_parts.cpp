@@ -124,7 +124,7 @@ GenerationParts adopt_leaving_parts(const UpgradeState::Workers& workers, Durati
   for (const Endpoint& address : workers.holds) {
     SocketPair pair;  // without sockets: only the workers have them
     pair.address = address;
-    pair.left = true;
+    pair.stage = SocketPair::Stage::left;
     if (parts.sockets.empty()) parts.sockets.emplace_back();
     parts.sockets.front().push_back(sockets.adopt(std::move(pair)));
   }

@@ -83,15 +83,17 @@ void ListenSockets::await_departure(const ListenConfig& config) {
 }
 
 bool ListenSockets::is_ours(const Endpoint& address) const {
-  return std::ranges::any_of(pairs_,
-                             [&](const SocketPair& pair) { return pair.joined && overlap(pair.address, address); });
+  return std::ranges::any_of(pairs_, [&](const SocketPair& pair) {
+    return pair.stage != SocketPair::Stage::opened && overlap(pair.address, address);
+  });
 }
 
 Result<SocketLease> ListenSockets::lease_pair(const Endpoint& address, std::uint32_t worker, bool share_port) {
   // An interface that was made anew has another index, and sockets of the old one get nothing from it.
   const std::uint32_t interface = address.scope.empty() ? 0 : interface_index(address.scope);
   const auto known = std::ranges::find_if(pairs_, [&](const SocketPair& pair) {
-    return pair.address == address && pair.interface == interface && pair.worker == worker && !pair.left;
+    return pair.address == address && pair.interface == interface && pair.worker == worker &&
+           pair.stage != SocketPair::Stage::left;
   });
   if (known != pairs_.end()) return SocketLease(*this, *known);
   SocketPair pair;
@@ -110,7 +112,7 @@ Result<SocketLease> ListenSockets::lease_pair(const Endpoint& address, std::uint
 Status ListenSockets::join(const std::vector<WorkerSockets>& sockets) {
   for (const WorkerSockets& leases : sockets) {
     for (const SocketLease& lease : leases) {
-      if (lease.pair().joined) continue;
+      if (lease.pair().stage != SocketPair::Stage::opened) continue;
       if (const Status joined = join(lease.pair()); !joined) return joined;
     }
   }
@@ -125,7 +127,7 @@ Status ListenSockets::join(SocketPair& pair) {
       return cannot_listen(pair.address, protocol, error);
     }
   }
-  pair.joined = true;
+  pair.stage = SocketPair::Stage::joined;
   return ok();
 }
 
@@ -133,7 +135,7 @@ Result<bool> ListenSockets::restore(SocketPair& pair) {
   bool needed = false;
   for (const Protocol protocol : kProtocols) {
     UniqueFd& socket = protocol == Protocol::udp ? pair.udp : pair.tcp;
-    if (!pair.joined || pair.left || !socket || !has_left_port(socket.get(), protocol)) continue;
+    if (pair.stage != SocketPair::Stage::joined || !socket || !has_left_port(socket.get(), protocol)) continue;
     int error = 0;
     UniqueFd fresh = make_listener(pair.address, protocol, error);
     if (fresh) error = join_port(fresh.get(), pair.address, protocol);
@@ -145,7 +147,7 @@ Result<bool> ListenSockets::restore(SocketPair& pair) {
 }
 
 SocketLease ListenSockets::adopt(SocketPair pair) {
-  pair.joined = true;
+  if (pair.stage == SocketPair::Stage::opened) pair.stage = SocketPair::Stage::joined;
   pair.leases = 0;
   if (pair.udp) pair.interface = bound_interface(pair.udp.get());
   return SocketLease(*this, pairs_.emplace_back(std::move(pair)));

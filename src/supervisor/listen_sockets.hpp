@@ -8,6 +8,7 @@
 #include "base/unique_fd.hpp"
 #include "config/config.hpp"
 
+#include <cstdint>
 #include <list>
 #include <utility>
 #include <vector>
@@ -21,8 +22,12 @@ struct SocketPair {
   UniqueFd udp;
   UniqueFd tcp;
   bool share_port = false;  ///< another relay may have the port, too
-  bool joined = false;      ///< bound: clients reach it
-  bool left = false;        ///< clients reach it no more, as a worker of an earlier generation drains it
+  enum class Stage : std::uint8_t {
+    opened,  ///< not bound yet
+    joined,  ///< bound: clients reach it
+    left,    ///< clients reach it no more, as a worker of an earlier generation drains it
+  };
+  Stage stage = Stage::opened;
   std::uint32_t leases = 0;
 };
 
@@ -37,6 +42,9 @@ class SocketLease {
   ~SocketLease();
 
   [[nodiscard]] SocketPair& pair() const { return *pair_; }
+
+  /// No generation leases the pair anew. The caller takes its sockets from their port.
+  void leave() { pair_->stage = SocketPair::Stage::left; }
 
  private:
   ListenSockets* owner_;

@@ -42,7 +42,7 @@ std::vector<std::string> strangers_at(const ListenSockets& sockets, bool& asked)
   std::vector<std::string> lines;
   std::vector<Endpoint> seen;
   for (const SocketPair& pair : pairs) {
-    if (!pair.joined || std::ranges::find(seen, pair.address) != seen.end()) continue;
+    if (pair.stage == SocketPair::Stage::opened || std::ranges::find(seen, pair.address) != seen.end()) continue;
     seen.push_back(pair.address);
     for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
       auto others = sockets_at_port(protocol, pair.address.address.is_v6, pair.address.port);

@@ -69,7 +69,7 @@ TEST_CASE_FIXTURE(Fixture, "a pair that is being left is not leased again") {
   REQUIRE(leaving);
   REQUIRE(sockets.join(*leaving));
   SocketPair& left = (*leaving)[0][0].pair();
-  left.left = true;
+  left.stage = SocketPair::Stage::left;
   auto again = sockets.lease(config_of({first}), 1);
   REQUIRE(again);
   CHECK(&(*again)[0][0].pair() != &left);
@@ -85,7 +85,7 @@ TEST_CASE_FIXTURE(Fixture,
   {
     SocketPair pair;
     pair.address = first;
-    pair.left = true;
+    pair.stage = SocketPair::Stage::left;
     const SocketLease held = sockets.adopt(std::move(pair));
     auto again = sockets.lease(config_of({first}), 1);
     REQUIRE(again);

@@ -91,7 +91,7 @@ TEST_CASE_FIXTURE(Fixture, "as long as only workers of an earlier program know s
   const UniqueFd workers = other_socket(address, Protocol::udp);
   SocketPair left;
   left.address = address;
-  left.left = true;
+  left.stage = SocketPair::Stage::left;
   const SocketLease held = sockets.adopt(std::move(left));
   const auto leases = sockets.lease(config, 1);
   REQUIRE(sockets.join(*leases));
