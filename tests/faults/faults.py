@@ -83,11 +83,12 @@ def machine():
 
 
 def own_table(played):
-    rows = [(scenario.row, scenario.best, scenario.goal, result.measured(True) if isinstance(result, results.Result) else result,
-             result.verdict() if isinstance(result, results.Result) else "FAILED")
-            for scenario, result in played]
-    head = ("scenario", "best known forwarder", "goal", "dotrelay, measured", "goal reached")
-    return markdown_table(head, rows)
+    rows = []
+    for scenario, result in played:
+        known = isinstance(result, results.Result)
+        figures = result.columns() if known else (result, *[""] * (len(results.COLUMNS) - 1))
+        rows.append((scenario.row, scenario.goal, result.verdict() if known else "FAILED", *figures, scenario.best))
+    return markdown_table(("scenario", "goal", "reached", *results.COLUMNS, "best known forwarder"), rows)
 
 
 def main():

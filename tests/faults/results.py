@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 PATIENCE_SECONDS = 5.0
 NOERROR = 0
 
+# Of a table of results; "late" is by how much the lab itself was woken late, at most.
+COLUMNS = ("asked", "lost", "silent", "p99", "max", "late", "further figures")
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -125,12 +128,17 @@ class Result:
     def reached(self):
         return all(reached for _, reached in self.goals)
 
-    def measured(self, lateness=False):
-        """The figures in words; with how late the lab itself was, if wanted."""
+    def columns(self):
+        """The figures, one for each of COLUMNS."""
+        answers = self.answers
+        return (len(answers), answers.lost, answers.silent, ms(answers.p99), ms(answers.max), ms(max(answers.late, self.upstreams_late)),
+                "; ".join(f"{name}: {value}" for name, value in self.figures.items()))
+
+    def measured(self):
+        """The figures in words."""
         answers = self.answers
         parts = [f"{answers.lost} of {len(answers)} lost", f"{answers.silent} silent", f"p99 {ms(answers.p99)}", f"max {ms(answers.max)}"]
-        parts += [f"{name} {value}" for name, value in self.figures.items()]
-        return ", ".join(parts) + (f" (lab woken up to {ms(max(answers.late, self.upstreams_late))} late)" if lateness else "")
+        return ", ".join([*parts, *[f"{name} {value}" for name, value in self.figures.items()]])
 
     def verdict(self):
         missed = [text for text, reached in self.goals if not reached]
