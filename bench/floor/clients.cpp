@@ -46,7 +46,7 @@ void UdpClients::flush() {
   queued_ = 0;
 }
 
-// As many as the relay tries: see TcpListener.
+// As many as the relay tries: see AcceptPace.
 void TcpClients::accept() {
   for (int accepted = 0; accepted < accepts_; ++accepted) {
     const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);

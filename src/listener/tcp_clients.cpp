@@ -39,6 +39,7 @@ TcpClients::TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, Mem
       transport_{.tcp = true, .keepalive = keepalive_units(idle)},
       idle_sessions_(sessions_),
       check_(loop, [this] { close_expired(); }),
+      freed_descriptors_(loop),
       room_to_read_(std::make_unique_for_overwrite<std::uint8_t[]>(kRoomToRead)) {
   spare_.reserve(kMaxSpare);
   loop.before_flushes([this] { take_arrivals(); });
@@ -129,8 +130,7 @@ Accepted TcpClients::accept(Bytes message, const IpAddress& source, Handle<TcpSe
 void TcpClients::remove(Handle<TcpSession> session) {
   idle_sessions_.remove(session);
   sessions_.erase(session);
-  for (FlushTarget* const target : waiting_) loop_.flush_at_turn_end(*target);
-  waiting_.clear();
+  freed_descriptors_.one_freed();
 }
 
 void TcpClients::lend(ByteQueue& queue) {

@@ -6,6 +6,7 @@
 #include "config/config.hpp"
 #include "listener/tcp_session.hpp"
 #include "metrics/counters.hpp"
+#include "net/freed_descriptors.hpp"
 #include "net/handles.hpp"
 #include "relay/forwarder.hpp"
 #include "relay/reply_channel.hpp"
@@ -46,11 +47,8 @@ class TcpClients final : public ReplyChannel, private MemoryHolder {
   /// stays in the processor's caches, from which each system call would drive it.
   void take_arrivals();
 
-  /// Has target.flush() called once, at the end of the turn in which the next client leaves; its descriptor is free
-  /// then.
-  void tell_of_departure(FlushTarget& target) { waiting_.push_back(&target); }
-  /// Before the target goes.
-  void forget(FlushTarget& target) { std::erase(waiting_, &target); }
+  /// Hears of the descriptor of each client that leaves.
+  FreedDescriptors& freed_descriptors() { return freed_descriptors_; }
 
   /// The client, or nullptr when it has gone.
   TcpSession* find(Handle<TcpSession> session) { return sessions_.find(session); }
@@ -103,7 +101,7 @@ class TcpClients final : public ReplyChannel, private MemoryHolder {
   bool check_scheduled_ = false;
   Stage stage_ = Stage::serving;
   ClientHandover* successor_ = nullptr;
-  std::vector<FlushTarget*> waiting_;  // for a departure
+  FreedDescriptors freed_descriptors_;
 
   static constexpr std::uint8_t kUnreadAccepts = 16;
   std::uint8_t unread_accepts_ = 0;

@@ -1,7 +1,7 @@
 // Which writes count as unacknowledged for too long: made-up TCP facts, then the kernel's over loopback.
 #include "net/acknowledgement.hpp"
+#include "net/acceptor.hpp"
 #include "net/sockets.hpp"
-#include "net/tcp_acceptor.hpp"
 
 #include <doctest/doctest.h>
 #include <linux/tcp.h>
