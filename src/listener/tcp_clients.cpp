@@ -4,14 +4,9 @@
 #include "listener/client_handover.hpp"
 
 #include <algorithm>
-#include <vector>
 
 namespace dotrelay {
 namespace {
-
-/// Memory for output that nobody has now: for those who are answered in one turn.
-constexpr std::size_t kMaxSpare = 512;
-constexpr std::size_t kMaxSpareBytes = 1024 * 1024;
 
 /// What shed() frees at least, if there is so much.
 constexpr std::size_t kShedBytes = std::size_t{256} * 1024;
@@ -37,19 +32,15 @@ TcpClients::TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, Mem
       limit_(limit),
       idle_(idle),
       transport_{.tcp = true, .keepalive = keepalive_units(idle)},
+      output_memory_(memory),
       idle_sessions_(sessions_),
       check_(loop, [this] { close_expired(); }),
-      freed_descriptors_(loop),
-      room_to_read_(std::make_unique_for_overwrite<std::uint8_t[]>(kRoomToRead)) {
-  spare_.reserve(kMaxSpare);
+      freed_descriptors_(loop) {
   loop.before_flushes([this] { take_arrivals(); });
   memory_.set_holder(this);
 }
 
-TcpClients::~TcpClients() {
-  memory_.set_holder(nullptr);
-  memory_.give_back(spare_bytes_);
-}
+TcpClients::~TcpClients() { memory_.set_holder(nullptr); }
 
 void TcpClients::add(UniqueFd fd, const IpAddress& source, Bytes already_read) {
   if (sessions_.size() >= limit_ && !make_room()) {
@@ -76,23 +67,16 @@ void TcpClients::deliver(ClientKey client, Bytes answer) noexcept {
 }
 
 MutableBytes TcpClients::room_to_read() {
-  if (kRoomToRead - room_taken_ < kLeastRoom) take_arrivals();
-  return {room_to_read_.get() + room_taken_, kRoomToRead - room_taken_};
-}
-
-void TcpClients::arrived(Handle<TcpSession> session, std::size_t octets) {
-  arrivals_.push_back({session, {room_to_read_.get() + room_taken_, octets}});
-  room_taken_ += octets;
+  if (arrivals_.full()) take_arrivals();
+  return arrivals_.room();
 }
 
 void TcpClients::take_arrivals() {
   if (arrivals_.empty()) return;
   const TimePoint now = loop_.now();
-  for (const Arrival& arrival : arrivals_) {
-    if (TcpSession* const session = sessions_.find(arrival.session)) session->take(arrival.octets, now);
-  }
-  arrivals_.clear();
-  room_taken_ = 0;
+  arrivals_.take_all([&](Handle<TcpSession> handle, Bytes octets) {
+    if (TcpSession* const session = sessions_.find(handle)) session->take(octets, now);
+  });
 }
 
 void TcpClients::drain() {
@@ -133,30 +117,9 @@ void TcpClients::remove(Handle<TcpSession> session) {
   freed_descriptors_.one_freed();
 }
 
-void TcpClients::lend(ByteQueue& queue) {
-  if (spare_.empty() || queue.memory_bytes() > 0) return;
-  spare_bytes_ -= spare_.back().memory_bytes();
-  memory_.give_back(spare_.back().memory_bytes());
-  queue.swap(spare_.back());
-  spare_.pop_back();
-}
-
-void TcpClients::take_back(ByteQueue& queue) {
-  const std::size_t bytes = queue.memory_bytes();
-  if (bytes > 0 && spare_.size() < kMaxSpare && spare_bytes_ + bytes <= kMaxSpareBytes && memory_.take(bytes)) {
-    spare_bytes_ += bytes;
-    spare_.push_back(std::move(queue));
-  }
-  queue.shrink(0);
-}
-
 // It lets go of octets only: the session itself goes at the end of the turn, for it may be the one that asks.
 bool TcpClients::shed(std::size_t octets) noexcept {
-  if (spare_bytes_ > 0) {
-    memory_.give_back(std::exchange(spare_bytes_, 0));
-    spare_.clear();
-    return true;
-  }
+  if (output_memory_.release()) return true;
   // One walk in vain is enough for a turn: else each query that is refused makes one of its own.
   if (loop_.now() == walked_in_vain_at_ && octets >= largest_debt_) return false;
   std::size_t most = 0;

@@ -4,15 +4,15 @@
 
 #include "base/slab.hpp"
 #include "config/config.hpp"
+#include "listener/arrivals.hpp"
+#include "listener/early_read.hpp"
+#include "listener/output_memory.hpp"
 #include "listener/tcp_session.hpp"
 #include "metrics/counters.hpp"
 #include "net/freed_descriptors.hpp"
 #include "net/handles.hpp"
 #include "relay/forwarder.hpp"
 #include "relay/reply_channel.hpp"
-
-#include <memory>
-#include <vector>
 
 namespace dotrelay {
 
@@ -43,8 +43,7 @@ class TcpClients final : public ReplyChannel, private MemoryHolder {
   /// Gives back memory that a flood of clients took.
   void shrink() { sessions_.shrink(); }
 
-  /// What was read in a turn is taken at its end, for all clients in one go: the way of a query through the relay then
-  /// stays in the processor's caches, from which each system call would drive it.
+  /// Takes what was read in this turn. Done at its end, and before anything that asks who is idle.
   void take_arrivals();
 
   /// Hears of the descriptor of each client that leaves.
@@ -58,14 +57,11 @@ class TcpClients final : public ReplyChannel, private MemoryHolder {
   [[nodiscard]] Stage stage() const { return stage_; }
   void pass_on(Handle<TcpSession> session);
   Loop& loop() { return loop_; }
-  /// Whether to read a client when it is accepted. Under load most have asked by then; else the read costs a system
-  /// call for nothing, so after one in vain the next few are left to the loop.
-  bool reads_at_accept() { return unread_accepts_ == 0 || --unread_accepts_ == 0; }
-  void nothing_to_read() { unread_accepts_ = kUnreadAccepts; }
-  /// Where to read to: kLeastRoom octets at least. May take what has arrived before.
+  EarlyRead& early_read() { return early_read_; }
+  /// Where to read to: Arrivals::kLeastRoom octets at least. May take what has arrived before.
   MutableBytes room_to_read();
   /// `octets` at the beginning of that room are for session.take().
-  void arrived(Handle<TcpSession> session, std::size_t octets);
+  void arrived(Handle<TcpSession> session, std::size_t octets) { arrivals_.add(session, octets); }
   Accepted accept(Bytes message, const IpAddress& source, Handle<TcpSession> session, TimePoint now);
   /// The session is owed nothing since now; or it is owed something.
   void now_idle(Handle<TcpSession> session) { idle_sessions_.push_back(session); }
@@ -73,10 +69,7 @@ class TcpClients final : public ReplyChannel, private MemoryHolder {
   void remove(Handle<TcpSession> session);
   MemoryBudget& memory() { return memory_; }
   void count_shed() { counters_.add(Counter::tcp_shed); }
-  /// Gives the queue, which is empty, memory that other sessions have used, if there is some.
-  void lend(ByteQueue& queue);
-  /// Takes the memory of the queue, which is empty.
-  void take_back(ByteQueue& queue);
+  OutputMemory& output_memory() { return output_memory_; }
 
  private:
   [[gnu::cold]] bool make_room();
@@ -91,8 +84,9 @@ class TcpClients final : public ReplyChannel, private MemoryHolder {
   std::size_t limit_;
   Duration idle_;
   dns::Transport transport_;
-  std::vector<ByteQueue> spare_;  ///< empty ones with memory, for output
-  std::size_t spare_bytes_ = 0;
+  OutputMemory output_memory_;
+  Arrivals arrivals_;
+  EarlyRead early_read_;
   TimePoint walked_in_vain_at_{};  ///< shed() found no client that owes more than largest_debt_
   std::size_t largest_debt_ = 0;
   Slab<TcpSession> sessions_;
@@ -102,19 +96,6 @@ class TcpClients final : public ReplyChannel, private MemoryHolder {
   Stage stage_ = Stage::serving;
   ClientHandover* successor_ = nullptr;
   FreedDescriptors freed_descriptors_;
-
-  static constexpr std::uint8_t kUnreadAccepts = 16;
-  std::uint8_t unread_accepts_ = 0;
-
-  static constexpr std::size_t kRoomToRead = std::size_t{64} * 1024;
-  static constexpr std::size_t kLeastRoom = std::size_t{16} * 1024;
-  struct Arrival {
-    Handle<TcpSession> session;
-    Bytes octets;
-  };
-  std::unique_ptr<std::uint8_t[]> room_to_read_;
-  std::size_t room_taken_ = 0;
-  std::vector<Arrival> arrivals_;
 };
 
 }  // namespace dotrelay

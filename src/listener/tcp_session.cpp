@@ -38,7 +38,7 @@ void TcpSession::start(Handle<TcpSession> handle, Bytes already_read) {
   message_began_ = last_activity_;
   switch (clients_.stage()) {
     case TcpClients::Stage::serving:
-      return on_poll(clients_.reads_at_accept(), false);
+      return on_poll(clients_.early_read().is_worthwhile(), false);
     case TcpClients::Stage::draining:
       return drain();
     case TcpClients::Stage::handing_over:
@@ -66,7 +66,7 @@ bool TcpSession::read() {
       clients_.arrived(handle_, begun + result.size);
       return true;
     case TcpStream::ReadStatus::nothing_yet:
-      clients_.nothing_to_read();
+      clients_.early_read().in_vain();
       return true;
     case TcpStream::ReadStatus::end:
       // A client may send its queries, close its side and still read (RFC 7766 6.2.3 speaks of the server only).
@@ -104,7 +104,7 @@ std::size_t TcpSession::take_queries(Bytes octets, TimePoint now) {
     if (!message) break;
     const Accepted accepted = clients_.accept(*message, source_, handle_, now);
     taken += dns::kFramePrefix + message->size();
-    if (accepted.kind == Accepted::Kind::waiting) ++owed_;
+    if (accepted.kind == Accepted::Kind::waiting) budget_.asked();
     if (accepted.kind == Accepted::Kind::answered) append(accepted.answer);
     asked = asked || accepted.kind != Accepted::Kind::ignored;
   }
@@ -124,7 +124,7 @@ void TcpSession::take_waiting_queries(TimePoint now) {
 }
 
 void TcpSession::answer(Bytes message) {
-  --owed_;
+  budget_.answered();
   append(message);
 }
 
@@ -132,9 +132,8 @@ void TcpSession::append(Bytes message) {
   clients_.loop().flush_at_turn_end(*this);
   if (overflowed_) return;
   const std::size_t size = dns::kFramePrefix + message.size();
-  expected_answer_ =
-      std::max({kLeastAnswer, static_cast<std::uint32_t>(size), expected_answer_ - expected_answer_ / 8});
-  if (output_.empty()) clients_.lend(output_);
+  budget_.learn(size);
+  if (output_.empty()) clients_.output_memory().lend(output_);
   const MutableBytes room = output_.extend(size);
   store_u16(room.data(), static_cast<std::uint16_t>(message.size()));
   std::memcpy(room.data() + dns::kFramePrefix, message.data(), message.size());
@@ -144,7 +143,7 @@ void TcpSession::append(Bytes message) {
 /// Tells the memory budget what the client takes now: what waits for it to act, and what it has asked for. When that is
 /// too much and no other client owes more, this one has to go.
 void TcpSession::settle() {
-  const std::size_t now = debt() + owed_ * expected_answer_;
+  const std::size_t now = debt() + budget_.expected_bytes();
   if (now <= counted_) {
     clients_.memory().give_back(counted_ - now);
     counted_ = now;
@@ -209,7 +208,7 @@ bool TcpSession::write(TimePoint now) {
   if (!blocked_ || output_.size() < before) last_activity_ = now;
   blocked_ = !output_.empty();
   if (blocked_ || in_kernel_ > 0 || before >= kLargeWrite) in_kernel_ = kernel_memory(stream_.fd());
-  if (!blocked_) clients_.take_back(output_);
+  if (!blocked_) clients_.output_memory().take_back(output_);
   settle();
   return !broken;
 }

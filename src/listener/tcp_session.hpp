@@ -3,6 +3,7 @@
 
 #include "base/byte_queue.hpp"
 #include "base/linked_list.hpp"
+#include "listener/unread_budget.hpp"
 #include "net/handles.hpp"
 #include "net/tcp_stream.hpp"
 #include "relay/forwarder.hpp"
@@ -13,14 +14,6 @@ class TcpClients;
 
 class TcpSession final : private PollListener, private FlushTarget {
  public:
-  /// Queries of one client in flight; beyond it the client waits in its own socket (RFC 7766 6.2.1: no limit is named;
-  /// Knot Resolver 100, Unbound 32).
-  static constexpr std::size_t kMaxInFlight = 256;
-  /// Octets of answers that a client has not taken, and of those that it is to be expected to get for what it has
-  /// asked, before no more of its queries are read.
-  static constexpr std::size_t kMaxUnread = 256 * 1024;
-  /// What an answer is expected to take at least; else what the client's latest ones took.
-  static constexpr std::uint32_t kLeastAnswer = 256;
   /// A client that has just connected and not asked yet may have its first query on its way: so long a drain waits.
   static constexpr Duration kFirstQueryPatience = std::chrono::milliseconds(200);
 
@@ -47,7 +40,7 @@ class TcpSession final : private PollListener, private FlushTarget {
   [[nodiscard]] const IpAddress& source() const { return source_; }
   [[nodiscard]] Bytes already_read() const { return input_.bytes(); }
 
-  [[nodiscard]] bool owes_nothing() const { return owed_ == 0 && output_.empty() && !arrived_; }
+  [[nodiscard]] bool owes_nothing() const { return !budget_.owes() && output_.empty() && !arrived_; }
 
   /// Octets of memory that wait for the client to act: answers that it has not taken, here and in the kernel, and what
   /// it has sent of a query.
@@ -79,9 +72,7 @@ class TcpSession final : private PollListener, private FlushTarget {
   void take_waiting_queries(TimePoint now);
   bool write(TimePoint now);
   void append(Bytes message);
-  [[nodiscard]] bool may_take_queries() const {
-    return !overflowed_ && owed_ < kMaxInFlight && output_.size() + owed_ * expected_answer_ < kMaxUnread;
-  }
+  [[nodiscard]] bool may_take_queries() const { return !overflowed_ && budget_.allows(output_.size()); }
   /// While clients are drained: whether its first query may still come.
   [[nodiscard]] bool may_still_ask() const;
   void settle();
@@ -92,20 +83,19 @@ class TcpSession final : private PollListener, private FlushTarget {
   IpAddress source_;
   Handle<TcpSession> handle_;
   ByteQueue input_;   ///< what is left of what was read: less than a query, or queries when too much is owed
-  ByteQueue output_;  ///< its memory is borrowed from TcpClients
-  std::size_t owed_ = 0;
+  ByteQueue output_;  ///< with memory that OutputMemory lends
+  UnreadBudget budget_;
   bool arrived_ = false;  ///< something was read that take() will get
   bool blocked_ = false;  ///< the kernel takes no more
   bool input_ended_ = false;
   bool passed_on_ = false;   ///< waits in the ClientHandover
   bool overflowed_ = false;  ///< answers were dropped: the connection is of no use any more
   bool has_asked_ = false;
-  bool input_in_use_ = false;                     ///< queries are being taken from it
-  std::uint32_t expected_answer_ = kLeastAnswer;  ///< octets
-  std::size_t in_kernel_ = 0;                     ///< octets, when it was looked at last
-  std::size_t counted_ = 0;                       ///< octets that the memory budget was told of
-  TimePoint last_activity_;                       ///< the latest whole query, or progress in sending
-  TimePoint message_began_{};                     ///< when the first octet of the query that is now half there came
+  bool input_in_use_ = false;  ///< queries are being taken from it
+  std::size_t in_kernel_ = 0;  ///< octets, when it was looked at last
+  std::size_t counted_ = 0;    ///< octets that the memory budget was told of
+  TimePoint last_activity_;    ///< the latest whole query, or progress in sending
+  TimePoint message_began_{};  ///< when the first octet of the query that is now half there came
 };
 
 }  // namespace dotrelay

@@ -429,7 +429,7 @@ TEST_CASE("a client whose answers are long is read no further than what they may
   for (unsigned i = 0; i < 100; ++i) all = all + framed_query(i, "n" + std::to_string(i) + ".example");
   send_all(client, all);
   server.turn();
-  CHECK(server.relay.count(Counter::queries_tcp) == 1 + TcpSession::kMaxUnread / 60'014 + 1);
+  CHECK(server.relay.count(Counter::queries_tcp) == 1 + UnreadBudget::kMaxUnread / 60'014 + 1);
 }
 
 }  // namespace
