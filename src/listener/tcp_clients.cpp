@@ -43,7 +43,7 @@ TcpClients::TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, Mem
 TcpClients::~TcpClients() { memory_.set_holder(nullptr); }
 
 void TcpClients::add(UniqueFd fd, const IpAddress& source, Bytes already_read) {
-  if (sessions_.size() >= limit_ && !make_room()) {
+  if (size() >= limit_ && !make_room()) {
     counters_.add(Counter::tcp_shed);
     return;
   }
@@ -113,11 +113,18 @@ Accepted TcpClients::accept(Bytes message, const IpAddress& source, Handle<TcpSe
 
 void TcpClients::remove(Handle<TcpSession> session) {
   idle_sessions_.remove(session);
-  sessions_.erase(session);
+  sessions_.get(session).close();
+  removed_.push_back(session);
+  loop_.flush_at_turn_end(*this);
   freed_descriptors_.one_freed();
 }
 
-// It lets go of octets only: the session itself goes at the end of the turn, for it may be the one that asks.
+void TcpClients::flush() noexcept {
+  for (const Handle<TcpSession> session : removed_) sessions_.erase(session);
+  removed_.clear();
+}
+
+// It lets go of octets only: the connection ends at the end of the turn, for it may be the one that asks.
 bool TcpClients::shed(std::size_t octets) noexcept {
   if (output_memory_.release()) return true;
   // One walk in vain is enough for a turn: else each query that is refused makes one of its own.
@@ -153,7 +160,7 @@ void TcpClients::close_expired() {
 }
 
 void TcpClients::schedule_check() {
-  if (check_scheduled_ || sessions_.empty()) return;
+  if (check_scheduled_ || empty()) return;
   check_scheduled_ = true;
   const Duration interval = stage_ == Stage::draining ? TcpSession::kFirstQueryPatience / 4 : sweep_interval(idle_);
   check_.set(Clock::now() + interval);

@@ -1,5 +1,6 @@
 // All TCP clients of one worker: their number and their memory are bounded, the one that has been idle longest makes
-// room for a new one, the one that owes most memory for others, and those that take too long are closed.
+// room for a new one, the one that owes most memory for others, and those that take too long are closed. A client's
+// connection ends at once, its session at the end of the turn: nothing that runs finds its session gone.
 #pragma once
 
 #include "base/slab.hpp"
@@ -14,11 +15,13 @@
 #include "relay/forwarder.hpp"
 #include "relay/reply_channel.hpp"
 
+#include <vector>
+
 namespace dotrelay {
 
 class ClientHandover;
 
-class TcpClients final : public ReplyChannel, private MemoryHolder {
+class TcpClients final : public ReplyChannel, private MemoryHolder, private FlushTarget {
  public:
   /// At most `limit` clients, which may be idle for `idle`. The references outlive this object.
   TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, MemoryBudget& memory, std::size_t limit,
@@ -38,7 +41,7 @@ class TcpClients final : public ReplyChannel, private MemoryHolder {
   /// Before the successor goes: nobody is passed to it any more.
   void forget(const ClientHandover& successor);
 
-  [[nodiscard]] bool empty() const { return sessions_.empty(); }
+  [[nodiscard]] bool empty() const { return size() == 0; }
 
   /// Gives back memory that a flood of clients took.
   void shrink() { sessions_.shrink(); }
@@ -49,8 +52,11 @@ class TcpClients final : public ReplyChannel, private MemoryHolder {
   /// Hears of the descriptor of each client that leaves.
   FreedDescriptors& freed_descriptors() { return freed_descriptors_; }
 
-  /// The client, or nullptr when it has gone.
-  TcpSession* find(Handle<TcpSession> session) { return sessions_.find(session); }
+  /// The client, or nullptr when it has gone or is leaving.
+  TcpSession* find(Handle<TcpSession> session) {
+    TcpSession* const found = sessions_.find(session);
+    return found != nullptr && !found->is_leaving() ? found : nullptr;
+  }
 
   // For the sessions.
   enum class Stage : std::uint8_t { serving, draining, handing_over };
@@ -66,14 +72,17 @@ class TcpClients final : public ReplyChannel, private MemoryHolder {
   /// The session is owed nothing since now; or it is owed something.
   void now_idle(Handle<TcpSession> session) { idle_sessions_.push_back(session); }
   void now_busy(Handle<TcpSession> session) { idle_sessions_.remove(session); }
+  /// Closes the connection of a client that has not been removed yet.
   void remove(Handle<TcpSession> session);
   MemoryBudget& memory() { return memory_; }
   void count_shed() { counters_.add(Counter::tcp_shed); }
   OutputMemory& output_memory() { return output_memory_; }
 
  private:
+  [[nodiscard]] std::size_t size() const { return sessions_.size() - removed_.size(); }
   [[gnu::cold]] bool make_room();
   bool shed(std::size_t octets) noexcept override;
+  void flush() noexcept override;
   [[gnu::cold]] void close_expired();
   void schedule_check();
 
@@ -91,6 +100,7 @@ class TcpClients final : public ReplyChannel, private MemoryHolder {
   std::size_t largest_debt_ = 0;
   Slab<TcpSession> sessions_;
   LinkedList<TcpSession, &TcpSession::idle_hook> idle_sessions_;  ///< the one that has been idle longest in front
+  std::vector<Handle<TcpSession>> removed_;                       ///< in this turn: closed sessions
   Timer check_;
   bool check_scheduled_ = false;
   Stage stage_ = Stage::serving;

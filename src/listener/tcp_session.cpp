@@ -47,10 +47,11 @@ void TcpSession::start(Handle<TcpSession> handle, Bytes already_read) {
 }
 
 void TcpSession::on_poll(bool readable, bool writable) noexcept {
+  if (is_leaving()) return;
   // libuv may report a descriptor twice in a turn; what was read before has to be taken first.
-  if (readable && !arrived_ && !read()) return clients_.remove(handle_);
+  if (readable && state_ != State::arrived && !read()) return clients_.remove(handle_);
   if (writable) return flush();
-  if (!arrived_ && !input_ended_) watch();  // else take() or flush() follows in this turn
+  if (state_ != State::arrived && state_ != State::ended) watch();  // else take() or flush() follows in this turn
 }
 
 /// False when the connection is broken. What was left of the read before is put in front, so that queries can be taken
@@ -62,7 +63,7 @@ bool TcpSession::read() {
   const TcpStream::ReadResult result = stream_.read(room.subspan(begun));
   switch (result.status) {
     case TcpStream::ReadStatus::data:
-      arrived_ = true;
+      state_ = State::arrived;
       clients_.arrived(handle_, begun + result.size);
       return true;
     case TcpStream::ReadStatus::nothing_yet:
@@ -70,7 +71,7 @@ bool TcpSession::read() {
       return true;
     case TcpStream::ReadStatus::end:
       // A client may send its queries, close its side and still read (RFC 7766 6.2.3 speaks of the server only).
-      input_ended_ = true;
+      state_ = State::ended;
       clients_.loop().flush_at_turn_end(*this);
       return true;
     case TcpStream::ReadStatus::error:
@@ -80,7 +81,8 @@ bool TcpSession::read() {
 }
 
 void TcpSession::take(Bytes octets, TimePoint now) {
-  arrived_ = false;
+  if (is_leaving()) return;
+  state_ = State::open;
   if (input_.empty()) message_began_ = now;
   if (input_.size() > kShortInput) {
     input_.append(octets);
@@ -130,7 +132,7 @@ void TcpSession::answer(Bytes message) {
 
 void TcpSession::append(Bytes message) {
   clients_.loop().flush_at_turn_end(*this);
-  if (overflowed_) return;
+  if (is_leaving()) return;
   const std::size_t size = dns::kFramePrefix + message.size();
   budget_.learn(size);
   if (output_.empty()) clients_.output_memory().lend(output_);
@@ -150,27 +152,40 @@ void TcpSession::settle() {
     return;
   }
   const std::size_t more = now - counted_;
-  const bool was_of_use = !overflowed_;
+  const bool was_leaving = is_leaving();
   const bool taken = clients_.memory().take(more);
-  if (overflowed_ && was_of_use) {  // it was the one that owes most: give_up() has settled
+  if (is_leaving() && !was_leaving) {  // it was the one that owes most: give_up() has settled
     if (taken) clients_.memory().give_back(more);
   } else if (taken) {
     counted_ = now;
-  } else if (was_of_use && debt() > 0) {
+  } else if (!was_leaving && debt() > 0) {
     give_up();
   }
 }
 
 void TcpSession::give_up() {
-  overflowed_ = true;
+  if (is_leaving()) return;
+  state_ = State::given_up;
   clients_.count_shed();
+  drop_queues();
+  settle();
+  clients_.loop().flush_at_turn_end(*this);
+}
+
+void TcpSession::close() {
+  state_ = State::closed;
+  stream_.close();
+  drop_queues();
+  in_kernel_ = 0;
+  clients_.memory().give_back(std::exchange(counted_, 0));
+}
+
+void TcpSession::drop_queues() {
   for (ByteQueue* const queue : {&output_, &input_}) {
     if (queue == &input_ && input_in_use_) continue;
     queue->clear();
     queue->shrink(0);
   }
-  settle();
-  clients_.loop().flush_at_turn_end(*this);
 }
 
 void TcpSession::look_at_kernel() {
@@ -180,19 +195,25 @@ void TcpSession::look_at_kernel() {
 }
 
 void TcpSession::flush() noexcept {
-  if (overflowed_) reset();
-  if (overflowed_) return clients_.remove(handle_);
+  if (state_ == State::closed) return;
+  if (state_ == State::given_up) {
+    stream_.reset_on_close();
+    return clients_.remove(handle_);
+  }
   if (!output_.empty() || !input_.empty()) {
     const TimePoint now = clients_.loop().now();
     if (!write(now)) return clients_.remove(handle_);
-    if (!input_.empty() && !arrived_) take_waiting_queries(now);  // that waited because too much was owed
+    // Queries may have waited because too much was owed.
+    if (!input_.empty() && state_ != State::arrived) take_waiting_queries(now);
+    if (is_leaving()) return;  // given up just now: comes again in this turn
   }
   if (owes_nothing()) {
     if (!idle_hook.linked) clients_.now_idle(handle_);
-    if (input_ended_ || (clients_.stage() == TcpClients::Stage::draining && !may_still_ask())) {
+    if (state_ == State::ended || (clients_.stage() == TcpClients::Stage::draining && !may_still_ask())) {
       return clients_.remove(handle_);
     }
-    if (clients_.stage() == TcpClients::Stage::handing_over && !std::exchange(passed_on_, true)) {
+    if (clients_.stage() == TcpClients::Stage::handing_over && state_ != State::passed_on) {
+      state_ = State::passed_on;
       clients_.pass_on(handle_);
     }
   }
@@ -214,22 +235,24 @@ bool TcpSession::write(TimePoint now) {
 }
 
 bool TcpSession::may_still_ask() const {
-  return !has_asked_ && !input_ended_ && clients_.loop().now() - last_activity_ < kFirstQueryPatience;
+  return !has_asked_ && state_ != State::ended && clients_.loop().now() - last_activity_ < kFirstQueryPatience;
 }
 
 void TcpSession::watch() {
   const bool reads = clients_.stage() == TcpClients::Stage::serving ||
                      (clients_.stage() == TcpClients::Stage::draining && may_still_ask());
-  stream_.watch(reads && !input_ended_ && may_take_queries(), blocked_);
+  stream_.watch(reads && state_ != State::ended && may_take_queries(), blocked_);
 }
 
 void TcpSession::drain() {
-  if (!input_ended_ && !read()) return clients_.remove(handle_);
+  if (is_leaving()) return;
+  if (state_ != State::ended && !read()) return clients_.remove(handle_);
   clients_.take_arrivals();
   flush();
 }
 
 TimePoint TcpSession::expiry(Duration idle) const {
+  if (is_leaving()) return kNever;
   if (blocked_) return last_activity_ + idle;
   if (!owes_nothing()) return kNever;
   if (clients_.stage() == TcpClients::Stage::draining) return last_activity_ + kFirstQueryPatience;

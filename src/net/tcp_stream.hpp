@@ -14,7 +14,13 @@ class TcpStream {
   TcpStream(Loop& loop, UniqueFd fd, PollListener& listener) : fd_(std::move(fd)), poller_(loop, fd_.get(), listener) {}
 
   /// Nobody else may have a copy of a descriptor that is still watched.
-  ~TcpStream() { poller_.leave(); }
+  ~TcpStream() { close(); }
+
+  /// Ends the connection before the stream goes: nothing is read, written or watched after that.
+  void close() {
+    poller_.leave();
+    fd_.reset();
+  }
 
   [[nodiscard]] int fd() const { return fd_.get(); }
 

@@ -4,6 +4,8 @@
 #include "listener/tcp_server.hpp"
 #include "net/descriptor_passing.hpp"
 
+#include <algorithm>
+
 namespace dotrelay::test {
 namespace {
 
@@ -168,6 +170,28 @@ TEST_CASE("more clients than the channel holds at once") {
   for (int i = 0; i < 10; ++i) handover.turn();
   CHECK(handover.before.clients.empty());
   for (const UniqueFd& client : clients) REQUIRE_FALSE(ended(client));
+}
+
+TEST_CASE(
+    "a client that is given up while it waits for the channel is reset, and not passed on without what was read") {
+  Handover handover(2000);
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 400; ++i) {
+    clients.push_back(handover.before.connect());
+    send_all(clients.back(), {0});
+  }
+  handover.before.turn();
+  handover.begin();
+  handover.before.turn();
+  handover.after.turn();  // the channel has room again
+  std::uint32_t next = 0;
+  while (next < 400 && handover.before.clients.find({next, 1}) == nullptr) ++next;
+  REQUIRE(next < 400);
+  handover.before.clients.find({next, 1})->give_up();
+  for (int i = 0; i < 10; ++i) handover.turn();
+  CHECK(handover.before.clients.empty());
+  CHECK(std::ranges::count_if(clients, [](const UniqueFd& client) { return ended(client); }) == 1);
+  CHECK(ended(clients[next]));
 }
 
 TEST_CASE("the successor's limit and its list of who may ask hold") {
