@@ -1,5 +1,5 @@
-// Objects addressed by an index with a generation. A handle that outlives its object finds nothing, so late callbacks
-// need no shared ownership. Objects never move while they live.
+// Objects addressed by an index with a serial number. A handle that outlives its object finds nothing, so late
+// callbacks need no shared ownership. Objects never move while they live.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ struct Handle {
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
   std::uint32_t index = kNone;
-  std::uint32_t generation = 0;
+  std::uint32_t serial = 0;
 
   explicit operator bool() const { return index != kNone; }
   friend bool operator==(const Handle&, const Handle&) = default;
@@ -47,14 +47,14 @@ class Slab {
     Slot& slot = at(index);
     new (static_cast<void*>(slot.object)) T(std::forward<Arguments>(arguments)...);
     free_.pop_back();
-    ++slot.generation;
+    ++slot.serial;
     ++size_;
-    return {index, slot.generation};
+    return {index, slot.serial};
   }
 
   /// The object, or nullptr when it is gone. Valid until erase() of this handle.
   T* find(HandleType handle) {
-    if (handle.index >= slots_ || at(handle.index).generation != handle.generation) return nullptr;
+    if (handle.index >= slots_ || at(handle.index).serial != handle.serial) return nullptr;
     return at(handle.index).get();
   }
 
@@ -71,7 +71,7 @@ class Slab {
   void erase(HandleType handle) {
     assert(find(handle) != nullptr);
     Slot& slot = at(handle.index);
-    ++slot.generation;
+    ++slot.serial;
     slot.get()->~T();
     free_.push_back(handle.index);
     --size_;
@@ -89,8 +89,7 @@ class Slab {
   void shrink() {
     std::size_t chunks = chunks_.size();
     while (chunks > 1 && std::ranges::none_of(slots_of_chunk(chunks - 1), &Slot::lives)) {
-      for (const Slot& slot : slots_of_chunk(--chunks))
-        first_generation_ = std::max(first_generation_, slot.generation);
+      for (const Slot& slot : slots_of_chunk(--chunks)) first_serial_ = std::max(first_serial_, slot.serial);
       slots_ = static_cast<std::uint32_t>(chunks * kChunk);
       chunks_.pop_back();
     }
@@ -106,18 +105,18 @@ class Slab {
   void for_each(Visit&& visit) {
     for (std::uint32_t index = 0; index < slots_; ++index) {
       Slot& slot = at(index);
-      if (slot.lives()) visit(HandleType{index, slot.generation}, *slot.get());
+      if (slot.lives()) visit(HandleType{index, slot.serial}, *slot.get());
     }
   }
 
  private:
-  /// The generation counts births and deaths: it is odd while an object lives. It stands in front, because the
+  /// The serial number counts births and deaths: it is odd while an object lives. It stands in front, because the
   /// object's first members are read next.
   struct Slot {
-    std::uint32_t generation;
+    std::uint32_t serial;
     alignas(T) std::byte object[sizeof(T)];
 
-    [[nodiscard]] bool lives() const { return generation % 2 != 0; }
+    [[nodiscard]] bool lives() const { return serial % 2 != 0; }
     T* get() { return std::launder(reinterpret_cast<T*>(object)); }
   };
 
@@ -134,14 +133,14 @@ class Slab {
 
   void add_slot() {
     if (slots_ % kChunk == 0) chunks_.push_back(std::make_unique_for_overwrite<Slot[]>(kChunk));
-    at(slots_).generation = first_generation_;
+    at(slots_).serial = first_serial_;
     free_.push_back(slots_++);
   }
 
   std::vector<std::unique_ptr<Slot[]>> chunks_;
   std::vector<std::uint32_t> free_;
-  std::uint32_t slots_ = 0;             ///< that have been in use; those behind them are not initialised
-  std::uint32_t first_generation_ = 0;  ///< of a new slot: above that of any slot given back, so no old handle fits
+  std::uint32_t slots_ = 0;         ///< that have been in use; those behind them are not initialised
+  std::uint32_t first_serial_ = 0;  ///< of a new slot: above that of any slot given back, so no old handle fits
   std::size_t size_ = 0;
 };
 

@@ -15,6 +15,24 @@ bool read_number(std::string_view argument, int& number) {
   return failure == std::errc{} && end == text.data() + text.size() && number >= 0;
 }
 
+/// Options that the relay gives to itself. False when it is none of them, or its value is no number.
+bool read_own_option(std::string_view argument, CommandLine& line) {
+  if (argument.starts_with("--handover=")) return read_number(argument, line.takeover);
+  if (argument.starts_with("--answer=")) return read_number(argument, line.answer);
+  if (argument.starts_with("--resume=")) return read_number(argument, line.resume);
+  if (argument.starts_with("--token=")) {
+    line.token = argument.substr(argument.find('=') + 1);
+  } else if (argument.starts_with("--worker=")) {
+    line.action = CommandLine::Action::worker;
+    line.worker = argument;
+  } else if (argument.starts_with("--descriptors=")) {
+    line.descriptors = argument;
+  } else {
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<CommandLine> parse_command_line(std::span<const char* const> arguments) {
@@ -39,20 +57,7 @@ Result<CommandLine> parse_command_line(std::span<const char* const> arguments) {
       return line;
     } else if (argument == "--watch") {
       line.watch = true;
-    } else if (argument.starts_with("--handover=")) {
-      if (!read_number(argument, line.takeover)) return unknown(argument);
-    } else if (argument.starts_with("--answer=")) {
-      if (!read_number(argument, line.answer)) return unknown(argument);
-    } else if (argument.starts_with("--token=")) {
-      line.token = argument.substr(argument.find('=') + 1);
-    } else if (argument.starts_with("--resume=")) {
-      if (!read_number(argument, line.resume)) return unknown(argument);
-    } else if (argument.starts_with("--worker=")) {
-      line.action = CommandLine::Action::worker;
-      line.worker = argument;
-    } else if (argument.starts_with("--descriptors=")) {
-      line.descriptors = argument;
-    } else {
+    } else if (!read_own_option(argument, line)) {
       return unknown(argument);
     }
   }

@@ -23,15 +23,14 @@ std::uint16_t keepalive_units(Duration idle) {
 
 }  // namespace
 
-TcpClients::TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, MemoryBudget& memory, std::size_t limit,
-                       Duration idle)
+TcpClients::TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, MemoryBudget& memory, const Limits& limits)
     : loop_(loop),
       forwarder_(forwarder),
       counters_(counters),
       memory_(memory),
-      limit_(limit),
-      idle_(idle),
-      transport_{.tcp = true, .keepalive = keepalive_units(idle)},
+      limit_(limits.clients),
+      idle_(limits.idle),
+      transport_{.tcp = true, .keepalive = keepalive_units(limits.idle)},
       output_memory_(memory),
       idle_sessions_(sessions_),
       check_(loop, [this] { close_expired(); }),
@@ -63,7 +62,7 @@ bool TcpClients::make_room() {
 }
 
 void TcpClients::deliver(ClientKey client, Bytes answer) noexcept {
-  if (TcpSession* const session = sessions_.find({client.index, client.generation})) session->answer(answer);
+  if (TcpSession* const session = sessions_.find({client.index, client.serial})) session->answer(answer);
 }
 
 MutableBytes TcpClients::room_to_read() {
@@ -107,7 +106,7 @@ Accepted TcpClients::accept(Bytes message, const IpAddress& source, Handle<TcpSe
                             .source = source,
                             .transport = transport_,
                             .channel = this,
-                            .client = {session.index, session.generation}},
+                            .client = {session.index, session.serial}},
                            now);
 }
 

@@ -23,9 +23,13 @@ class ClientHandover;
 
 class TcpClients final : public ReplyChannel, private MemoryHolder, private FlushTarget {
  public:
-  /// At most `limit` clients, which may be idle for `idle`. The references outlive this object.
-  TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, MemoryBudget& memory, std::size_t limit,
-             Duration idle);
+  struct Limits {
+    std::size_t clients;
+    Duration idle;  ///< of a client that is owed nothing
+  };
+
+  /// The references outlive this object.
+  TcpClients(Loop& loop, Forwarder& forwarder, Counters& counters, MemoryBudget& memory, const Limits& limits);
   ~TcpClients() override;
 
   /// Takes a connection on, of which `already_read` has been read.

@@ -13,11 +13,11 @@ constexpr int kMaxAcceptsAtEnd = 65536;
 
 }  // namespace
 
-TcpListener::TcpListener(Loop& loop, int fd, TcpClients& clients, SourceFilter& sources, Counters& counters, Log& log)
+TcpListener::TcpListener(Loop& loop, int fd, TcpClients& clients, SourceFilter& sources, const Reports& reports)
     : clients_(clients),
       sources_(sources),
-      counters_(counters),
-      log_(log),
+      counters_(reports.counters),
+      log_(reports.log),
       acceptor_(loop, fd, *this, clients.freed_descriptors()) {
   disable_nagle(fd);  // here, because an earlier version may have opened the socket
 }

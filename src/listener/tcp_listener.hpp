@@ -13,8 +13,13 @@ namespace dotrelay {
 
 class TcpListener final : private PollListener {
  public:
+  struct Reports {
+    Counters& counters;
+    Log& log;
+  };
+
   /// `fd` listens and stays open as long as the listener lives, as do the references.
-  TcpListener(Loop& loop, int fd, TcpClients& clients, SourceFilter& sources, Counters& counters, Log& log);
+  TcpListener(Loop& loop, int fd, TcpClients& clients, SourceFilter& sources, const Reports& reports);
 
   /// Accepts nobody any more: another process accepts those who wait.
   void stop() { acceptor_.stop(); }

@@ -74,7 +74,7 @@ void UdpListener::take(const Datagram& datagram, TimePoint now) {
                                                .source = peer.address,
                                                .transport = {},
                                                .channel = this,
-                                               .client = {handle.index, handle.generation}},
+                                               .client = {handle.index, handle.serial}},
                                               now);
   if (accepted.kind == Accepted::Kind::waiting) return;
   waiting_.erase(handle);
@@ -82,7 +82,7 @@ void UdpListener::take(const Datagram& datagram, TimePoint now) {
 }
 
 void UdpListener::deliver(ClientKey client, Bytes message) noexcept {
-  const Handle<DatagramRoute> handle{client.index, client.generation};
+  const Handle<DatagramRoute> handle{client.index, client.serial};
   answer(waiting_.get(handle), message);
   waiting_.erase(handle);
 }

@@ -45,8 +45,8 @@ void PendingQueries::grow() {
 }
 
 [[gnu::always_inline]] inline std::uint16_t PendingQueries::reserve(Entry::Holder holder, std::uint32_t index,
-                                                                    std::uint32_t generation,
-                                                                    std::uint64_t question_hash, TimePoint sent_at) {
+                                                                    std::uint32_t serial, std::uint64_t question_hash,
+                                                                    TimePoint sent_at) {
   assert(!full());
   if (free_.size() <= slots_.size() / 4) grow();
   const std::size_t drawn = random_.below(static_cast<std::uint32_t>(free_.size()));
@@ -57,18 +57,18 @@ void PendingQueries::grow() {
   taken.question_hash = question_hash;
   taken.sent_at = sent_at;
   taken.index_ = index;
-  taken.generation_ = generation;
+  taken.serial_ = serial;
   taken.holder_ = holder;
   ++live_;
   return id_of(slot);
 }
 
 std::uint16_t PendingQueries::add(QueryHandle query, std::uint64_t question_hash, TimePoint sent_at) {
-  return reserve(Entry::Holder::query, query.index, query.generation, question_hash, sent_at);
+  return reserve(Entry::Holder::query, query.index, query.serial, question_hash, sent_at);
 }
 
 std::uint16_t PendingQueries::add_guest(GuestHandle guest, std::uint64_t question_hash, TimePoint sent_at) {
-  return reserve(Entry::Holder::guest, guest.index, guest.generation, question_hash, sent_at);
+  return reserve(Entry::Holder::guest, guest.index, guest.serial, question_hash, sent_at);
 }
 
 const PendingQueries::Entry* PendingQueries::find(std::uint16_t id) const {

@@ -46,10 +46,10 @@ class PendingQueries {
 
     /// None when the query was given up, or is a guest.
     [[nodiscard]] QueryHandle query() const {
-      return holder_ == Holder::query ? QueryHandle{index_, generation_} : QueryHandle{};
+      return holder_ == Holder::query ? QueryHandle{index_, serial_} : QueryHandle{};
     }
     [[nodiscard]] GuestHandle guest() const {
-      return holder_ == Holder::guest ? GuestHandle{index_, generation_} : GuestHandle{};
+      return holder_ == Holder::guest ? GuestHandle{index_, serial_} : GuestHandle{};
     }
     [[nodiscard]] bool live() const { return holder_ == Holder::query || holder_ == Holder::guest; }
 
@@ -58,7 +58,7 @@ class PendingQueries {
     enum class Holder : std::uint8_t { none, given_up, query, guest };
 
     std::uint32_t index_ = 0;
-    std::uint32_t generation_ = 0;
+    std::uint32_t serial_ = 0;
     Holder holder_ = Holder::none;
   };
 
@@ -80,8 +80,8 @@ class PendingQueries {
  private:
   static_assert(sizeof(Entry) <= 32);
 
-  std::uint16_t reserve(Entry::Holder holder, std::uint32_t index, std::uint32_t generation,
-                        std::uint64_t question_hash, TimePoint sent_at);
+  std::uint16_t reserve(Entry::Holder holder, std::uint32_t index, std::uint32_t serial, std::uint64_t question_hash,
+                        TimePoint sent_at);
 
   // IDs are slot numbers spread over 16 bits by a random affine bijection: the table grows with the queries in flight
   // instead of having 65,536 places for each connection.

@@ -10,7 +10,7 @@ namespace dotrelay {
 /// Names the client of one query to the channel it came from. It may outlive the client.
 struct ClientKey {
   std::uint32_t index = 0;
-  std::uint32_t generation = 0;
+  std::uint32_t serial = 0;
 };
 
 class ReplyChannel {

@@ -3,32 +3,15 @@
 
 #include "net/descriptor_passing.hpp"
 #include "net/sockets.hpp"
-#include "process/exec_failure.hpp"
 #include "process/heartbeat.hpp"
 
 #include <algorithm>
 #include <csignal>
+#include <iterator>
 #include <sys/wait.h>
 
 namespace dotrelay {
 namespace {
-
-/// Starts in a row that failed before the worker was ready. Then its sockets are closed, so that the kernel gives its
-/// share of the clients to the others instead of a black hole.
-constexpr int kMaxFailedStarts = 5;
-constexpr Duration kFirstRestartDelay = std::chrono::milliseconds(100);
-
-/// A worker that ends so soon after it was ready has ended at once. The first one is replaced without delay, as all are
-/// that lived longer; when the next ones end at once, too, each waits longer, so that they do not take a CPU for
-/// nothing.
-constexpr Duration kAtOnce = std::chrono::milliseconds(100);
-constexpr Duration kFirstReplacementDelay = std::chrono::milliseconds(50);
-constexpr Duration kLongestReplacementDelay = std::chrono::seconds(1);
-
-Duration replacement_delay(int ends_at_once) {
-  if (ends_at_once < 2) return {};
-  return std::min<Duration>(kFirstReplacementDelay * (1 << std::min(ends_at_once - 2, 10)), kLongestReplacementDelay);
-}
 
 /// What workers may take beyond the deadline to drain before they are killed.
 constexpr Duration kStopSlack = std::chrono::seconds(2);
@@ -45,9 +28,7 @@ Generation::Generation(Loop& loop, Listener& listener, Log& log, GenerationParts
         kill_all();
       }) {
   for (std::uint32_t i = 0; i < parts_.sockets.size(); ++i) {
-    Worker& worker = workers_.emplace_back();
-    worker.number = i + 1;
-    worker.restart = std::make_unique<Timer>(loop_, [this, &worker] { start(worker); });
+    workers_.emplace_back(i + 1, std::make_unique<Timer>(loop_, [this, i] { start(*std::next(workers_.begin(), i)); }));
   }
 }
 
@@ -60,27 +41,27 @@ void Generation::start() {
 void Generation::adopt(const RunningWorker& running) {
   announced_ = true;
   auto worker = std::ranges::find_if(
-      workers_, [&](const Worker& entry) { return entry.number == running.number && entry.pid == 0; });
+      workers_, [&](const Worker& entry) { return entry.number() == running.number && !entry.runs(); });
   // Of a generation that leaves nothing but its workers is known.
-  if (worker == workers_.end()) worker = workers_.insert(workers_.end(), Worker{});
-  worker->number = running.number;
-  worker->pid = running.pid;
-  worker->ready = true;
-  worker->has_heartbeat = parts_.shared && running.number <= parts_.shared->workers();
-  worker->control = std::make_unique<WorkerControl>(loop_, UniqueFd(running.control), [] {});
+  if (worker == workers_.end()) worker = workers_.emplace(workers_.end(), running.number, nullptr);
+  worker->adopt(running.pid, std::make_unique<WorkerControl>(loop_, UniqueFd(running.control), [] {}),
+                parts_.shared && running.number <= parts_.shared->workers());
 }
 
 void Generation::start_missing() {
   for (Worker& worker : workers_) {
-    if (worker.pid != 0) continue;
-    worker.retired = parts_.sockets[worker.number - 1].empty();
-    if (!worker.retired) start(worker);
+    if (worker.runs()) continue;
+    if (parts_.sockets[worker.number() - 1].empty()) {
+      worker.give_up();
+    } else {
+      start(worker);
+    }
   }
 }
 
 bool Generation::start(Worker& worker) {
   const auto failed = [&](const std::string& why) {
-    log_.error(name_of(worker) + ": " + why);
+    log_.error(worker.name() + ": " + why);
     start_failed(worker, why);
     return false;
   };
@@ -91,44 +72,39 @@ bool Generation::start(Worker& worker) {
     parts_.shared.emplace(std::move(*shared));
   }
   Inheritance inheritance;
-  inheritance.worker = worker.number;
+  inheritance.worker = worker.number();
   inheritance.shared_state = parts_.shared->fd();
   inheritance.config = parts_.config_memory.get();
-  for (const SocketLease& lease : parts_.sockets[worker.number - 1]) {
+  for (const SocketLease& lease : parts_.sockets[worker.number() - 1]) {
     const Result<bool> restored = ListenSockets::restore(lease.pair());
     if (!restored) return failed(restored.error().message);
-    if (*restored) log_.warning(name_of(worker) + ": its sockets at " + lease.pair().address.to_text() + " were lost");
+    if (*restored) log_.warning(worker.name() + ": its sockets at " + lease.pair().address.to_text() + " were lost");
     inheritance.listeners.emplace_back(lease.pair().udp.get(), lease.pair().tcp.get());
   }
-  if (worker.number <= parts_.mailboxes.size()) {
-    inheritance.mailbox = parts_.mailboxes[worker.number - 1].reading.get();
+  if (worker.number() <= parts_.mailboxes.size()) {
+    inheritance.mailbox = parts_.mailboxes[worker.number() - 1].reading.get();
     for (const Mailbox& mailbox : parts_.mailboxes) inheritance.mailboxes.push_back(mailbox.writing.get());
   }
   Result<StartedWorker> started = start_worker(inheritance, parts_.config_file);
   if (!started) return failed(started.error().message);
-  worker.pid = started->pid;
-  worker.exec_failure = std::move(started->exec_failure);
-  worker.ready = false;
-  worker.has_heartbeat = true;
-  worker.missed_heartbeats = 0;
-  worker.control =
-      std::make_unique<WorkerControl>(loop_, std::move(started->control), [this, &worker] { became_ready(worker); });
-  if (stage_ == Stage::serving) worker.control->serve();
+  worker.begin(
+      started->pid, std::move(started->exec_failure),
+      std::make_unique<WorkerControl>(loop_, std::move(started->control), [this, &worker] { became_ready(worker); }));
+  if (stage_ == Stage::serving) worker.control().serve();
   return true;
 }
 
 void Generation::became_ready(Worker& worker) {
-  worker.ready = true;
-  worker.exec_failure.reset();
-  worker.missed_heartbeats = 0;
-  worker.ready_since = Clock::now();
-  worker.failed_starts = 0;
+  worker.become_ready(Clock::now());
   if (stage_ == Stage::leaving) return;
   if (announced_) {
-    log_.info(name_of(worker) + " is ready (PID " + std::to_string(worker.pid) + ")");
+    log_.info(worker.name() + " is ready (PID " + std::to_string(worker.pid()) + ")");
     return;
   }
-  if (!std::ranges::all_of(workers_, [](const Worker& entry) { return entry.ready || entry.retired; })) return;
+  const auto is_settled = [](const Worker& entry) {
+    return entry.state() == Worker::State::ready || entry.state() == Worker::State::given_up;
+  };
+  if (!std::ranges::all_of(workers_, is_settled)) return;
   announced_ = true;
   listener_.on_ready(*this);
 }
@@ -136,7 +112,7 @@ void Generation::became_ready(Worker& worker) {
 void Generation::serve() {
   stage_ = Stage::serving;
   for (Worker& worker : workers_) {
-    if (worker.control) worker.control->serve();
+    if (worker.runs()) worker.control().serve();
   }
 }
 
@@ -151,19 +127,19 @@ void Generation::hand_over(Generation& successor) {
   std::size_t index = 0;
   for (Worker& worker : workers_) {
     std::vector<bool> left;
-    for (SocketLease& lease : parts_.sockets[worker.number - 1]) {
+    for (SocketLease& lease : parts_.sockets[worker.number() - 1]) {
       if (!successor.leases(lease.pair())) lease.leave();
       left.push_back(lease.pair().stage == SocketPair::Stage::left);
     }
-    worker.restart->set(kNever);
-    if (!worker.control) {
+    worker.restart_at(kNever);
+    if (!worker.runs()) {
       leave_tcp_ports(worker);
       continue;
     }
     Worker* const heir = successor.running_worker(index++);
     auto channel = heir != nullptr ? make_channel() : std::nullopt;
-    if (channel) heir->control->take_clients(std::move(channel->first));
-    worker.control->hand_over(left, channel ? std::move(channel->second) : UniqueFd());
+    if (channel) heir->control().take_clients(std::move(channel->first));
+    worker.control().hand_over(left, channel ? std::move(channel->second) : UniqueFd());
   }
   for (const WorkerSockets& leases : parts_.sockets) leave_ports(leases, Protocol::udp);
 }
@@ -181,7 +157,7 @@ void Generation::leave_ports(const WorkerSockets& leases, Protocol protocol) {
 
 void Generation::leave_tcp_ports(const Worker& worker) {
   // Of a generation that an upgrade found leaving, only the workers have the sockets.
-  if (worker.number <= parts_.sockets.size()) leave_ports(parts_.sockets[worker.number - 1], Protocol::tcp);
+  if (worker.number() <= parts_.sockets.size()) leave_ports(parts_.sockets[worker.number() - 1], Protocol::tcp);
 }
 
 bool Generation::leases(const SocketPair& pair) const {
@@ -191,10 +167,10 @@ bool Generation::leases(const SocketPair& pair) const {
 }
 
 /// The running workers in turn; nullptr when there is none.
-Generation::Worker* Generation::running_worker(std::size_t index) {
+GenerationWorker* Generation::running_worker(std::size_t index) {
   std::vector<Worker*> running;
   for (Worker& worker : workers_) {
-    if (worker.control) running.push_back(&worker);
+    if (worker.runs()) running.push_back(&worker);
   }
   return running.empty() ? nullptr : running[index % running.size()];
 }
@@ -202,8 +178,8 @@ Generation::Worker* Generation::running_worker(std::size_t index) {
 void Generation::dismiss() {
   leave();
   for (Worker& worker : workers_) {
-    if (worker.restart) worker.restart->set(kNever);
-    if (worker.control) worker.control->dismiss();
+    worker.restart_at(kNever);
+    if (worker.runs()) worker.control().dismiss();
   }
   for (WorkerSockets& leases : parts_.sockets) {
     for (SocketLease& lease : leases) lease.leave();
@@ -213,9 +189,9 @@ void Generation::dismiss() {
 
 void Generation::kill_all() {
   stage_ = Stage::leaving;
-  for (const Worker& worker : workers_) {
-    if (worker.restart) worker.restart->set(kNever);
-    if (worker.pid != 0) kill(worker.pid, SIGKILL);
+  for (Worker& worker : workers_) {
+    worker.restart_at(kNever);
+    if (worker.runs()) kill(worker.pid(), SIGKILL);
   }
 }
 
@@ -227,78 +203,72 @@ bool Generation::reap(pid_t pid, int status) {
 }
 
 void Generation::ended(Worker& worker, int status) {
-  worker.pid = 0;
-  worker.control.reset();
-  if (parts_.shared && worker.number <= parts_.shared->workers()) parts_.shared->worker_ended(worker.number);
-  tell_of_death(parts_.mailboxes, worker.number);
-  const bool was_ready = std::exchange(worker.ready, false);
+  const Worker::End end = worker.end();
+  if (parts_.shared && worker.number() <= parts_.shared->workers()) parts_.shared->worker_ended(worker.number());
+  tell_of_death(parts_.mailboxes, worker.number());
   if (stage_ == Stage::leaving) return leave_tcp_ports(worker);
   std::string how = how_it_ended(status);
-  if (const auto failure = exec_failure(std::exchange(worker.exec_failure, {}))) {
-    how = "cannot execute /proc/self/exe: " + *failure;
-    if (stage_ == Stage::serving) log_.error(name_of(worker) + " " + how);
+  if (end.exec_failure) {
+    how = "cannot execute /proc/self/exe: " + *end.exec_failure;
+    if (stage_ == Stage::serving) log_.error(worker.name() + " " + how);
     return start_failed(worker, how);
   }
-  if (stage_ == Stage::trial) return start_failed(worker, how + (was_ready ? "" : " before it was ready"));
-  if (!was_ready) {
-    log_.error(name_of(worker) + " " + how + " before it was ready");
+  if (stage_ == Stage::candidate) return start_failed(worker, how + (end.was_ready ? "" : " before it was ready"));
+  if (!end.was_ready) {
+    log_.error(worker.name() + " " + how + " before it was ready");
     return start_failed(worker, how);
   }
-  worker.ends_at_once = Clock::now() - worker.ready_since < kAtOnce ? worker.ends_at_once + 1 : 0;
-  const Duration delay = replacement_delay(worker.ends_at_once);
+  const Duration delay = worker.replacement_delay(Clock::now());
   const auto delay_ms = std::chrono::duration_cast<std::chrono::milliseconds>(delay).count();
-  log_.error(name_of(worker) + " " + how + "; starting another" +
+  log_.error(worker.name() + " " + how + "; starting another" +
              (delay > Duration{} ? " in " + std::to_string(delay_ms) + " ms" : ""));
-  if (delay > Duration{}) return worker.restart->set(Clock::now() + delay);
+  if (delay > Duration{}) return worker.restart_at(Clock::now() + delay);
   start(worker);
 }
 
 void Generation::start_failed(Worker& worker, const std::string& why) {
-  if (stage_ == Stage::trial) return listener_.on_failed(*this, "a new " + name_of(worker) + " " + why);
-  if (++worker.failed_starts < kMaxFailedStarts) {
-    worker.restart->set(Clock::now() + kFirstRestartDelay * (1 << worker.failed_starts));
-    return;
-  }
-  worker.retired = true;
-  parts_.sockets[worker.number - 1].clear();
-  log_.error(name_of(worker) + " is given up after " + std::to_string(kMaxFailedStarts) +
+  if (stage_ == Stage::candidate) return listener_.on_failed(*this, "a new " + worker.name() + " " + why);
+  if (const std::optional<Duration> delay = worker.retry_delay()) return worker.restart_at(Clock::now() + *delay);
+  worker.give_up();
+  parts_.sockets[worker.number() - 1].clear();
+  log_.error(worker.name() + " is given up after " + std::to_string(Worker::kMaxFailedStarts) +
              " failed starts; the others serve its clients");
   if (hopeless()) listener_.on_failed(*this, "no worker can start");
 }
 
 void Generation::check_heartbeats() {
   for (Worker& worker : workers_) {
-    if (worker.pid == 0 || !worker.has_heartbeat || !parts_.shared) continue;
-    const auto heartbeat = parts_.shared->slot(worker.number - 1).heartbeat.load(std::memory_order_relaxed);
-    // One that is not ready has its time for all of its start, also when its loop turns.
-    const bool turns = worker.ready && heartbeat != worker.last_heartbeat;
-    worker.missed_heartbeats = turns ? 0 : worker.missed_heartbeats + 1;
-    worker.last_heartbeat = heartbeat;
+    if (!worker.runs() || !parts_.shared || worker.number() > parts_.shared->workers()) continue;
+    const int missed =
+        worker.note_heartbeat(parts_.shared->slot(worker.number() - 1).heartbeat.load(std::memory_order_relaxed));
     if (stage_ == Stage::leaving) {  // its time is limited, but what others wait for is not in its hands
-      if (worker.missed_heartbeats >= kHeartbeatsToLeave) leave_tcp_ports(worker);
+      if (missed >= kHeartbeatsToLeave) leave_tcp_ports(worker);
       continue;
     }
-    if (worker.missed_heartbeats < (worker.ready ? kMaxMissedHeartbeats : kMaxStartHeartbeats)) continue;
-    log_.error(name_of(worker) + (worker.ready ? " hangs; killing it" : " does not get ready; killing it"));
-    worker.missed_heartbeats = 0;
-    kill(worker.pid, SIGKILL);
+    const bool is_ready = worker.state() == Worker::State::ready;
+    if (missed < (is_ready ? kMaxMissedHeartbeats : kMaxStartHeartbeats)) continue;
+    log_.error(worker.name() + (is_ready ? " hangs; killing it" : " does not get ready; killing it"));
+    worker.forgive_heartbeats();
+    kill(worker.pid(), SIGKILL);
   }
 }
 
 bool Generation::ended() const {
-  return std::ranges::all_of(workers_, [](const Worker& worker) { return worker.pid == 0; });
+  return std::ranges::all_of(workers_, [](const Worker& worker) { return !worker.runs(); });
 }
 
-bool Generation::hopeless() const { return std::ranges::all_of(workers_, &Worker::retired); }
+bool Generation::hopeless() const {
+  return std::ranges::all_of(workers_, [](const Worker& worker) { return worker.state() == Worker::State::given_up; });
+}
 
 std::size_t Generation::ready_workers() const {
-  return static_cast<std::size_t>(std::ranges::count_if(workers_, &Worker::ready));
+  return static_cast<std::size_t>(std::ranges::count(workers_, Worker::State::ready, &Worker::state));
 }
 
 std::vector<Generation::RunningWorker> Generation::running_workers() const {
   std::vector<RunningWorker> running;
   for (const Worker& worker : workers_) {
-    if (worker.control) running.push_back({worker.number, worker.pid, worker.control->fd()});
+    if (worker.runs()) running.push_back({worker.number(), worker.pid(), worker.control().fd()});
   }
   return running;
 }

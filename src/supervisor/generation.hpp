@@ -9,9 +9,9 @@
 #include "net/handles.hpp"
 #include "net/sockets.hpp"
 #include "process/shared_state.hpp"
+#include "supervisor/generation_worker.hpp"
 #include "supervisor/listen_sockets.hpp"
 #include "supervisor/mailbox.hpp"
-#include "supervisor/worker_process.hpp"
 
 #include <functional>
 #include <list>
@@ -39,16 +39,16 @@ std::string how_it_ended(int status);
 class Generation {
  public:
   enum class Stage : std::uint8_t {
-    trial,    ///< must become ready as a whole; serves nobody yet
-    serving,  ///< workers that end are replaced
-    leaving,  ///< workers end
+    candidate,  ///< must become ready as a whole; serves no client yet
+    serving,    ///< workers that end are replaced
+    leaving,    ///< workers end
   };
 
   struct Listener {
     virtual ~Listener() = default;
     /// All workers (but those given up) are ready for the first time. The generation survives the call, as below.
     virtual void on_ready(Generation& generation) = 0;
-    /// A trial has failed, or nobody is left to serve. Nothing has been killed.
+    /// A candidate has failed, or no worker is left to serve. Nothing has been killed.
     virtual void on_failed(Generation& generation, const std::string& why) = 0;
   };
 
@@ -69,13 +69,13 @@ class Generation {
   /// Starts those that adopt() has not brought, except those that were given up.
   void start_missing();
 
-  /// Ends the trial: all workers read their listeners from now on.
+  /// A candidate begins to serve: all workers read their listeners from now on.
   void serve();
   /// Has every worker give its listeners and clients to `successor`, which serves, and exit.
   void hand_over(Generation& successor);
   /// Has every worker drain and exit, those too that are handing over.
   void dismiss();
-  /// Replaces nobody any more, and bounds the time until all are gone.
+  /// Replaces no worker any more, and bounds the time until all are gone.
   void leave();
   void kill_all();
 
@@ -96,21 +96,7 @@ class Generation {
   [[nodiscard]] Totals sum() const;
 
  private:
-  struct Worker {
-    std::uint32_t number = 0;
-    std::unique_ptr<Timer> restart;
-    pid_t pid = 0;  ///< 0: not running
-    std::unique_ptr<WorkerControl> control;
-    UniqueFd exec_failure;  ///< until it is ready
-    bool ready = false;
-    bool retired = false;
-    bool has_heartbeat = true;  ///< false: it writes to memory of another version
-    TimePoint ready_since;
-    int failed_starts = 0;
-    int ends_at_once = 0;  ///< in a row, of those that were ready
-    std::uint32_t last_heartbeat = 0;
-    int missed_heartbeats = 0;
-  };
+  using Worker = GenerationWorker;
 
   bool start(Worker& worker);
   void became_ready(Worker& worker);
@@ -120,7 +106,6 @@ class Generation {
   void leave_tcp_ports(const Worker& worker);
   [[nodiscard]] bool leases(const SocketPair& pair) const;
   Worker* running_worker(std::size_t index);
-  [[nodiscard]] std::string name_of(const Worker& worker) const { return "worker " + std::to_string(worker.number); }
 
   Loop& loop_;
   Listener& listener_;

@@ -134,10 +134,7 @@ void Supervisor::on_ready(Generation& generation) {
 
 void Supervisor::on_failed(Generation& generation, const std::string& why) {
   if (&generation == next()) return abandon_reload(why);
-  if (&generation == current_.get() && next() == nullptr) fail(why);
-}
-
-void Supervisor::fail(const std::string& why) {
+  if (&generation != current_.get() || next() != nullptr) return;
   log_.error(why);
   exit_status_ = 1;
   loop_.stop();
@@ -192,7 +189,7 @@ void Supervisor::begin_reload() {
   Result<GenerationParts> parts = make_parts(std::move(*loaded), options_.config_file, sockets_, log_);
   if (!parts) return log_refused_reload(log_, parts.error().message);
   carry_health(current_->parts(), *parts);
-  state_ = Reloading{make_generation(std::move(*parts), Generation::Stage::trial)};
+  state_ = Reloading{make_generation(std::move(*parts), Generation::Stage::candidate)};
   next()->start();
   forget_ended();  // if not even one process could be started
 }
@@ -202,7 +199,7 @@ void Supervisor::abandon_reload(const std::string& why) {
   state_ = Serving{};
   leaving_.back()->kill_all();
   log_refused_reload(log_, why);
-  if (current_->hopeless()) fail("no worker can start");
+  if (current_->hopeless()) on_failed(*current_, "no worker can start");
 }
 
 void Supervisor::finish_reload() {

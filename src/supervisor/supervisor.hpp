@@ -70,7 +70,6 @@ class Supervisor final : private Generation::Listener {
   void end_check(int status);
   void execute();
   void stop();
-  void fail(const std::string& why);
 
   const SupervisorOptions options_;
   std::string program_;

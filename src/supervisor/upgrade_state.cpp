@@ -49,6 +49,19 @@ Generation::RunningWorker read_worker(Words& words) {
   return worker;
 }
 
+bool read_listener(Words& words, UpgradeState& state) {
+  const Result<Endpoint> address = parse_endpoint(words.word(), 0);
+  if (!address) return false;
+  UpgradeState::Listener listener;
+  listener.address = *address;
+  listener.worker = words.number<std::uint32_t>(1);
+  listener.udp = words.number(0);
+  listener.tcp = words.number(0);
+  if (listener.worker > kMaxWorkers) return false;
+  state.listeners.push_back(listener);
+  return true;
+}
+
 /// False when the line is damaged.
 bool read_line(std::string_view line, UpgradeState& state) {
   Words words(line);
@@ -60,15 +73,7 @@ bool read_line(std::string_view line, UpgradeState& state) {
   if (what == "config") {
     state.config = words.number(0);
   } else if (what == "listener") {
-    const Result<Endpoint> address = parse_endpoint(words.word(), 0);
-    if (!address) return false;
-    UpgradeState::Listener listener;
-    listener.address = *address;
-    listener.worker = words.number<std::uint32_t>(1);
-    listener.udp = words.number(0);
-    listener.tcp = words.number(0);
-    if (listener.worker > kMaxWorkers) return false;
-    state.listeners.push_back(listener);
+    if (!read_listener(words, state)) return false;
   } else if (what == "mailbox") {
     UpgradeState::WorkerMailbox mailbox;
     mailbox.worker = words.number<std::uint32_t>(1);

@@ -45,7 +45,7 @@ Worker::Worker(const Inheritance& inheritance, const Config& config, const Autho
                  post_ ? SharedConnections(shared.connections(), inheritance.worker - 1, shared.workers())
                        : SharedConnections()),
       tcp_clients_(loop_, forwarder_, slot_.counters, memory_,
-                   client_limit(config, shared.workers(), inheritance.descriptors().size()), config.limits.tcp_idle),
+                   {client_limit(config, shared.workers(), inheritance.descriptors().size()), config.limits.tcp_idle}),
       sources_(config.listen.allow, shared.slot(0).denied_told_at, slot_.counters, log),
       forwarder_timer_(loop_, [this] { forwarder_.on_timer(loop_.now()); }),
       heartbeat_timer_(loop_, [this] { beat(); }),
@@ -165,7 +165,7 @@ void Worker::serve() {
   listening_ = Listening::serving;
   for (const auto& [udp, tcp] : listeners_) {
     udp_listeners_.emplace_back(loop_, udp, forwarder_, sources_, slot_.counters);
-    tcp_listeners_.emplace_back(loop_, tcp, tcp_clients_, sources_, slot_.counters, log_);
+    tcp_listeners_.emplace_back(loop_, tcp, tcp_clients_, sources_, TcpListener::Reports{slot_.counters, log_});
   }
 }
 

@@ -15,7 +15,7 @@ struct Door {
   SharedWord told_at{};
   SourceFilter sources{allow, told_at, server.relay.counters, server.relay.log};
   UniqueFd socket = listener(loopback(), Protocol::tcp);
-  TcpListener tcp{server.loop, socket.get(), server.clients, sources, server.relay.counters, server.relay.log};
+  TcpListener tcp{server.loop, socket.get(), server.clients, sources, {server.relay.counters, server.relay.log}};
 
   [[nodiscard]] std::uint64_t accepted() const { return server.relay.count(Counter::tcp_accepted); }
 };

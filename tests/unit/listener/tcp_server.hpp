@@ -18,7 +18,7 @@ class Server {
  public:
   explicit Server(std::size_t limit = 100, Duration idle = seconds(30), std::uint32_t memory_chunks = 1024)
       : memory(memory_words, 0, memory_chunks),
-        clients(loop, relay.forwarder, relay.counters, memory, limit, idle),
+        clients(loop, relay.forwarder, relay.counters, memory, {limit, idle}),
         stop_(loop, [this] { loop.stop(); }),
         wake_(loop, [this] { relay.forwarder.on_timer(relay.now = loop.now()); }) {
     loop.on_turn_end([this] { wake_.set(relay.forwarder.next_timeout(loop.now())); });
