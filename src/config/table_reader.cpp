@@ -4,7 +4,6 @@
 #include "config/suggestion.hpp"
 
 #include <algorithm>
-#include <ranges>
 #include <vector>
 
 namespace dotrelay {
@@ -145,7 +144,9 @@ Problem unknown_table(const toml::key& key, const toml::node& node, std::span<co
 /// "no upstream: at least one [[upstream]] table with name, addresses and tls_name is needed"
 Problem missing_table(const TableRow& table) {
   std::vector<std::string_view> required;
-  for (const KeyRow& row : table.keys | std::views::filter(&KeyRow::required)) required.push_back(row.name);
+  for (const KeyRow& row : table.keys) {
+    if (row.required) required.push_back(row.name);
+  }
   std::string keys;
   for (std::size_t i = 0; i < required.size(); ++i) {
     const bool last = i + 1 == required.size();
