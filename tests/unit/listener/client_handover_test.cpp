@@ -4,8 +4,6 @@
 #include "listener/tcp_server.hpp"
 #include "net/descriptor_passing.hpp"
 
-#include <algorithm>
-
 namespace dotrelay::test {
 namespace {
 
@@ -172,26 +170,17 @@ TEST_CASE("more clients than the channel holds at once") {
   for (const UniqueFd& client : clients) REQUIRE_FALSE(ended(client));
 }
 
-TEST_CASE(
-    "a client that is given up while it waits for the channel is reset, and not passed on without what was read") {
-  Handover handover(2000);
-  std::vector<UniqueFd> clients;
-  for (int i = 0; i < 400; ++i) {
-    clients.push_back(handover.before.connect());
-    send_all(clients.back(), {0});
-  }
-  handover.before.turn();
+TEST_CASE("a client that is given up while it waits to be passed on is reset: what was read of it is lost") {
+  Handover handover;
+  const UniqueFd given_up = handover.before.connect({0});
+  const UniqueFd other = handover.before.connect({0});
+  handover.turn();
   handover.begin();
-  handover.before.turn();
-  handover.after.turn();  // the channel has room again
-  std::uint32_t next = 0;
-  while (next < 400 && handover.before.clients.find({next, 1}) == nullptr) ++next;
-  REQUIRE(next < 400);
-  handover.before.clients.find({next, 1})->give_up();
-  for (int i = 0; i < 10; ++i) handover.turn();
+  handover.before.clients.find({0, 1})->give_up();
+  handover.turn();
   CHECK(handover.before.clients.empty());
-  CHECK(std::ranges::count_if(clients, [](const UniqueFd& client) { return ended(client); }) == 1);
-  CHECK(ended(clients[next]));
+  CHECK(ended(given_up));
+  CHECK_FALSE(ended(other));
 }
 
 TEST_CASE("the successor's limit and its list of who may ask hold") {
