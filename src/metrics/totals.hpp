@@ -3,6 +3,7 @@
 
 #include "metrics/counters.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstdint>
@@ -55,6 +56,10 @@ class Totals {
     assert(row.kind != MetricKind::histogram);
     return row.cell + (row.label == MetricLabel::upstream ? kCounterCells : 0);
   }
+
+  static_assert(std::ranges::none_of(kMetricRows,
+                                     [](const MetricRow& row) { return row.kind == MetricKind::histogram; }),
+                "a histogram has many cells: log and upgrade state must learn to write them first");
 
   std::array<std::uint64_t, kCounterCells + kUpstreamCells> values_{};
 };

@@ -94,7 +94,7 @@ bool read_line(std::string_view line, UpgradeState& state) {
     const std::string_view name = words.word();
     const auto value = words.number<std::uint64_t>(0);
     const auto* const row = std::ranges::find(kMetricRows, name, &MetricRow::name);
-    if (row != kMetricRows.end()) state.counters.add(*row, value);
+    if (row != kMetricRows.end() && row->kind == MetricKind::counter) state.counters.add(*row, value);
   } else {
     return true;
   }

@@ -79,6 +79,15 @@ TEST_CASE("the text of what is allowed has the row's range") {
   CHECK(allowed_text(row) == "0 to 7");
 }
 
+TEST_CASE("a row whose text names its range has one") {
+  for (const TableRow& table : all_tables()) {
+    for (const KeyRow& row : table.keys) {
+      CAPTURE(row.name);
+      if (row.allowed.find("{}") != std::string_view::npos) CHECK(row.range.least < row.range.most);
+    }
+  }
+}
+
 TEST_CASE("each row names its type in words") {
   CHECK(type_name(key_of("listen", "addresses")) == "a list of strings");
   CHECK(type_name(key_of("listen", "workers")) == "an integer");
