@@ -35,8 +35,9 @@ def checkout(tmp_path):
 
 def run(checkout, *arguments, installed=False):
     scratch = checkout.parent
-    if installed:
-        (scratch / "bin/dpkg-query").write_text('#!/bin/sh\nshift 2\nshift\nprintf "installed %s\\n" "$@"\n')
+    query, answers = scratch / "bin/dpkg-query", '#!/bin/sh\nshift 2\nshift\nprintf "installed %s\\n" "$@"\n'
+    if installed and query.read_text() != answers:   # not while another ./dev may run it
+        query.write_text(answers)
     environment = {"PATH": f"{scratch}/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(scratch), "PYTHONPATH": str(scratch / "python")}
     return subprocess.Popen(["bash", str(checkout / "dev"), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
