@@ -1,4 +1,5 @@
-// What the TLS files of this folder share with each other: the library's structures. Beside them only their own tests include it.
+// What the TLS files of this folder share with each other: the library's structures. Beside them only their own tests
+// include it.
 #pragma once
 
 #include "tls/tls_client_context.hpp"
