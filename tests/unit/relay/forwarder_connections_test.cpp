@@ -166,9 +166,7 @@ TEST_CASE("a late answer must match the question that the ID is reserved for") {
 
 TEST_CASE("the IDs of queries that were given up are not drawn again, and 256 of them retire the connection") {
   RelayFixture relay;
-  relay.ask("first.example");
-  relay.ready(0);
-  relay.answer(0);
+  relay.warm_up();
   for (int i = 0; i < 256; ++i) relay.ask("n" + std::to_string(i) + ".example");
   relay.advance(seconds(5));
   std::set<std::uint16_t> ids;
@@ -188,9 +186,7 @@ TEST_CASE("the IDs of queries that were given up are not drawn again, and 256 of
 
 TEST_CASE("a connection that nobody uses is closed, which is no failure") {
   RelayFixture relay;
-  relay.ask("www.example");
-  relay.ready(0);
-  relay.answer(0);
+  relay.warm_up();
   relay.advance(milliseconds(29'999));
   CHECK_FALSE(relay.line(0).gone);
   relay.advance(milliseconds(1));
@@ -201,9 +197,7 @@ TEST_CASE("a connection that nobody uses is closed, which is no failure") {
 
 TEST_CASE("use begins the idle time anew") {
   RelayFixture relay;
-  relay.ask("www.example");
-  relay.ready(0);
-  relay.answer(0);
+  relay.warm_up();
   relay.advance(seconds(20));
   relay.ask("www.example");
   relay.answer(0, 1);

@@ -8,9 +8,7 @@ constexpr std::string_view kNoError = "question www.example. A IN";
 
 TEST_CASE("a connection that closes under a query is followed by a fresh one to the same upstream") {
   RelayFixture relay({1, 1});
-  relay.ask("warm.example");
-  relay.ready(0);
-  relay.answer(0);
+  relay.warm_up();
   const auto client = relay.ask("www.example");
   relay.end(0);
   REQUIRE(relay.upstreams.lines.size() == 2);
@@ -24,9 +22,7 @@ TEST_CASE("a connection that closes under a query is followed by a fresh one to 
 TEST_CASE("a connection that has answered ends as by a close, whatever ends it") {
   for (const CloseKind kind : {CloseKind::closed_by_peer, CloseKind::tls, CloseKind::timed_out}) {
     RelayFixture relay({1, 1});
-    relay.ask("first.example");
-    relay.ready(0);
-    relay.answer(0);
+    relay.warm_up();
     const auto owed = relay.ask("second.example");
     relay.end(0, kind, "TLS failed: unexpected message");
     // To the same upstream, at once, and nobody hears of it.
@@ -43,9 +39,7 @@ TEST_CASE("a connection that has answered ends as by a close, whatever ends it")
 TEST_CASE("an idle connection that has answered ends without a word, too") {
   for (const CloseKind kind : {CloseKind::closed_by_peer, CloseKind::tls, CloseKind::timed_out}) {
     RelayFixture relay;
-    relay.ask("first.example");
-    relay.ready(0);
-    relay.answer(0);
+    relay.warm_up();
     relay.advance(milliseconds(300));
     relay.end(0, kind, "TLS failed: unexpected message");
     CHECK_FALSE(relay.health[0].verdict.load());
@@ -94,9 +88,7 @@ TEST_CASE("after one stale connection a query does not trust another of the same
 
 TEST_CASE("a second connection that closes under the query sends it to the next upstream") {
   RelayFixture relay({1, 1});
-  relay.ask("warm.example");
-  relay.ready(0);
-  relay.answer(0);
+  relay.warm_up();
   const auto client = relay.ask("www.example");
   relay.end(0);
   relay.ready(1);
@@ -200,15 +192,14 @@ TEST_CASE("all upstreams down: SERVFAIL at the deadline with the cause of each i
 TEST_CASE("while nothing is usable each upstream is dialled every 200 ms, and recovery answers at once") {
   RelayFixture relay({1, 1});
   const auto client = relay.ask("www.example");
-  relay.refuse(0);
-  relay.refuse(1);
-  std::size_t refused = 2;
+  relay.refuse_all();
   for (int i = 0; i < 20; ++i) {
     relay.advance(milliseconds(50));
-    for (; refused < relay.upstreams.lines.size(); ++refused) relay.refuse(refused);
+    relay.refuse_all();
   }
   CHECK(relay.upstreams.dials(0) == 6);  // one at first, then each 200 ms of this second
   CHECK(relay.upstreams.dials(1) == 6);
+  const std::size_t refused = relay.upstreams.lines.size();
   relay.advance(milliseconds(200));
   const std::size_t last = relay.upstreams.lines.size() - 1;
   REQUIRE(last >= refused);
@@ -246,9 +237,7 @@ TEST_CASE("nothing is dialled when nobody waits") {
   relay.ask("www.example");
   relay.refuse(0);
   relay.advance(seconds(4));
-  for (std::size_t i = 1; i < relay.upstreams.lines.size(); ++i) {
-    if (!relay.line(i).gone) relay.refuse(i);
-  }
+  relay.refuse_all();
   const std::size_t dials = relay.upstreams.lines.size();
   relay.advance(seconds(60));
   CHECK(relay.upstreams.lines.size() == dials);
@@ -257,10 +246,7 @@ TEST_CASE("nothing is dialled when nobody waits") {
 
 TEST_CASE("the first upstream takes over again when a trial beside a query finds it well") {
   RelayFixture relay({1, 1});
-  relay.ask("first.example");
-  relay.refuse(0);
-  relay.ready(1);
-  relay.answer(1);
+  relay.warm_up_second();
   relay.advance(milliseconds(300));
   const auto during = relay.ask("second.example");  // goes to the second, and tries the first
   REQUIRE(relay.upstreams.lines.size() == 3);
@@ -275,16 +261,12 @@ TEST_CASE("the first upstream takes over again when a trial beside a query finds
 
 TEST_CASE("trials beside traffic back off to one in five seconds or so") {
   RelayFixture relay({1, 1});
-  relay.ask("first.example");
-  relay.refuse(0);
-  relay.ready(1);
-  relay.answer(1);
-  std::size_t refused = 2;
+  relay.warm_up_second();
   std::size_t asked = 1;
   for (int i = 0; i < 600; ++i) {
     relay.advance(milliseconds(100));
     relay.ask("n" + std::to_string(i) + ".example");
-    for (; refused < relay.upstreams.lines.size(); ++refused) relay.refuse(refused);
+    relay.refuse_all();
     relay.answer(1, asked++);
   }
   CHECK(relay.upstreams.dials(0) >= 12);  // 0.2, 0.4, 0.8, 1.6, 3.2 s, then each 3.75 to 6.25 s of a minute

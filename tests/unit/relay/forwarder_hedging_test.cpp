@@ -9,9 +9,7 @@ namespace {
 class Hedging : public RelayFixture {
  public:
   explicit Hedging(double share = 0.1) : RelayFixture({1, 1}, 1, share) {
-    ask("first.example");
-    ready(0);
-    answer(0, 0);
+    warm_up();
     for (int i = 0; i < 200; ++i) {
       ask_next();
       answer_latest(0);
@@ -19,7 +17,6 @@ class Hedging : public RelayFixture {
   }
 
   std::uint32_t ask_next() { return ask("n" + std::to_string(asked_++) + ".example"); }
-  void answer_latest(std::size_t index, unsigned rcode = 0) { answer(index, line(index).sent.size() - 1, rcode); }
 
   /// The first upstream stays silent, the second answers at once, until the first counts as slow.
   void turn_slow() {
@@ -68,14 +65,12 @@ TEST_CASE("the other address of the same upstream is never asked for being late"
 
 TEST_CASE("a copy for a trial changes nothing for its query: late or dead, it is asked elsewhere as soon as without") {
   RelayFixture relay({1, 1, 1}, 1, 1.0);
-  relay.ask("first.example");
-  relay.ready(0);
-  relay.answer(0);
+  relay.warm_up();
   for (int i = 0; i < 5; ++i) {  // up1 errs, up2 knows
     relay.ask("n" + std::to_string(i) + ".example");
-    relay.answer(0, relay.line(0).sent.size() - 1, 2);
+    relay.answer_latest(0, 2);
     if (i == 0) relay.ready(1);
-    relay.answer(1, relay.line(1).sent.size() - 1);
+    relay.answer_latest(1);
   }
   relay.advance(milliseconds(260));
   const std::size_t before = relay.line(0).sent.size();
@@ -95,7 +90,7 @@ TEST_CASE("a copy for a trial changes nothing for its query: late or dead, it is
     CHECK(relay.line(2).upstream == 1);
     relay.ready(2);
   }
-  relay.answer(2, relay.line(2).sent.size() - 1);
+  relay.answer_latest(2);
   CHECK(relay.rcode(client) == 0);
 }
 
@@ -171,7 +166,7 @@ TEST_CASE("a slow upstream is still better than none") {
   relay.end(1);
   const std::size_t before = relay.line(0).sent.size();
   const auto client = relay.ask_next();
-  for (std::size_t i = 2; i < relay.upstreams.lines.size(); ++i) relay.refuse(i);
+  relay.refuse_all();
   CHECK(relay.line(0).sent.size() == before + 1);
   relay.answer_latest(0);
   CHECK(relay.rcode(client) == 0);
@@ -256,9 +251,7 @@ TEST_CASE("errors on which all agree say nothing about an upstream") {
 
 TEST_CASE("a hedge that cannot be sent is neither counted nor paid") {
   RelayFixture relay({1, 1}, 1, 0.05);
-  relay.ask("warm.example");
-  relay.ready(0);
-  relay.answer(0);
+  relay.warm_up();
   relay.advance(seconds(1));
   Health(relay.health[1]).on_trouble(Trouble::authentication, "certificate expired", 0, relay.now, relay.random);
   for (int i = 0; i < 40; ++i) {
@@ -267,7 +260,7 @@ TEST_CASE("a hedge that cannot be sent is neither counted nor paid") {
     for (std::size_t dial = 1; dial < relay.upstreams.lines.size(); ++dial) {
       if (!relay.line(dial).gone) relay.end(dial, CloseKind::authentication, "certificate expired");
     }
-    relay.answer(0, relay.line(0).sent.size() - 1);
+    relay.answer_latest(0);
   }
   CHECK(relay.count(Counter::upstream_hedged) == 0);
   // So the budget is there when it is of use.

@@ -164,9 +164,7 @@ TEST_CASE("error answers over UDP are limited for a network of sources, over TCP
 
 TEST_CASE("a connection that does not take queries fast enough: the next upstream") {
   RelayFixture relay({1, 1});
-  relay.ask("warm.example");
-  relay.ready(0);
-  relay.answer(0);
+  relay.warm_up();
   relay.line(0).takes_queries = false;
   const auto client = relay.ask("www.example");
   REQUIRE(relay.upstreams.lines.size() == 2);
@@ -178,9 +176,7 @@ TEST_CASE("a connection that does not take queries fast enough: the next upstrea
 
 TEST_CASE("when no upstream takes queries fast enough the client is told, and nothing spins") {
   RelayFixture relay({1, 1});
-  relay.ask("warm.example");
-  relay.ready(0);
-  relay.answer(0);
+  relay.warm_up();
   relay.line(0).takes_queries = false;
   const auto client = relay.ask("www.example");
   relay.line(1).takes_queries = false;
@@ -204,10 +200,8 @@ TEST_CASE("when the one that works takes no more queries, the others are dialled
     relay.ask("late" + std::to_string(i) + ".example");
     if (i == 0) relay.ready(0);
     relay.advance(seconds(1));
-    for (std::size_t line = 1; line < relay.upstreams.lines.size(); ++line) {
-      if (!relay.line(line).gone) relay.refuse(line);
-    }
-    relay.answer(0, relay.line(0).sent.size() - 1);
+    relay.refuse_all();
+    relay.answer_latest(0);
   }
   const std::size_t before = relay.upstreams.lines.size();
   REQUIRE(before > 3);

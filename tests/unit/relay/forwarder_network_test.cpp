@@ -15,7 +15,7 @@ class IdleServer : public RelayFixture {
     }
     for (std::size_t i = upstreams.lines.size(); i-- > 0;) {
       if (line(i).gone || line(i).reserved.empty()) continue;
-      answer(i, line(i).sent.size() - 1);
+      answer_latest(i);
     }
     REQUIRE(answered(client));
     waited = client_waited(client);
@@ -88,9 +88,7 @@ TEST_CASE("questions that are far apart open no connection in advance") {
 
 TEST_CASE("after a sleep every connection is made anew, and what waited is sent again") {
   RelayFixture relay({1, 1});
-  relay.ask("warm.example");
-  relay.ready(0);
-  relay.answer(0);
+  relay.warm_up();
   relay.advance(milliseconds(100));
   relay.now += seconds(90);
   const auto client = relay.ask("www.example");
@@ -142,9 +140,7 @@ TEST_CASE("after a sleep a client's question ends no other client's inside accep
 
 TEST_CASE("a quiet second is no sleep") {
   RelayFixture relay;
-  relay.ask("www.example");
-  relay.ready(0);
-  relay.answer(0);
+  relay.warm_up();
   relay.advance(seconds(25));
   CHECK_FALSE(relay.line(0).gone);
 }
@@ -187,7 +183,7 @@ TEST_CASE("when the network comes back, what waits for its back-off is dialled a
   for (int i = 0; i < 8; ++i) {
     relay.advance(seconds(6));
     relay.ask("n" + std::to_string(i) + ".example");
-    relay.answer(1, relay.line(1).sent.size() - 1);
+    relay.answer_latest(1);
     const std::size_t last = relay.upstreams.lines.size() - 1;
     if (!relay.line(last).gone && relay.line(last).upstream == 0) {
       relay.end(last, CloseKind::timed_out, "connection timed out");
@@ -264,7 +260,7 @@ TEST_CASE("the clock is set: a certificate that was refused is tried again at on
   REQUIRE(relay.upstreams.lines.size() == before + 1);
   relay.ready(before);
   const auto client = relay.ask("served.example");
-  relay.answer(before, relay.line(before).sent.size() - 1);
+  relay.answer_latest(before);
   CHECK(relay.rcode(client) == 0);
 }
 

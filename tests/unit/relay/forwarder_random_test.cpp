@@ -22,9 +22,7 @@ class Life {
     REQUIRE(relay_.forwarder.idle());
     for (const Line& line : relay_.upstreams.lines) REQUIRE_FALSE(line.id_reused);
     // What is open now closes for idleness, and then the forwarder wants no timer.
-    for (std::size_t i = 0; i < relay_.upstreams.lines.size(); ++i) {
-      if (!relay_.line(i).gone && relay_.line(i).state == Connection::State::connecting) relay_.refuse(i);
-    }
+    relay_.refuse_all();
     relay_.advance(seconds(31));
     REQUIRE(relay_.upstreams.open() == 0);
     REQUIRE(relay_.forwarder.next_timeout(relay_.now) == kNever);

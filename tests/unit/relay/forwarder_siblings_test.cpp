@@ -26,9 +26,7 @@ struct Workers {
 
   /// Worker 0 has a connection to the first upstream, and has answered.
   void connect_first() {
-    relays.front().ask("first.example");
-    relays.front().ready(0);
-    relays.front().answer(0);
+    relays.front().warm_up();
     advance(milliseconds(100));
   }
 
@@ -265,10 +263,7 @@ TEST_CASE("where only an error is left, an upstream in trouble is asked through 
   Workers workers;
   RelayFixture& lender = workers[0];
   RelayFixture& borrower = workers[1];
-  lender.ask("first.example");
-  lender.refuse(0);
-  lender.ready(1);
-  lender.answer(1);
+  lender.warm_up_second();
   Health first(lender.health[0]);
   Health second(lender.health[1]);
   first.on_proof(first.epoch(), lender.now);

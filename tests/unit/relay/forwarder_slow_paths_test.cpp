@@ -33,7 +33,7 @@ TEST_CASE("a round trip of 1.2 s: a query is sent once") {
   for (int i = 0; i < 10; ++i) {
     const auto client = relay.ask("n" + std::to_string(i) + ".example");
     relay.advance(milliseconds(1210));
-    relay.answer(0, relay.line(0).sent.size() - 1);
+    relay.answer_latest(0);
     CHECK(relay.rcode(client) == 0);
   }
   CHECK(relay.upstreams.lines.size() == dials);

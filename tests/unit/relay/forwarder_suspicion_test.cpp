@@ -9,9 +9,7 @@ namespace {
 struct SilentPath : RelayFixture {
   explicit SilentPath(std::initializer_list<std::size_t> addresses_of_upstreams = {1, 1})
       : RelayFixture(addresses_of_upstreams) {
-    ask("warm.example");
-    ready(0);
-    answer(0);
+    warm_up();
     client = ask("www.example");
     other = ask("other.example");
     line(0).silent = true;
@@ -107,9 +105,7 @@ TEST_CASE("the answer comes on a suspect: it counts, and so does the connection"
 
 TEST_CASE("one upstream alone acknowledges late: one more connection, and nothing is passed over") {
   RelayFixture relay;
-  relay.ask("warm.example");
-  relay.ready(0);
-  relay.answer(0);
+  relay.warm_up();
   for (int i = 0; i < 15; ++i) {
     const auto client = relay.ask("n" + std::to_string(i) + ".example");
     std::size_t used = 0;
@@ -125,7 +121,7 @@ TEST_CASE("one upstream alone acknowledges late: one more connection, and nothin
     relay.line(used).silent = false;
     relay.line(used).late = milliseconds(200);
     relay.advance(milliseconds(20));
-    if (!relay.answered(client)) relay.answer(used, relay.line(used).sent.size() - 1);
+    if (!relay.answered(client)) relay.answer_latest(used);
     CHECK(relay.answered(client));
     relay.advance(seconds(1));
   }

@@ -95,7 +95,7 @@ TEST_CASE("an old connection that answers does not hide that new ones fail, and 
   std::size_t dials = 1;
   for (int i = 0; i < 300; ++i) {
     const auto client = old.ask("n" + std::to_string(i) + ".example");
-    old.answer(0, old.line(0).sent.size() - 1);
+    old.answer_latest(0);
     CHECK(old.rcode(client) == 0);
     workers.advance(milliseconds(100));
     for (; dials < old.upstreams.lines.size(); ++dials) {
@@ -124,15 +124,11 @@ TEST_CASE(
     "an address in trouble that refuses more connections beside its old one is not dialled for load over and over") {
   Workers workers;
   RelayFixture& old = workers.two;
-  old.ask("www.example");
-  old.ready(0);
-  old.answer(0);
+  old.warm_up();
   Health(old.health[0]).on_trouble(Trouble::unreachable, "connection refused", 0, old.now, old.random);
   for (int i = 0; i < 400; ++i) {
     old.ask("n" + std::to_string(i) + ".example");
-    for (std::size_t dial = 1; dial < old.upstreams.lines.size(); ++dial) {
-      if (!old.line(dial).gone) old.refuse(dial);
-    }
+    old.refuse_all();
   }
   CHECK(old.upstreams.lines.size() <= 4);
 }

@@ -188,6 +188,34 @@ class RelayFixture {
     receive(index, answer_to(line(index).sent[query], rcode));
   }
 
+  /// The same for the query that was sent there last.
+  void answer_latest(std::size_t index, unsigned rcode = 0) {
+    REQUIRE_FALSE(line(index).sent.empty());
+    answer(index, line(index).sent.size() - 1, rcode);
+  }
+
+  /// The first dial becomes ready and answers a query: the upstream is known to be good.
+  void warm_up() {
+    ask("warm.example");
+    ready(0);
+    answer(0);
+  }
+  /// The first dial is refused, and the next one answers the query.
+  void warm_up_second() {
+    ask("warm.example");
+    refuse(0);
+    ready(1);
+    answer(1);
+  }
+
+  /// Each dial that is under way is refused, and each that follows from that.
+  void refuse_all() {
+    for (std::size_t i = 0; i < upstreams.lines.size(); ++i) {
+      const Line& dial = upstreams.lines[i];
+      if (!dial.gone && dial.state == Connection::State::connecting) refuse(i);
+    }
+  }
+
   /// Lets time pass, waking the forwarder when it asked to be woken.
   void advance(Duration duration) {
     const TimePoint until = now + duration;
