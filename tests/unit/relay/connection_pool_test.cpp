@@ -104,6 +104,70 @@ TEST_CASE("all are dropped: what is left unanswered is given back, and nothing o
   CHECK(contains(parts.logged(), "the network has changed: 1 upstream connections dropped"));
 }
 
+TEST_CASE("what is dropped under a query is told although an attempt elsewhere is left") {
+  PartsFixture parts({1, 1});
+  parts.connect({0, 0});
+  parts.connect({1, 0});
+  const QueryHandle query = parts.begin("www.example");
+  REQUIRE(parts.router.route(query, parts.now));
+  REQUIRE(parts.router.route_beside(query, parts.now));
+  parts.line(0).route_changed = true;
+  const ConnectionPool::Dropped dropped = parts.pool.drop_all(false, "the network has changed", parts.now);
+  CHECK(dropped.unanswered == std::vector{query});
+  CHECK_FALSE(dropped.is_other_network);
+  REQUIRE(parts.query(query).attempts.size() == 1);
+  CHECK(parts.query(query).attempts.begin()->upstream == 1);
+}
+
+TEST_CASE("a query that was on the connection twice is lost once") {
+  PartsFixture parts;
+  const ConnectionHandle handle = parts.connect();
+  const QueryHandle query = parts.begin("www.example");
+  REQUIRE(parts.router.route(query, parts.now));
+  REQUIRE(parts.router.repeat(query, parts.now));
+  REQUIRE(parts.query(query).attempts.size() == 2);
+  parts.pool.close(handle, closed_by_peer(), parts.now);
+  const ConnectionNews news = parts.pool.take_news();
+  REQUIRE(news.lost.size() == 1);
+  CHECK(news.lost[0].queries == std::vector{query});
+  CHECK(parts.query(query).attempts.empty());
+}
+
+TEST_CASE("a connection that is refused beside one that works is no trouble of the address") {
+  PartsFixture parts;
+  parts.connect();
+  parts.pool.close(parts.dial(), {CloseKind::unreachable, "connection refused"}, parts.now);
+  CHECK_FALSE(parts.set.address({0, 0}).health.in_trouble());
+  CHECK(parts.set.address({0, 0}).no_more_until == parts.now + Health::kMaxBackOff);
+}
+
+TEST_CASE("the end of the idle time that the server grants: renewed if a query is expected, and closed after that") {
+  PartsFixture parts;
+  UpstreamAddress& address = parts.set.address({0, 0});
+  for (int i = 0; i < 2; ++i) address.idle_close.on_server_closed(seconds(2));
+  const ConnectionHandle handle = parts.connect();
+  const auto end_idle = [&] {
+    parts.now = parts.connection(handle).idle_end(address.idle_close.limit());
+    parts.pool.end_idle(parts.pool.due(parts.now), parts.now);
+  };
+  SUBCASE("expected") {
+    parts.set[0].on_query(parts.now - seconds(1));
+    parts.set[0].on_query(parts.now);
+    end_idle();
+    CHECK_FALSE(parts.line(0).gone);
+    REQUIRE(parts.upstreams.lines.size() == 2);
+    parts.line().state = Connection::State::ready;
+    parts.pool.on_ready(parts.line().handle, parts.now);
+    CHECK(parts.line(0).gone);
+    CHECK_FALSE(parts.line(1).gone);
+  }
+  SUBCASE("not expected") {
+    end_idle();
+    CHECK(parts.line(0).gone);
+    CHECK(parts.upstreams.lines.size() == 1);
+  }
+}
+
 TEST_CASE("dials from before a time are kept when those since are dropped") {
   PartsFixture parts;
   parts.dial();

@@ -37,6 +37,18 @@ TEST_CASE("an answer that could not be read is named") {
   CHECK(cause(parts, query) == "up1 (192.0.2.1:853): " + std::string(kMalformedAnswer));
 }
 
+TEST_CASE("a connection that ended before the answer is told to the query that was there, and to no other") {
+  PartsFixture parts;
+  const ConnectionHandle handle = parts.connect();
+  parts.connection(handle).answered = true;
+  const QueryHandle query = parts.begin("www.example");
+  REQUIRE(parts.router.route(query, parts.now));
+  parts.pool.close(handle, {CloseKind::closed_by_peer, "closed by the server"}, parts.now);
+  parts.query(query).candidates.on_lost(0, false, parts.now);
+  CHECK(cause(parts, query) == "up1 (192.0.2.1:853): connection closed before the answer");
+  CHECK(cause(parts, parts.begin("other.example")) == "no upstream was usable in time");
+}
+
 TEST_CASE("the words of a peer are printable") {
   PartsFixture parts;
   Health& health = parts.set.address({0, 0}).health;

@@ -80,6 +80,28 @@ TEST_CASE("it is given up when another connection has answered what left after t
   CHECK(news.lost[0].upstream_counts);
 }
 
+TEST_CASE("idle connections that were doubted count again when it is cleared, and go when it is given up") {
+  Watched parts;
+  const ConnectionHandle idle = parts.connect();
+  parts.line(0).silent = true;
+  REQUIRE(parts.look() == Kind::suspected);
+  REQUIRE(parts.connection(idle).doubted);
+  const ConnectionHandle since = parts.connect();
+  SUBCASE("cleared") {
+    parts.line(0).silent = false;
+    REQUIRE(parts.look() == Kind::cleared);
+    CHECK_FALSE(parts.connection(idle).doubted);
+    CHECK(parts.connection(idle).standing(parts.now) == Standing::good);
+  }
+  SUBCASE("given up") {
+    parts.experience.on_response(parts.now);
+    parts.now += Suspicion::kKept;
+    REQUIRE(parts.look() == Kind::given_up);
+    CHECK(parts.set.connections().find(idle) == nullptr);
+    CHECK(parts.set.connections().find(since) != nullptr);
+  }
+}
+
 TEST_CASE("a peer that acknowledges late is given more time from then on") {
   Watched parts;
   parts.line().late = milliseconds(200);

@@ -52,7 +52,10 @@ TEST_CASE("without a budget, or another upstream to ask, only patience counts") 
   CHECK(narrow.look(query) == Verdict::over);
 }
 
-TEST_CASE("a query that holds of the budget and ends unsent gives it back") {
+TEST_CASE("a query that holds of the budget gives it back when it ends, or is sent with nothing else under way") {
+  bool ends = false;
+  SUBCASE("it ends") { ends = true; }
+  SUBCASE("it is sent alone") {}
   Checks parts(0.001);
   parts.connect();
   std::vector<QueryHandle> hedged;
@@ -72,8 +75,36 @@ TEST_CASE("a query that holds of the budget and ends unsent gives it back") {
   };
   CHECK(judge_last() == Verdict::early);
   CHECK(parts.checks.next() <= parts.now + QueryChecks::kHedgeInterval + milliseconds(1));
-  parts.checks.end(hedged[0], parts.query(hedged[0]));
+  Query& first = parts.query(hedged[0]);
+  if (ends) {
+    parts.checks.end(hedged[0], first);
+  } else {
+    first.attempts.erase_if([](const Attempt&) { return true; });
+    parts.checks.spend_hedge(first);
+  }
   CHECK(judge_last() == Verdict::late);
+  CHECK(parts.count(Counter::upstream_hedged) == 0);
+}
+
+TEST_CASE("a second sending beside the first is counted, and paid") {
+  Checks parts;
+  parts.connect();
+  const QueryHandle query = parts.sent("www.example");
+  REQUIRE(parts.look(query) == Verdict::late);
+  REQUIRE(parts.query(query).holds_hedge);
+  parts.checks.spend_hedge(parts.query(query));
+  CHECK(parts.count(Counter::upstream_hedged) == 1);
+  CHECK_FALSE(parts.query(query).holds_hedge);
+}
+
+TEST_CASE("a look is ensured in one patience, and an earlier one stays") {
+  Checks parts;
+  const QueryHandle query = parts.begin("www.example");
+  parts.checks.ensure(query, parts.now);
+  CHECK(parts.checks.next() == parts.now + parts.environment.patience());
+  parts.checks.set(query, parts.now + milliseconds(10), parts.now);
+  parts.checks.ensure(query, parts.now);
+  CHECK(parts.checks.next() == parts.now + milliseconds(10));
 }
 
 TEST_CASE("an upstream that is known to be slow costs no budget") {

@@ -103,6 +103,42 @@ TEST_CASE("a query that is forgotten leaves its ID reserved, and waits nowhere")
   CHECK(parts.router.waiting().empty());
 }
 
+TEST_CASE("a query that had no chance may go to all again, the first one first") {
+  PartsFixture parts({1, 1});
+  parts.connect({0, 0});
+  parts.connect({1, 0});
+  const QueryHandle query = parts.begin("www.example");
+  parts.query(query).candidates.rule_out(0);
+  CHECK(parts.router.route_anew(query, parts.now));
+  CHECK(parts.line(0).sent.size() == 1);
+  CHECK(parts.line(1).sent.empty());
+}
+
+TEST_CASE("a query whose path lives after all waits for that answer, and no more for another connection") {
+  PartsFixture parts;
+  const ConnectionHandle handle = parts.connect();
+  const QueryHandle query = parts.begin("www.example");
+  REQUIRE(parts.router.route(query, parts.now));
+  parts.query(query).attempts.begin()->suspect = true;
+  parts.router.checks().remove(query);
+  parts.router.let_wait(query);
+  parts.router.trust_again(query, handle, parts.now);
+  CHECK_FALSE(parts.query(query).attempts.begin()->suspect);
+  CHECK(parts.router.waiting().empty());
+  CHECK(parts.router.checks().contains(query));
+}
+
+TEST_CASE("left behind are attempts on connections that have answered others since") {
+  PartsFixture parts;
+  const ConnectionHandle handle = parts.connect();
+  const QueryHandle query = parts.begin("www.example");
+  REQUIRE(parts.router.route(query, parts.now));
+  parts.connection(handle).last_answer = parts.now;
+  CHECK(parts.router.count_left_behind(parts.query(query)) == 0);
+  parts.connection(handle).last_answer = parts.now + milliseconds(1);
+  CHECK(parts.router.count_left_behind(parts.query(query)) == 1);
+}
+
 TEST_CASE("the log is told once that no upstream is usable, and when one is again") {
   PartsFixture parts;
   parts.trouble({0, 0});

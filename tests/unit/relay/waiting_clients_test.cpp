@@ -88,6 +88,15 @@ TEST_CASE("an answer for many clients goes out in portions, and no deadline coun
   CHECK(parts.clients.empty());
 }
 
+TEST_CASE("one client of a query is told although this turn's portion is used up") {
+  PartsFixture parts;
+  const QueryHandle query = parts.begin("www.example");
+  const std::uint32_t second = parts.wait_for(query, MessageBuilder(2).question("www.example"));
+  CHECK_FALSE(parts.clients.tell(parts.query(query), kFailure));  // no turn has begun: nothing may be delivered
+  CHECK(parts.channel.clients[0].answers.size() == 1);
+  CHECK(parts.channel.clients[second].answers.empty());
+}
+
 TEST_CASE("an admission that is revoked leaves no memory counted") {
   PartsFixture parts;
   REQUIRE(parts.clients.admit(0));

@@ -48,6 +48,21 @@ TEST_CASE("few queries look at any time; a walk through many is put off, and is 
   CHECK(waiting.walk_due() == kNever);
 }
 
+TEST_CASE("what comes to wait meanwhile puts a walk off no further, but once it is due") {
+  PartsFixture parts;
+  WaitingQueries waiting(parts.queries);
+  for (std::size_t i = 0; i <= WaitingQueries::kFew; ++i)
+    waiting.add(parts.begin("n" + std::to_string(i) + ".example"));
+  waiting.walk(parts.now, [](QueryHandle) {});
+  CHECK_FALSE(waiting.may_walk(parts.now));
+  const TimePoint due = waiting.walk_due();
+  waiting.add(parts.begin("late.example"));
+  CHECK_FALSE(waiting.may_walk(parts.now));
+  CHECK(waiting.walk_due() == due);
+  CHECK_FALSE(waiting.may_walk(due));
+  CHECK(waiting.walk_due() == due + WaitingQueries::kPausePerQuery);
+}
+
 TEST_CASE("upstreams are urgent only while a query waits for them") {
   PartsFixture parts;
   WaitingQueries waiting(parts.queries);
