@@ -11,6 +11,7 @@ class Refused final : private Siblings {
  public:
   void sibling_connects(TimePoint since) { sibling.publish(0, since, kNever); }
   void sibling_dials(TimePoint since) { sibling.publish(0, kNever, since); }
+  void sibling_has_none() { sibling.publish(0, kNever, kNever); }
   /// A dial that began just now is refused.
   bool refuse() {
     now += milliseconds(5);
@@ -83,6 +84,37 @@ TEST_CASE("while a sibling dials, a refused worker waits for it") {
   const TimePoint over = worker.address().refused_until;
   CHECK(worker.borrowing.awaits_sibling(over));  // once more when it is over
   CHECK_FALSE(worker.borrowing.awaits_sibling(over));
+}
+
+TEST_CASE("a sibling that dials excuses one refusal: those that follow are the address's trouble") {
+  Refused worker;
+  worker.sibling_dials(worker.now);
+  CHECK(worker.refuse());
+  CHECK_FALSE(worker.refuse());
+  CHECK(worker.borrowing.awaits_dial({0, 0}, worker.now));
+}
+
+TEST_CASE("a limit is forgotten when no sibling has a connection any more") {
+  Refused worker;
+  worker.sibling_connects(worker.now - seconds(1));
+  CHECK(worker.refuse());
+  CHECK(worker.refuse());
+  REQUIRE(worker.borrowing.limited({0, 0}, worker.now));
+  worker.sibling_has_none();
+  CHECK_FALSE(worker.borrowing.limited({0, 0}, worker.now));
+  CHECK_FALSE(worker.refuse());
+  worker.sibling_connects(worker.now);
+  CHECK_FALSE(worker.borrowing.limited({0, 0}, worker.now));
+}
+
+TEST_CASE("an own dial that is slow in coming may be helped out by a sibling, which need not be") {
+  Refused worker;
+  worker.sibling_connects(worker.now);
+  const ConnectionHandle dial = worker.set.add({0, 0}, worker.now);
+  CHECK_FALSE(worker.borrowing.may_borrow({0, 0}, worker.now));
+  const TimePoint slow = worker.set.connections().get(dial).slow_at;
+  CHECK(worker.borrowing.may_borrow({0, 0}, slow));
+  CHECK_FALSE(worker.borrowing.must_borrow({0, 0}, slow));
 }
 
 TEST_CASE("a way can be used at once; there is one through each sibling") {
