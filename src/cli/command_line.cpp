@@ -72,12 +72,12 @@ std::string_view help_text() {
          "       dotrelay --print-defaults           print all configuration keys with their defaults\n"
          "       dotrelay --version | --help\n"
          "\n"
-         "Answers DNS over UDP and TCP, and asks upstream resolvers over authenticated TLS, in\n"
-         "the failover order of the configuration file (default: /etc/dotrelay/dotrelay.toml).\n"
-         "SIGHUP reloads the file, and with --watch so does a change of it or of a CA file that it\n"
-         "names. SIGUSR2 replaces the program by the one that is now at its path. Neither loses a\n"
-         "query, and a bad file or program changes nothing. SIGUSR1 logs the counters.\n"
-         "Logs to standard error. Try it with: dig @127.0.0.1 -p 12555 example.com\n"
+         "Answers DNS over UDP and TCP. Sends the queries to upstream resolvers over authenticated\n"
+         "TLS, in the failover order of the configuration file (default: /etc/dotrelay/dotrelay.toml).\n"
+         "SIGHUP reloads the file. With --watch the relay also reloads when the file, or a CA file\n"
+         "that it names, changes. SIGUSR2 replaces the program by the one that is now at its path.\n"
+         "Neither loses a query, and a bad file or program changes nothing. SIGUSR1 logs the\n"
+         "counters. The log goes to standard error. Try it with: dig @127.0.0.1 -p 12555 example.com\n"
          "\n"
          "Exit status: 0 after a signal to stop, 1 on an error, 2 on wrong usage.\n";
 }

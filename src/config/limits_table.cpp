@@ -29,9 +29,8 @@ constexpr KeyRow kKeys[] = {
         .range = {1, 1'000'000},
         .default_value = "10000",
         .allowed = "{}",
-        .help =
-            "Client connections of the whole relay, shared out to the workers. One more closes the one that has been "
-            "idle longest.",
+        .help = "Client connections of the whole relay, shared out to the workers. One more closes the connection that "
+                "has been idle longest.",
     },
     {
         .name = "tcp_idle",
@@ -41,8 +40,8 @@ constexpr KeyRow kKeys[] = {
         .range = Range::durations(100ms, 1h),
         .default_value = R"("30s")",
         .allowed = "a duration from {}",
-        .help = "How long a client connection that is owed no answer stays open, and how long a half-sent query or an "
-                "answer that the client does not read may take.",
+        .help = "How long a client connection stays open while no response is owed to it, and how long a client may "
+                "take to send the rest of a query or to read a response.",
     },
     {
         .name = "memory",
@@ -50,11 +49,11 @@ constexpr KeyRow kKeys[] = {
         .range = {kMinMemory, kMaxMemory, Unit::octets},
         .default_value = R"("auto")",
         .allowed = "\"auto\" or a size from {}",
-        .help =
-            "What all processes of the relay together may take, the kernel's buffers for TCP clients included. When it "
-            "is used up, the client that owes most is closed, and queries get SERVFAIL. \"auto\": an eighth of the "
-            "machine's memory or half of what the cgroup allows, at most 64 MiB for each worker. When workers = 0, no "
-            "more workers start than the memory suffices for.",
+        .help = "The memory that all processes of the relay together may take, including the kernel's buffers for TCP "
+                "clients. When it is used up, the TCP client that takes most of it is closed, and queries get "
+                "SERVFAIL. \"auto\" is an eighth of the machine's memory, or half of what the cgroup allows if that is "
+                "less. In either case the limit is at most 64 MiB for each worker, plus 2 MiB. With workers = 0, only "
+                "as many workers start as the memory suffices for.",
     },
 };
 

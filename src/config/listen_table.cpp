@@ -51,11 +51,10 @@ constexpr KeyRow kKeys[] = {
         .range = {1, kMaxListenAddresses},
         .default_value = R"(["127.0.0.1:12555", "[::1]:12555"])",
         .allowed = "{} IP addresses, each with a port",
-        .help =
-            "Where clients ask, each over UDP and TCP. 0.0.0.0 and [::] mean every address of the machine. A "
-            "link-local address is written with its interface (\"[fe80::1%br-lan]:53\"). An address that the machine "
-            "does not have yet is served once it has it; until then the log and check warn. [::] is skipped with a "
-            "warning where the kernel has no IPv6.",
+        .help = "The addresses at which clients reach the relay, each over UDP and TCP. 0.0.0.0 and [::] mean every "
+                "address of the machine. Write a link-local address with its interface (\"[fe80::1%br-lan]:53\"). An "
+                "address that the machine does not have yet is served as soon as the machine has it; until then the "
+                "log and check warn. Where the kernel has no IPv6, [::] is skipped with a warning.",
     },
     {
         .name = "allow",
@@ -63,10 +62,10 @@ constexpr KeyRow kKeys[] = {
         .range = {1, 1024},
         .default_value = R"(["loopback", "private", "local"])",
         .allowed = "\"loopback\", \"private\", \"local\" or address ranges such as \"192.0.2.0/24\"",
-        .help = "Who may ask. Others get no answer over UDP and a reset over TCP. \"loopback\" is 127.0.0.0/8, ::1 and "
-                "this machine's own addresses; \"private\" is RFC 1918, 100.64.0.0/10, 169.254.0.0/16, fc00::/7 and "
-                "fe80::/10; \"local\" is the networks on this machine's links as they are now. On a machine whose "
-                "neighbours are strangers, leave \"local\" out.",
+        .help = "The clients that may ask. Others get no response over UDP and a reset over TCP. \"loopback\" is "
+                "127.0.0.0/8, ::1 and this machine's own addresses. \"private\" is RFC 1918, 100.64.0.0/10, "
+                "169.254.0.0/16, fc00::/7 and fe80::/10. \"local\" is the networks that are on this machine's links at "
+                "the moment. Leave \"local\" out on a machine whose links have hosts that you do not trust.",
     },
     {
         .name = "workers",
@@ -76,17 +75,17 @@ constexpr KeyRow kKeys[] = {
         .range = {0, kMaxWorkers},
         .default_value = "0",
         .allowed = "{}",
-        .help =
-            "Worker processes. 0 starts one per CPU that this process may use (its affinity and its cgroup's quota).",
+        .help = "The number of worker processes. 0 starts one for each CPU that this process may use (its affinity and "
+                "its cgroup's quota).",
     },
     {
         .name = "share_port",
         .set = SetFlag{[](const KeyTarget& target, bool value) { target.config.listen.share_port = value; }},
         .default_value = "false",
         .allowed = "true or false",
-        .help = "Allow a second relay of the same user to listen on the same addresses, as a rollout that starts the "
-                "new one before it stops the old one needs. Otherwise a second start fails with \"address in use\". It "
-                "does not keep other processes of the same user away: give the relay a user of its own.",
+        .help = "Allow a second relay of the same user to listen on the same addresses. A rollout that starts the new "
+                "relay before it stops the old one needs this. With false, a second start fails with \"address in "
+                "use\". The key does not keep out other processes of the same user: give the relay a user of its own.",
     },
 };
 

@@ -21,7 +21,7 @@ constexpr KeyRow kKeys[] = {
         .set = SetText{take_level},
         .default_value = R"("info")",
         .allowed = "\"debug\", \"info\", \"warning\" or \"error\"",
-        .help = "The least important lines to write to standard error. No level below debug writes a line per query.",
+        .help = "The least important lines that are written to standard error. No level writes a line for each query.",
     },
 };
 

@@ -22,7 +22,7 @@ constexpr KeyRow kKeys[] = {
         .range = Range::durations(100ms, 60s),
         .default_value = R"("4s")",
         .allowed = "a duration from {}",
-        .help = "How long a client waits at most: all attempts at all upstreams together. Then it gets SERVFAIL with "
+        .help = "The longest time that a client waits, over all attempts at all upstreams. Then it gets SERVFAIL with "
                 "the cause. The default is below the 5 s after which most clients give up.",
     },
     {
@@ -31,10 +31,10 @@ constexpr KeyRow kKeys[] = {
         .range = {0, 100, Unit::percent},
         .default_value = R"("10%")",
         .allowed = "{}",
-        .help = "A query that waits longer than its upstream usually takes is asked at the next upstream, too, and the "
-                "first answer counts. This is the largest share of queries that may be asked twice so; 0% never does "
-                "it before a second (or a quarter of the deadline) has passed. Queries whose connection died are asked "
-                "again in any case.",
+        .help = "A query that waits longer than its upstream usually takes is also sent to the next upstream, and the "
+                "first response counts. This is the largest share of queries that may be sent twice for this reason. "
+                "With 0% that happens only after a second, or a quarter of the deadline if that is less. Queries whose "
+                "connection died are sent again in any case.",
     },
     {
         .name = "slow",
@@ -44,9 +44,9 @@ constexpr KeyRow kKeys[] = {
         .range = Range::durations(50ms, 60s),
         .default_value = R"("400ms")",
         .allowed = "a duration from {}",
-        .help =
-            "An upstream that has not answered within this time when another one has is slow. When most of its latest "
-            "answers were, it is passed over like one that fails, and tried now and then with a copy of a query.",
+        .help = "An upstream is slow when it has not answered a query within this time and another upstream has "
+                "answered it. An upstream that was slow for most of its latest queries is passed over like one that "
+                "fails, and tried now and then with a copy of a query.",
     },
 };
 

@@ -135,7 +135,7 @@ constexpr KeyRow kKeys[] = {
         .range = {1, 64},
         .required = true,
         .allowed = "{} printable ASCII characters without spaces, different for each upstream",
-        .help = "What log lines and error texts call this upstream.",
+        .help = "The name of this upstream in log lines and error texts.",
     },
     {
         .name = "addresses",
@@ -143,61 +143,59 @@ constexpr KeyRow kKeys[] = {
         .range = {1, kMaxUpstreamAddresses},
         .required = true,
         .allowed = "{} IP addresses, each with or without a port",
-        .help =
-            "Where the resolver answers DNS over TLS, port 853 unless written (\"127.0.0.1:8853\", \"[::1]:8853\"). "
-            "Tried in this order. A link-local address is written with its interface (\"fe80::1%eth0\").",
+        .help = "The addresses at which the resolver serves DNS over TLS, tried in this order. The port is 853 unless "
+                "written (\"127.0.0.1:8853\", \"[::1]:8853\"). Write a link-local address with its interface "
+                "(\"fe80::1%eth0\").",
     },
     {
         .name = "tls_name",
         .set = SetText{take_tls_name},
         .required = true,
         .allowed = "a host name or an IP address",
-        .help =
-            "The name that the resolver's certificate must carry (subjectAltName). A host name is also sent as SNI.",
+        .help = "The name that the resolver's certificate must have (subjectAltName). A host name is also sent as SNI.",
     },
     {
         .name = "ca_file",
         .set = SetText{take_ca_file},
         .allowed = "the path of a PEM file",
-        .help = "The certification authorities to trust for this upstream instead of the system's.",
+        .help = "The certification authorities to trust for this upstream, instead of the system's.",
     },
     {
         .name = "pins",
         .set = SetList{[](const KeyTarget& target) { upstream_of(target).pins.clear(); }, take_pin},
         .range = {1, 16},
         .allowed = "{} times \"sha256/\" and the base64 of a public key's SHA-256",
-        .help = "Public keys (RFC 7858 4.2), of which the certificate or one of its chain must have one. With pins and "
-                "without ca_file the pin alone authenticates; with both, both must hold.",
+        .help = "Public keys (RFC 7858 4.2). The certificate, or another one of its chain, must have one of them. With "
+                "pins and without ca_file the pin alone authenticates the server; with both, both must hold.",
     },
     {
         .name = "refused_is_final",
         .set = SetFlag{[](const KeyTarget& target, bool value) { upstream_of(target).refused_is_final = value; }},
         .allowed = "true or false",
-        .help = "true: REFUSED from this upstream is the answer, and no other upstream is asked. For a filtering "
-                "resolver that blocks names with REFUSED and no Extended DNS Error. Otherwise false.",
+        .help = "true: REFUSED from this upstream is final, and no other upstream is asked. Set it for a filtering "
+                "resolver that blocks names with REFUSED and without an Extended DNS Error. Without this key: false.",
     },
     {
         .name = "source",
         .set = SetText{take_source},
         .allowed = "an IP address of this machine, of the same family as all addresses of the upstream",
-        .help = "The source address of the connections to this upstream. While the machine does not have it the "
-                "upstream is not reached.",
+        .help = "The source address of the connections to this upstream. While the machine does not have this address, "
+                "the upstream is not reached.",
     },
     {
         .name = "interface",
         .set = SetText{take_interface},
         .allowed = "the name of a network interface",
-        .help =
-            "The interface by which this upstream is reached, and by no other (SO_BINDTODEVICE). Before Linux 5.7 it "
-            "needs CAP_NET_RAW.",
+        .help = "The only interface through which this upstream is reached (SO_BINDTODEVICE). Before Linux 5.7 this "
+                "needs CAP_NET_RAW.",
     },
     {
         .name = "mark",
         .set = SetNumber{set_mark},
         .range = {1, UINT32_MAX},
         .allowed = "{}, also in hexadecimal (0x10)",
-        .help = "The mark of the packets to this upstream, for the packet filter and policy routing (SO_MARK). Needs "
-                "CAP_NET_ADMIN or, since Linux 5.17, CAP_NET_RAW.",
+        .help = "The mark of the packets to this upstream (SO_MARK), for the packet filter and policy routing. It "
+                "needs CAP_NET_ADMIN or, since Linux 5.17, CAP_NET_RAW.",
     },
 };
 
@@ -209,7 +207,7 @@ TableRow upstream_table() {
       .keys = kKeys,
       .repeated = kMaxUpstreams,
       .required = true,
-      .help = "One table for each upstream; their order is the failover order.",
+      .help = "One table for each upstream. Their order is the failover order.",
       .begin = [](Config& config) { config.upstreams.emplace_back(); },
       .judge = judge_latest,
   };

@@ -32,14 +32,14 @@ constexpr std::size_t cells_of(MetricKind kind) { return kind == MetricKind::his
 #define DOTRELAY_METRICS(RELAY, UPSTREAM) \
   RELAY(queries_udp, counter, count, "Queries received over UDP") \
   RELAY(queries_tcp, counter, count, "Queries received over TCP") \
-  RELAY(answers, counter, count, "Answers sent to clients, errors included") \
-  RELAY(ignored, counter, count, "Messages that are no queries; answered with silence") \
+  RELAY(answers, counter, count, "Responses sent to clients, errors included") \
+  RELAY(ignored, counter, count, "Messages that are no queries; they get no response") \
   RELAY(rejected, counter, count, "Queries answered FORMERR, NOTIMP, BADVERS or REFUSED by the relay itself") \
   RELAY(answered_locally, counter, count, "Queries for special names, answered by the relay itself") \
   RELAY(denied, counter, count, "Datagrams and connections from sources that allow does not list") \
-  RELAY(reflections, counter, count, "Datagrams from ports whose services answer anything; answered with silence") \
+  RELAY(reflections, counter, count, "Datagrams from ports whose services answer anything; they get no response") \
   RELAY(errors_withheld, counter, count, \
-    "Error answers over UDP withheld because their source's network got too many") \
+    "Error responses over UDP withheld because their source's network got too many") \
   RELAY(shared, counter, count, "Queries that joined one already in flight") \
   RELAY(overloaded, counter, count, "Queries refused because a limit was reached") \
   RELAY(client_limited, counter, count, \
@@ -47,22 +47,23 @@ constexpr std::size_t cells_of(MetricKind kind) { return kind == MetricKind::his
   RELAY(failed, counter, count, "Queries answered SERVFAIL because no upstream answered in time") \
   RELAY(upstream_queries, counter, count, "Queries sent to upstreams") \
   RELAY(upstream_hedged, counter, count, \
-    "Queries asked at the next upstream, too, because the first was later than usual") \
+    "Queries also sent to the next upstream because the first was later than usual") \
   RELAY(upstream_trials, counter, count, \
     "Copies of queries sent to upstreams in trouble to see whether they work again") \
   RELAY(upstream_suspected, counter, count, "Connections whose octets were acknowledged later than on a living path") \
   RELAY(upstream_retired, counter, count, "Connections closed because too many of their queries were never answered") \
   RELAY(upstream_silent, counter, count, "Connections given up because the path to the upstream went silent") \
-  RELAY(upstream_answers, counter, count, "Answers from upstreams that matched a query") \
-  RELAY(upstream_errors, counter, count, "Answers from upstreams with an RCODE that makes the relay ask the next one") \
+  RELAY(upstream_answers, counter, count, "Responses from upstreams that matched a query") \
+  RELAY(upstream_errors, counter, count, \
+    "Responses from upstreams with an RCODE that makes the relay ask the next one") \
   RELAY(upstream_mismatched, counter, count, "Frames from upstreams that matched no query") \
   RELAY(upstream_strayed, counter, count, \
     "Connections closed because too many frames in a short time matched no query") \
   RELAY(upstream_malformed, counter, count, \
-    "Answers from upstreams that matched a query but were malformed; the next one is asked") \
+    "Responses from upstreams that matched a query but were malformed; the next one is asked") \
   RELAY(upstream_without_edns, counter, count, \
     "Queries asked once more without EDNS, because the upstream refused it with") \
-  RELAY(upstream_late, counter, count, "Answers from upstreams to queries that nobody waited for any more") \
+  RELAY(upstream_late, counter, count, "Responses from upstreams to queries that no client waited for any more") \
   RELAY(upstream_dials, counter, count, "Connections begun to upstreams") \
   UPSTREAM(upstream_handshakes, counter, count, "TLS handshakes completed") \
   UPSTREAM(upstream_resumptions, counter, count, "TLS handshakes that resumed a session") \
@@ -81,8 +82,8 @@ constexpr std::size_t cells_of(MetricKind kind) { return kind == MetricKind::his
   RELAY(tcp_accepted, counter, count, "Client connections accepted") \
   RELAY(tcp_shed, counter, count, "Client connections closed to stay within a limit") \
   RELAY(tcp_timed_out, counter, count, "Client connections closed for idleness or a half-sent query") \
-  RELAY(accept_pauses, counter, count, "Times accepting paused for want of descriptors") \
-  RELAY(udp_unsent, counter, count, "Answers over UDP that the kernel did not take") \
+  RELAY(accept_pauses, counter, count, "Times that accepting paused for lack of descriptors") \
+  RELAY(udp_unsent, counter, count, "Responses over UDP that the kernel did not take") \
   RELAY(log_lines_suppressed, counter, count, "Log lines left out because there were too many in a second") \
   RELAY(log_lines_lost, counter, count, "Log lines lost because standard error was not read, or full")
 // clang-format on
