@@ -30,8 +30,8 @@ GROWTH = (1, 10, 100, 1000, 9000)   # clients
 TIMED = [
     Workload("udp", "UDP, 200 in flight from 20 sockets", "udp", 20, 200),
     Workload("tcp", "TCP, 20 connections that stay, 200 in flight", "tcp", 20, 200),
-    Workload("tcp-once", "TCP, a connection for each question, 64 in flight", "tcp-once", 64, 64),
-    Workload("latency", "UDP, one question at a time", "udp", 1, 1),
+    Workload("tcp-once", "TCP, a connection for each query, 64 in flight", "tcp-once", 64, 64),
+    Workload("latency", "UDP, one query at a time", "udp", 1, 1),
     Workload("workers", "UDP, 200 in flight, two workers on the core of one", "udp", 20, 200, (OWN, TWO_WORKERS)),
     *[Workload(f"growth-{clients}", f"TCP, 200 in flight from {clients:,} connections", "tcp", clients, 200, (OWN, BESIDE, FLOOR))
       for clients in GROWTH],
