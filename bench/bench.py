@@ -44,6 +44,7 @@ from contestants import CLASSES, Contestant, add_beside, why_not  # noqa: E402
 from figures import Figures  # noqa: E402
 from measuring import measure  # noqa: E402
 from place import Certificates, Cores, Upstream, machine, prepare_network  # noqa: E402
+from reasons import in_words  # noqa: E402
 from support.containment import contain  # noqa: E402
 from support.documents import write_between_markers  # noqa: E402
 from workloads import BESIDE, OWN, TWO_WORKERS  # noqa: E402
@@ -94,10 +95,9 @@ class Lab:
 
 
 def reason(error):
-    """In words for the published table: no texts of Python's."""
-    if isinstance(error, OSError):
-        return "a process of it ended while it was measured" if "/proc/" in str(error.filename) else "could not be measured"
-    return (f"{error}".splitlines() or [type(error).__name__])[0]
+    """In words for the published table; what happened goes to the console."""
+    say(f"{type(error).__name__}: {error}")
+    return in_words(error)
 
 
 def measure_memory(lab, figures, options):

@@ -2,6 +2,7 @@
 import contextlib
 import select
 import subprocess
+import sys
 
 from place import build
 from support.certificates import SERVER_NAME
@@ -33,7 +34,7 @@ class Floor(Subject):
         command = [build() / "bench/floor/bench-floor", self.port, *self.host.address.split(":"), self.certificates.own_ca_file, SERVER_NAME]
         self.running = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
         if not select.select([self.running.stdout], [], [], START_SECONDS)[0] or self.running.stdout.readline() != "ready\n":
-            raise RuntimeError("does not start")
+            raise RuntimeError("the floor does not start")
 
     def pids(self):
         return [self.running.pid]
@@ -92,7 +93,8 @@ class Contestant:
                                                   tcp_clients=MANY_CLIENTS if self.many_clients else None)
                 self.subject.start()
         except Exception as error:   # pylint: disable=broad-except
-            self.broken = f"{error}".splitlines()[0] if f"{error}" else type(error).__name__
+            print(f"{self.name} does not start: {error}", file=sys.stderr, flush=True)
+            self.broken = "does not start"
             self.stop()
         return self
 

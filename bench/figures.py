@@ -38,7 +38,7 @@ class Figures:
                     entry["figures"] = {key: statistics.median(one[key] for one in rounds) for key in KEYS} | sums
                     bad = sums["lost"] + sums["wrong"] + sums["failed"]
                     if bad > TOLERATED * (sums["answered"] + bad):
-                        entry.setdefault("why", f"{bad / (sums['answered'] + bad):.0%} of the questions without a right answer")
+                        entry.setdefault("why", f"{bad / (sums['answered'] + bad):.0%} of the queries without a right response")
 
     def get(self, workload, subject, key):
         return self.workloads.get(workload, {}).get(subject, {}).get("figures", {}).get(key)

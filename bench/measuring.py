@@ -3,9 +3,11 @@ import json
 import os
 import select
 import subprocess
+import sys
 import time
 
 from place import build
+from reasons import Unmeasured
 from support.processes import die_with_parent
 
 PATIENCE = 10           # seconds beyond those of a run, in which bench-load itself waits three for each answer
@@ -30,10 +32,11 @@ class Load:
         end = time.monotonic() + seconds
         while b"\n" not in self.buffer:
             if not select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))[0]:
-                raise RuntimeError(f"nothing came of the load within {seconds:.0f} s")
+                raise Unmeasured(f"nothing came of the load within {seconds:.0f} s")
             octets = os.read(self.process.stdout.fileno(), 65536)
             if not octets:
-                raise RuntimeError(self.process.stderr.read().decode(errors="replace").strip() or "the load generator ended")
+                print(self.process.stderr.read().decode(errors="replace"), end="", file=sys.stderr, flush=True)
+                raise Unmeasured("the load generator ended")
             self.buffer += octets
         line, _, self.buffer = self.buffer.partition(b"\n")
         return line
@@ -72,9 +75,9 @@ def measure(subject, workload, seconds, warm_up):
         figures = load.run(seconds)
         spent = subject.cpu_seconds() - before
     if subject.pids() != pids:
-        raise RuntimeError("a process of it ended and was replaced")
+        raise Unmeasured("a process of it ended and was replaced")
     if not figures["answered"]:
-        raise RuntimeError("answered nothing")
+        raise Unmeasured("answered nothing")
     # Waiting in vain for lost answers is no time of work.
     worked = min(figures["seconds"], seconds + figures["p99_ms"] / 1000)
     return figures | {"cpu_us": round(1e6 * spent / figures["answered"], 3), "per_second": round(figures["answered"] / worked),

@@ -7,6 +7,7 @@ import contextlib
 import time
 
 from measuring import Load
+from reasons import Unmeasured, in_words
 from support.processes import pss_kib
 from workloads import OWN
 
@@ -18,7 +19,7 @@ def rested(contestant, seconds):
     """Its subject, after 1,000 questions whose connections were closed, and so many seconds of rest."""
     with contestant:
         if contestant.broken:
-            raise RuntimeError(contestant.broken)
+            raise Unmeasured(contestant.broken)
         subject = contestant.subject
         with Load(subject.address, subject.transports[0], 20, 20) as load:
             load.run(30, 1000)
@@ -46,7 +47,7 @@ def _with_clients(contestant, count, seconds):
             after, closed = subject.pss_kib(), load.count_closed()
     unanswered = count - asked["answered"]
     if unanswered + asked["failed"] + closed > count / 100:
-        raise RuntimeError(f"{asked['failed']:,} connections broke, {unanswered:,} got no answer, {closed:,} were closed later")
+        raise Unmeasured(f"{asked['failed']:,} connections broke, {unanswered:,} got no response, {closed:,} were closed later")
     return {"kib_a_client": round((after - before) / count, 3), "clients": count, "closed": closed, "before_kib": before, "after_kib": after}
 
 
@@ -57,4 +58,4 @@ def clients(contestant, count, seconds):
     except Exception as error:   # pylint: disable=broad-except
         if contestant.broken or count <= FEWER_CLIENTS:
             raise
-        return _with_clients(contestant, FEWER_CLIENTS, seconds), f"with {FEWER_CLIENTS} clients; {count:,}: {error}"
+        return _with_clients(contestant, FEWER_CLIENTS, seconds), f"with {FEWER_CLIENTS} clients; {count:,}: {in_words(error)}"

@@ -43,10 +43,14 @@ from lab import Certificates, Lab  # noqa: E402
 from scenarios import REGISTER  # noqa: E402
 from support.containment import contain  # noqa: E402
 from support.documents import markdown_table, write_between_markers  # noqa: E402
+from support.peers import DoesNotStart, NotInstalled  # noqa: E402
 from support.processes import come_first  # noqa: E402
 from support.subjects import Dotrelay  # noqa: E402
 
 DOCUMENT = PROJECT / "docs/reliability.md"
+
+# What the tables say of a failure. Its text goes to the console alone.
+NO_FIGURES = {NotInstalled: "not installed", DoesNotStart: "does not start"}
 
 
 def parse_options():
@@ -61,7 +65,7 @@ def parse_options():
 
 
 def play(scenario, forwarder, options, certificates, folder):
-    """One scenario, one forwarder. Gives the Result, or a text that says why there is none."""
+    """One scenario, one forwarder. Gives the Result, or words for the table that say why there is none."""
     print(f"{scenario.name}: {scenario.row}" + (f" [{forwarder.name}]" if forwarder is not Dotrelay else ""), flush=True)
     begin, lab = time.monotonic(), Lab(folder, certificates, forwarder, options.quick)
     try:
@@ -70,7 +74,7 @@ def play(scenario, forwarder, options, certificates, folder):
             result.upstreams_late = lab.upstreams_late()
     except Exception as error:   # pylint: disable=broad-except
         print(f"  FAILED: {type(error).__name__}: {error}", flush=True)
-        return f"{error}".splitlines()[0]
+        return NO_FIGURES.get(type(error), "not measured")
     for line in results.console_lines(scenario, result):
         print(line)
     print(f"  ({time.monotonic() - begin:.0f} s)", flush=True)
@@ -83,11 +87,8 @@ def machine():
 
 
 def own_table(played):
-    rows = []
-    for scenario, result in played:
-        known = isinstance(result, results.Result)
-        figures = result.columns() if known else (result, *[""] * (len(results.COLUMNS) - 1))
-        rows.append((scenario.row, scenario.goal, result.verdict() if known else "FAILED", *figures, scenario.best))
+    rows = [(scenario.row, scenario.goal, result.verdict() if isinstance(result, results.Result) else "FAILED", *results.cells(result), scenario.best)
+            for scenario, result in played]
     return markdown_table(("scenario", "goal", "reached", *results.COLUMNS, "best known forwarder"), rows)
 
 

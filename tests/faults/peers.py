@@ -1,5 +1,5 @@
 """The faults that are played to other forwarders (support.peers), and their table."""
-from results import Result
+from results import COLUMNS, cells
 from support.documents import markdown_table
 from support.peers import PEERS
 
@@ -16,6 +16,5 @@ def play_all(scenarios, only, play):
 def table(by_peer):
     names = list(next(iter(by_peer.values()), {}))
     configured = "\n".join(f"- {name} {FORWARDERS[name].version()}: {FORWARDERS[name].configured()}" for name in names)
-    rows = [(scenario.row, *[one.measured() if isinstance(one, Result) else f"not measured: {one}" for one in played.values()])
-            for scenario, played in by_peer.items()]
-    return configured + "\n\n" + markdown_table(("scenario", *names), rows)
+    rows = [(scenario.row, name, *cells(one)) for scenario, played in by_peer.items() for name, one in played.items()]
+    return configured + "\n\n" + markdown_table(("scenario", "forwarder", *COLUMNS), rows)

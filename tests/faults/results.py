@@ -134,15 +134,14 @@ class Result:
         return (len(answers), answers.lost, answers.silent, ms(answers.p99), ms(answers.max), ms(max(answers.late, self.upstreams_late)),
                 "; ".join(f"{name}: {value}" for name, value in self.figures.items()))
 
-    def measured(self):
-        """The figures in words."""
-        answers = self.answers
-        parts = [f"{answers.lost} of {len(answers)} lost", f"{answers.silent} silent", f"p99 {ms(answers.p99)}", f"max {ms(answers.max)}"]
-        return ", ".join([*parts, *[f"{name} {value}" for name, value in self.figures.items()]])
-
     def verdict(self):
         missed = [text for text, reached in self.goals if not reached]
         return "ok" if not missed else "MISSED: " + ", ".join(missed)
+
+
+def cells(one):
+    """Of a Result, or of the text that says why there is none: one for each of COLUMNS."""
+    return one.columns() if isinstance(one, Result) else (one, *[""] * (len(COLUMNS) - 1))
 
 
 def console_lines(scenario, result):

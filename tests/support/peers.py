@@ -30,6 +30,14 @@ def several(count, singular, plural):
     return f"1 {singular}" if count == 1 else f"{count} {plural}"
 
 
+class NotInstalled(RuntimeError):
+    pass
+
+
+class DoesNotStart(RuntimeError):
+    pass
+
+
 class Peer(Subject):
     """A program of which `copies` run. A subclass has `program`, `template` for `how`, `config`, and `command`.
 
@@ -81,7 +89,7 @@ class Peer(Subject):
 
     def start(self):
         if not self.path():
-            raise RuntimeError("not installed")
+            raise NotInstalled(f"{self.program} is not installed")
         self.config_file.write_text(self.config())
         with self.log_file.open("ab") as log:
             for _ in range(self.copies):
@@ -92,7 +100,7 @@ class Peer(Subject):
             number += 1
             ended = [process.returncode for process in self.running if process.poll() is not None]
             if ended or time.monotonic() > end:
-                raise RuntimeError(f"does not start: exit status {ended}: {self.log[-300:]}" if ended else "no answer after its start")
+                raise DoesNotStart(f"exit status {ended}: {self.log[-300:]}" if ended else "no answer after its start")
 
     def _answers(self, name):
         try:
