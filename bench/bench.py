@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`./dev bench`: what a query costs dotrelay, the least that it can cost, and what it costs other programs, in one run on the same work.
+"""`./dev bench`: measures what a query costs dotrelay, the least that it can cost, and what it costs other programs, in one run on the same work.
 
 Prints Markdown on standard output and its progress on standard error. The exit status is 1 when a goal was missed.
 The relay is $DOTRELAY_BINARY, else build/dotrelay.
@@ -19,17 +19,17 @@ os.environ.setdefault("DOTRELAY_BINARY", str(PROJECT / "build/dotrelay"))
 
 def option_parser():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n")[0])
-    parser.add_argument("--only", metavar="WORKLOAD,...", help="which to measure (default: all)")
-    parser.add_argument("--subjects", metavar="NAME,...", help="what to measure (default: all that are installed)")
-    parser.add_argument("--beside", type=Path, metavar="PROGRAM", help="another dotrelay to measure in the same run: an older build, say")
-    parser.add_argument("--rounds", type=int, help="how often all subjects are started and measured (5)")
-    parser.add_argument("--turns", type=int, help="measurements of each in a round; the median of all counts (5)")
+    parser.add_argument("--only", metavar="WORKLOAD,...", help="workloads to measure (default: all)")
+    parser.add_argument("--subjects", metavar="NAME,...", help="programs to measure (default: all that are installed)")
+    parser.add_argument("--beside", type=Path, metavar="PROGRAM", help="another dotrelay to measure in the same run, for example an older build")
+    parser.add_argument("--rounds", type=int, help="how often to start and measure all subjects (5)")
+    parser.add_argument("--turns", type=int, help="measurements of each subject in a round; the median of all counts (5)")
     parser.add_argument("--seconds", type=float, help="length of a measurement (0.3)")
     parser.add_argument("--quick", action="store_true", help="one short round, fewer clients: to see that it works")
-    parser.add_argument("--growth", choices=["all"], help="growth of all subjects, not only of dotrelay and the floor")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--growth", choices=["all"], help="measure growth of all subjects, not only of dotrelay and the floor")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
     parser.add_argument("--write", action="store_true", help="write bench/results and docs/performance.md")
-    parser.add_argument("--list", action="store_true", help="list workloads and subjects and end")
+    parser.add_argument("--list", action="store_true", help="list workloads and subjects")
     return parser
 
 

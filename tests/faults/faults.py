@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`./dev faults`: plays faults of upstreams, networks, processes and clients to the relay, and says what its clients noticed.
+"""`./dev faults`: plays faults of upstreams, networks, processes and clients to the relay, and shows what its clients noticed.
 
 Every scenario has a lab of its own (lab.py) and prints sent / lost / silent / p99 / max and its goal with `ok` or `MISSED`. The exit
 status is 1 when a goal was missed. The relay is $DOTRELAY_BINARY, else build/dotrelay.
@@ -21,12 +21,12 @@ os.environ.setdefault("DOTRELAY_BINARY", str(PROJECT / "build/dotrelay"))
 
 def option_parser():
     parser = argparse.ArgumentParser(prog="./dev faults", description=__doc__.split("\n")[0])
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="which to play (default: all)")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="scenarios to play (default: all)")
     parser.add_argument("--quick", action="store_true", help="seconds instead of a minute for each")
-    parser.add_argument("--peers", action="store_true", help="play what applies to other forwarders, too")
-    parser.add_argument("--only-peers", metavar="NAME", help="only to these forwarders (separated by commas), not to the relay")
+    parser.add_argument("--peers", action="store_true", help="also play to other forwarders what applies to them")
+    parser.add_argument("--only-peers", metavar="NAME", help="play only to these forwarders (separated by commas), not to the relay")
     parser.add_argument("--write", action="store_true", help="write the figures into docs/reliability.md")
-    parser.add_argument("--list", action="store_true", help="list the scenarios and end")
+    parser.add_argument("--list", action="store_true", help="list the scenarios")
     return parser
 
 
