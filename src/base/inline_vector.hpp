@@ -43,6 +43,11 @@ class InlineVector {
 
   void push_back(const T& value) { emplace_back() = value; }
 
+  void clear() {
+    size_ = 0;
+    if (!more_.empty()) more_ = {};
+  }
+
   /// Removes the values for which `unwanted` is true; says how many.
   template <class Predicate>
   std::size_t erase_if(Predicate unwanted) {
@@ -52,10 +57,11 @@ class InlineVector {
       if (!unwanted(std::as_const(values[i]))) values[kept++] = values[i];
     }
     const std::size_t removed = size_ - kept;
-    size_ = static_cast<std::uint32_t>(kept);
-    if (!more_.empty()) {
-      more_.resize(kept);
-      if (kept == 0) more_.shrink_to_fit();
+    if (kept == 0) {
+      clear();
+    } else {
+      size_ = static_cast<std::uint32_t>(kept);
+      if (!more_.empty()) more_.resize(kept);
     }
     return removed;
   }

@@ -148,7 +148,7 @@ struct Query {
   bool hedge_next = false;   ///< the next check is the one after the upstream's usual time
   std::unique_ptr<ErrorAnswer> error;  ///< on the heap: most queries have none
 
-  ListHook<Query> in_room;     ///< of those that wait for a connection
+  ListHook<Query> by_waiting;  ///< of those that wait for a connection
   DueHook<Query> check;        ///< when to look what has become of it
   QueryHandle next_in_bucket;  ///< of InFlight
   bool listed = false;         ///< in InFlight

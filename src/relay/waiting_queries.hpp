@@ -17,14 +17,12 @@ class WaitingQueries {
   static constexpr std::size_t kFew = 512;
   static constexpr Duration kPausePerQuery = std::chrono::microseconds(10);
 
-  explicit WaitingQueries(Slab<Query>& queries) : queries_(queries), waiting_(queries) {}
+  explicit WaitingQueries(Slab<Query>& queries) : waiting_(queries) {}
 
   [[nodiscard]] bool empty() const { return waiting_.empty(); }
   void add(QueryHandle query) { waiting_.push_back(query); }
   /// Does nothing for a query that does not wait here.
-  void remove(QueryHandle query) {
-    if (queries_.get(query).in_room.linked) waiting_.remove(query);
-  }
+  void remove(QueryHandle query) { waiting_.remove(query); }
 
   /// Lets each of them look again. `look` takes the query out, and puts it back when it must go on waiting.
   template <class Look>
@@ -53,8 +51,7 @@ class WaitingQueries {
   [[nodiscard]] UpstreamMask urgent() const { return waiting_.empty() ? UpstreamMask() : urgent_; }
 
  private:
-  Slab<Query>& queries_;
-  LinkedList<Query, &Query::in_room> waiting_;
+  LinkedList<Query, &Query::by_waiting> waiting_;
   TimePoint walked_at_{};
   TimePoint walk_due_ = kNever;  ///< of a walk that was put off
   UpstreamMask urgent_;
