@@ -14,7 +14,7 @@ namespace dotrelay {
 namespace {
 
 /// What keeps the relay from all these upstreams, for the front of a cause; empty when it is not the network.
-std::string words_of_network(UpstreamSet& upstreams, UpstreamMask among) {
+std::string words_of_network(const UpstreamSet& upstreams, UpstreamMask among) {
   std::vector<AddressTrouble> troubles;
   std::deque<std::string> causes;
   std::optional<std::uint16_t> port;
@@ -40,7 +40,7 @@ std::string words_of_network(UpstreamSet& upstreams, UpstreamMask among) {
 
 }  // namespace
 
-std::string failure_cause(const Query& query, UpstreamSet& upstreams, TimePoint now) {
+std::string failure_cause(const Query& query, const UpstreamSet& upstreams, TimePoint now) {
   std::string text;
   text.reserve(200);  // of two upstreams or so
   const UpstreamMask eligible = query.candidates.eligible();

@@ -16,6 +16,6 @@ inline constexpr std::string_view kLargePacketsLost = "large packets are lost on
 inline constexpr std::string_view kMalformedAnswer = "malformed answer";
 
 /// One clause for each upstream that had a part in it, in failover order; printable.
-[[gnu::cold]] std::string failure_cause(const Query& query, UpstreamSet& upstreams, TimePoint now);
+[[gnu::cold]] std::string failure_cause(const Query& query, const UpstreamSet& upstreams, TimePoint now);
 
 }  // namespace dotrelay

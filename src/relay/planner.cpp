@@ -5,28 +5,24 @@
 
 namespace dotrelay {
 
-Plan Planner::plan(const Candidates& candidates, bool patient, TimePoint now) {
-  Plan plan;
-  const Choice choice = choose(candidates, patient, now);
-  plan.next = choice.next;
-  plan.connection = choice.connection;
-  plan.target = choice.target;
-  if (choice.next == Plan::Next::nothing) {
+Plan Planner::plan(const Candidates& candidates, bool patient, TimePoint now) const {
+  Plan plan = choose(candidates, patient, now);
+  if (plan.next == Plan::Next::nothing) {
     plan.trials = trials_.due(candidates.eligible(), std::nullopt, now);
-  } else if (choice.target != AddressIndex{} || upstreams_.address(choice.target).health.in_trouble()) {
-    plan.trials = trials_.due(candidates.eligible(), choice.target, now);
-    if (choice.next == Plan::Next::send) plan.copy = trials_.copy(candidates.open(), choice.target, plan.trials, now);
+  } else if (plan.target != AddressIndex{} || upstreams_.address(plan.target).health.in_trouble()) {
+    plan.trials = trials_.due(candidates.eligible(), plan.target, now);
+    if (plan.next == Plan::Next::send) plan.copy = trials_.copy(candidates.open(), plan.target, plan.trials, now);
   }
   return plan;
 }
 
-Planner::Choice Planner::choose(const Candidates& candidates, bool patient, TimePoint now) const {
+Plan Planner::choose(const Candidates& candidates, bool patient, TimePoint now) const {
   const UpstreamMask open = candidates.open();
   const auto connected = [&](const PooledConnection& connection) {
     return !upstreams_.address(connection.index()).health.degraded();
   };
-  Choice unproven;
-  Choice to_wait;
+  Plan unproven;
+  Plan to_wait;
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if (!open.contains(i)) continue;
     // Returned as it is made: copying what has just been put together stalls the processor.
@@ -48,7 +44,7 @@ Planner::Choice Planner::choose(const Candidates& candidates, bool patient, Time
 }
 
 /// Nothing is good.
-Planner::Choice Planner::choose_second_best(const Candidates& candidates, TimePoint now) const {
+Plan Planner::choose_second_best(const Candidates& candidates, TimePoint now) const {
   const UpstreamMask open = candidates.open();
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if (!open.contains(i)) continue;
@@ -60,7 +56,7 @@ Planner::Choice Planner::choose_second_best(const Candidates& candidates, TimePo
   }
   for (std::size_t i = 0; i < upstreams_.size(); ++i) {
     if (!open.contains(i)) continue;
-    if (const Choice choice = choose_unsettled(i, now); choice.next != Plan::Next::nothing) return choice;
+    if (Plan plan = choose_unsettled(i, now); plan.next != Plan::Next::nothing) return plan;
   }
   return {};
 }
@@ -77,12 +73,11 @@ ConnectionHandle Planner::trusted_connection(std::size_t index, TimePoint fresh_
 }
 
 /// An upstream that is well: a connection to wait for, or to make.
-Planner::Choice Planner::wait_or_dial(std::size_t index, TimePoint now) const {
+Plan Planner::wait_or_dial(std::size_t index, TimePoint now) const {
   const Upstream& upstream = upstreams_[index];
-  const auto settled = [&](const UpstreamAddress& address) { return address.health.settled(now); };
   for (const ConnectionHandle handle : upstream.connections) {
     const PooledConnection& connection = upstreams_.connections().get(handle);
-    if (!connection.ready && now < connection.slow_at && settled(upstream.addresses[connection.address]))
+    if (!connection.ready && now < connection.slow_at && upstream.addresses[connection.address].health.settled(now))
       return {Plan::Next::wait, {}, {index, connection.address}};
   }
   if (upstreams_.count(upstream, &StandingRules::holds_place, now) >= UpstreamSet::kMaxConnections) return {};
@@ -90,10 +85,10 @@ Planner::Choice Planner::wait_or_dial(std::size_t index, TimePoint now) const {
 }
 
 /// The first address that is well and may be dialled, rather one without a connection that is doubtful.
-Planner::Choice Planner::dial_settled(std::size_t index, TimePoint now) const {
+Plan Planner::dial_settled(std::size_t index, TimePoint now) const {
   const Upstream& upstream = upstreams_[index];
   const auto settled = [&](const UpstreamAddress& address) { return address.health.settled(now); };
-  Choice dial;
+  Plan dial;
   for (std::size_t j = 0; j < upstream.addresses.size(); ++j) {
     if (!settled(upstream.addresses[j])) continue;
     if (borrowing_.must_borrow({index, j}, now)) return {Plan::Next::borrow, {}, {index, j}};
@@ -113,7 +108,7 @@ Planner::Choice Planner::dial_settled(std::size_t index, TimePoint now) const {
 }
 
 /// An upstream that was in trouble a moment ago: worth waiting for only when there is nothing better.
-Planner::Choice Planner::choose_unsettled(std::size_t index, TimePoint now) const {
+Plan Planner::choose_unsettled(std::size_t index, TimePoint now) const {
   const Upstream& upstream = upstreams_[index];
   if (upstreams_.prompt_dials_until(upstream, now) > now) return {Plan::Next::wait, {}, {index, 0}};
   if (upstreams_.count(upstream, &StandingRules::holds_place, now) >= UpstreamSet::kMaxConnections) return {};

@@ -23,24 +23,24 @@ struct Plan {
     nothing,
   };
   Next next = Next::nothing;
-  ConnectionHandle connection;
-  AddressIndex target;  ///< unless there is nothing
+  ConnectionHandle connection{};
+  AddressIndex target{};  ///< unless there is nothing
   /// The query is sent on `connection`, and there a copy of it, for a trial of an address in trouble; or none.
-  ConnectionHandle copy;
+  ConnectionHandle copy{};
   /// Addresses in trouble that are to be dialled beside that.
-  std::vector<AddressIndex> trials;
+  std::vector<AddressIndex> trials{};
 };
 
 class Planner {
  public:
   /// The references outlive the object.
-  Planner(UpstreamSet& upstreams, Borrowing& borrowing, Trials& trials, Duration patience)
+  Planner(const UpstreamSet& upstreams, const Borrowing& borrowing, const Trials& trials, Duration patience)
       : upstreams_(upstreams), borrowing_(borrowing), trials_(trials), patience_(patience) {}
 
   /// Leads to the first open candidate in the order that works as far as is known. Mute connections never count. What
   /// is not trusted yet, or answers badly, comes after all that is good. A query that is not `patient` waits for no
   /// dial while any candidate has a connection.
-  [[nodiscard]] Plan plan(const Candidates& candidates, bool patient, TimePoint now);
+  [[nodiscard]] Plan plan(const Candidates& candidates, bool patient, TimePoint now) const;
 
   /// Where another connection to the upstream should go, if it should, now that `used` has one more query: when even
   /// its least loaded connection has plenty.
@@ -59,23 +59,18 @@ class Planner {
   [[gnu::cold]] [[nodiscard]] bool worth_waiting(UpstreamMask among) const;
 
  private:
-  /// The part of a plan that is chosen first.
-  struct Choice {
-    Plan::Next next = Plan::Next::nothing;
-    ConnectionHandle connection;
-    AddressIndex target;
-  };
-  [[nodiscard]] Choice choose(const Candidates& candidates, bool patient, TimePoint now) const;
-  [[gnu::cold]] [[nodiscard]] Choice choose_second_best(const Candidates& candidates, TimePoint now) const;
+  // A plan without copy and trials, or the part of one that these upstreams give.
+  [[nodiscard]] Plan choose(const Candidates& candidates, bool patient, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] Plan choose_second_best(const Candidates& candidates, TimePoint now) const;
   [[nodiscard]] ConnectionHandle trusted_connection(std::size_t index, TimePoint fresh_since, TimePoint now) const;
-  [[gnu::cold]] [[nodiscard]] Choice wait_or_dial(std::size_t index, TimePoint now) const;
-  [[gnu::cold]] [[nodiscard]] Choice dial_settled(std::size_t index, TimePoint now) const;
-  [[gnu::cold]] [[nodiscard]] Choice choose_unsettled(std::size_t index, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] Plan wait_or_dial(std::size_t index, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] Plan dial_settled(std::size_t index, TimePoint now) const;
+  [[gnu::cold]] [[nodiscard]] Plan choose_unsettled(std::size_t index, TimePoint now) const;
   [[nodiscard]] bool may_dial(AddressIndex index, TimePoint now) const;
 
-  UpstreamSet& upstreams_;
-  Borrowing& borrowing_;
-  Trials& trials_;
+  const UpstreamSet& upstreams_;
+  const Borrowing& borrowing_;
+  const Trials& trials_;
   const Duration patience_;
 };
 
