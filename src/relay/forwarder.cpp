@@ -242,7 +242,7 @@ void Forwarder::check_connections(TimePoint now) {
 void Forwarder::heed(const PathWatch::Verdict& verdict, ConnectionHandle handle, TimePoint now) {
   switch (verdict.kind) {
     case PathWatch::Verdict::Kind::suspected:
-      return leave_suspect(handle, now);
+      return distrust(handle, now);
     case PathWatch::Verdict::Kind::cleared:
       return trust_again(handle, verdict.since, now);
     case PathWatch::Verdict::Kind::unchanged:
@@ -251,19 +251,10 @@ void Forwarder::heed(const PathWatch::Verdict& verdict, ConnectionHandle handle,
   }
 }
 
-/// What was sent there is asked elsewhere now, on a fresh connection to the address or at the next upstream, whichever
-/// is ready first. The connection stays: its acknowledgements may come yet.
-void Forwarder::leave_suspect(ConnectionHandle handle, TimePoint now) {
-  const PooledConnection& pooled = upstreams_.connections().get(handle);
-  const std::size_t upstream = pooled.upstream;
-  for (const QueryHandle query : pooled.pending.live_queries()) {
-    Query* const left = queries_.find(query);
-    if (left == nullptr) continue;
-    bool fresh = false;
-    for (Attempt& attempt : left->attempts) {
-      if (attempt.connection == handle) fresh = !std::exchange(attempt.suspect, true) || fresh;
-    }
-    if (fresh) give_up_unless(router_.route_after_loss(query, upstream, CloseKind::silent, now), query, now);
+/// What was sent there is asked elsewhere now. The connection stays: its acknowledgements may come yet.
+void Forwarder::distrust(ConnectionHandle handle, TimePoint now) {
+  for (const QueryHandle query : upstreams_.connections().get(handle).pending.live_queries()) {
+    if (queries_.find(query) != nullptr) give_up_unless(router_.distrust(query, handle, now), query, now);
   }
 }
 

@@ -1,6 +1,7 @@
-// The conductor: every decision in a query's life is made here. Listeners hand queries in, connections report what
-// happened, a timer reports the time; in-flight table, upstream set and health are data that the forwarder asks. It
-// touches no socket and asks no clock.
+// The conductor: what happens to the relay comes in here, and the parts that hold its state are told in order.
+// Listeners hand queries in, connections report what happened, a timer reports the time. What an event means for a
+// query is decided here; where the query goes next is the Router's, what a client is told QueryEndings'. It touches no
+// socket and asks no clock.
 #pragma once
 
 #include "base/clock.hpp"
@@ -86,7 +87,7 @@ class Forwarder final : public ConnectionEvents {
   void settle(TimePoint now);
   [[gnu::cold]] void reroute_waiting(TimePoint now);
   [[gnu::cold]] void heed(const PathWatch::Verdict& verdict, ConnectionHandle handle, TimePoint now);
-  [[gnu::cold]] void leave_suspect(ConnectionHandle handle, TimePoint now);
+  [[gnu::cold]] void distrust(ConnectionHandle handle, TimePoint now);
   [[gnu::cold]] void trust_again(ConnectionHandle handle, TimePoint since, TimePoint now);
 
   // What has come on them.

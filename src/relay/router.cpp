@@ -181,6 +181,14 @@ void Router::send_copy(QueryHandle handle, ConnectionHandle connection, TimePoin
   experience_.expect_answer(query.attempts.back(), query, true);
 }
 
+bool Router::distrust(QueryHandle handle, ConnectionHandle connection, TimePoint now) {
+  bool newly = false;
+  for (Attempt& attempt : queries_.get(handle).attempts) {
+    if (attempt.connection == connection) newly = !std::exchange(attempt.suspect, true) || newly;
+  }
+  return !newly || route_after_loss(handle, upstreams_.connections().get(connection).upstream, CloseKind::silent, now);
+}
+
 void Router::trust_again(QueryHandle handle, ConnectionHandle connection, TimePoint now) {
   Query& query = queries_.get(handle);
   for (Attempt& attempt : query.attempts) {
@@ -216,12 +224,10 @@ std::size_t Router::count_left_behind(const Query& query) const {
 
 void Router::forget(QueryHandle handle) {
   Query& query = queries_.get(handle);
-  if (!query.attempts.empty()) {
-    for (const Attempt& attempt : query.attempts) {
-      upstreams_.connections().get(attempt.connection).pending.abandon(attempt.id);
-    }
-    query.attempts.erase_if([](const Attempt&) { return true; });
+  for (const Attempt& attempt : query.attempts) {
+    upstreams_.connections().get(attempt.connection).pending.abandon(attempt.id);
   }
+  query.attempts.clear();
   waiting_.remove(handle);
   checks_.end(handle, query);
 }

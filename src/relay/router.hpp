@@ -49,6 +49,9 @@ class Router {
 
   /// The query waits, without being routed now.
   void let_wait(QueryHandle handle) { waiting_.add(handle); }
+  /// The path of its attempt on `connection` may be dead: it asks elsewhere now, on a fresh connection to the address
+  /// or at the next upstream, whichever is ready first. It may do so once for each attempt.
+  [[gnu::cold]] [[nodiscard]] bool distrust(QueryHandle handle, ConnectionHandle connection, TimePoint now);
   /// The path of its attempt on `connection` lives after all: it need not go elsewhere.
   [[gnu::cold]] void trust_again(QueryHandle handle, ConnectionHandle connection, TimePoint now);
   /// There is a connection to the upstream that queries may be sent on. The caller lets those that wait look again.
