@@ -2,10 +2,9 @@
 #include "listener/source_filter.hpp"
 
 #include "base/address.hpp"
+#include "base/recorded_log.hpp"
 
 #include <doctest/doctest.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 namespace dotrelay {
 namespace {
@@ -18,19 +17,10 @@ struct Filter {
   AllowList allow;
   SharedWord told_at{};
   Counters counters;
-  int log_file = memfd_create("log", 0);
-  Log log{LogLevel::info, "worker 1", log_file};
+  test::RecordedLog log;
   SourceFilter sources{allow, told_at, counters, log};
 
-  Filter() = default;
-  ~Filter() { close(log_file); }
-
-  [[nodiscard]] std::string logged() const {
-    std::string text(static_cast<std::size_t>(lseek(log_file, 0, SEEK_END)), '\0');
-    const ssize_t size = pread(log_file, text.data(), text.size(), 0);
-    text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-    return text;
-  }
+  [[nodiscard]] std::string logged() const { return log.text(); }
   [[nodiscard]] long lines() const {
     const std::string text = logged();
     return std::ranges::count(text, '\n');

@@ -14,7 +14,6 @@ class PartsFixture {
  public:
   explicit PartsFixture(std::initializer_list<std::size_t> addresses_of_upstreams = {1}, double hedge = 0)
       : config(relay_config(addresses_of_upstreams, hedge)) {}
-  ~PartsFixture() { close(log_file); }
 
   /// The latest dial.
   Line& line() { return upstreams.lines.back(); }
@@ -59,20 +58,14 @@ class PartsFixture {
   }
   Query& query(QueryHandle handle) { return queries.get(handle); }
 
-  [[nodiscard]] std::string logged() const {
-    std::string text(static_cast<std::size_t>(lseek(log_file, 0, SEEK_END)), '\0');
-    const ssize_t size = pread(log_file, text.data(), text.size(), 0);
-    text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-    return text;
-  }
+  [[nodiscard]] std::string logged() const { return log.text(); }
   [[nodiscard]] std::uint64_t count(Counter counter) const { return counters.get(counter); }
 
   Config config;
   TimePoint now{std::chrono::hours(1)};
   Random random{1};
   Counters counters;
-  int log_file = memfd_create("log", 0);
-  Log log{LogLevel::info, "worker 1", log_file};
+  RecordedLog log;
   std::vector<SharedWord> memory_words = std::vector<SharedWord>(1);
   MemoryBudget memory{memory_words, 0, 4096};
   FakeUpstreams upstreams;

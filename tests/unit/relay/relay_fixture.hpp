@@ -2,6 +2,7 @@
 // what each client got. Tests built on it read as transcripts: ask, ready, answer, advance, got.
 #pragma once
 
+#include "base/recorded_log.hpp"
 #include "dns/transcript.hpp"
 #include "relay/fake_upstreams.hpp"
 #include "relay/forwarder.hpp"
@@ -9,8 +10,6 @@
 
 #include <doctest/doctest.h>
 #include <map>
-#include <sys/mman.h>
-#include <unistd.h>
 
 namespace dotrelay::test {
 
@@ -94,13 +93,11 @@ class RelayFixture {
         number(number) {
     mail->join(number, forwarder);
   }
-  ~RelayFixture() { close(log_file); }
 
   Config config;
   TimePoint now{std::chrono::hours(1)};
   Counters counters;
-  int log_file = memfd_create("log", 0);
-  Log log{LogLevel::info, "worker 1", log_file};
+  RecordedLog log;
   Random random;
   FakeUpstreams upstreams;
   RecordingChannel channel{now};
@@ -264,12 +261,7 @@ class RelayFixture {
 
   std::uint64_t count(Counter counter) const { return counters.get(counter); }
 
-  [[nodiscard]] std::string logged() const {
-    std::string text(static_cast<std::size_t>(lseek(log_file, 0, SEEK_END)), '\0');
-    const ssize_t size = pread(log_file, text.data(), text.size(), 0);
-    text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-    return text;
-  }
+  [[nodiscard]] std::string logged() const { return log.text(); }
 
  private:
   std::uint32_t next_client_ = 1;

@@ -3,7 +3,7 @@
 
 #include "dns/framing.hpp"
 #include "net/loop.hpp"
-#include "net/sockets.hpp"
+#include "net/loopback.hpp"
 #include "net/tcp_stream.hpp"
 #include "tls/tls_pair.hpp"
 
@@ -27,16 +27,13 @@ class DotServer : private PollListener {
     says_garbage,     ///< no TLS
   };
 
-  DotServer(Loop& loop, const ServerSide& side) : loop_(loop), side_(side), listener_(listen_on_loopback()) {
+  DotServer(Loop& loop, const ServerSide& side)
+      : loop_(loop), side_(side), listener_(listener(loopback(), Protocol::tcp)) {
     poller_.emplace(loop, listener_.get(), static_cast<PollListener&>(*this));
     poller_->watch(true, false);
   }
 
-  [[nodiscard]] Endpoint endpoint() const {
-    SocketAddress address;
-    REQUIRE(getsockname(listener_.get(), address.raw(), &address.size) == 0);
-    return to_endpoint(address);
-  }
+  [[nodiscard]] Endpoint endpoint() const { return bound_to(listener_); }
 
   /// To all clients whose sessions are established, as one frame in a record.
   void answer(const Octets& message) {
@@ -114,16 +111,6 @@ class DotServer : private PollListener {
     TcpStream stream_;
     TlsSession session_;
   };
-
-  static UniqueFd listen_on_loopback() {
-    UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    Endpoint any_port = *parse_endpoint("127.0.0.1:1", 0);
-    any_port.port = 0;
-    const SocketAddress address = to_socket_address(any_port);
-    REQUIRE(bind(fd.get(), address.raw(), address.size) == 0);
-    REQUIRE(listen(fd.get(), 16) == 0);
-    return fd;
-  }
 
   void on_poll(bool, bool) noexcept override {
     UniqueFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));

@@ -1,0 +1,31 @@
+// A log that a test reads.
+#pragma once
+
+#include "base/log.hpp"
+#include "base/unique_fd.hpp"
+
+#include <string>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace dotrelay::test {
+
+/// A base class, because the file is there before the log that writes to it.
+struct LogFile {
+  UniqueFd file{memfd_create("log", MFD_CLOEXEC)};
+};
+
+class RecordedLog : private LogFile, public Log {
+ public:
+  RecordedLog() : Log(LogLevel::info, "worker 1", file.get()) {}
+
+  /// All lines so far.
+  [[nodiscard]] std::string text() const {
+    std::string text(static_cast<std::size_t>(lseek(file.get(), 0, SEEK_END)), '\0');
+    const ssize_t size = pread(file.get(), text.data(), text.size(), 0);
+    text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    return text;
+  }
+};
+
+}  // namespace dotrelay::test
