@@ -59,8 +59,8 @@ def parse_options():
     parser = option_parser()
     options = parser.parse_args()
     options.only = options.only.split(",") if options.only else list(workloads.ALL)
-    everybody = [name for name in CLASSES if name != TWO_WORKERS]
-    options.subjects = options.subjects.split(",") if options.subjects else list(everybody)
+    all_subjects = [name for name in CLASSES if name != TWO_WORKERS]
+    options.subjects = options.subjects.split(",") if options.subjects else list(all_subjects)
     if options.beside:
         if not os.access(options.beside, os.X_OK) or options.beside.is_dir():
             parser.error(f"--beside: {options.beside} is no program")
@@ -69,7 +69,7 @@ def parse_options():
     for given, known, what in ((options.only, workloads.ALL, "workload"), (options.subjects, CLASSES, "subject")):
         if unknown := [name for name in given if name not in known]:
             parser.error(f"there is no {what} {', '.join(unknown)}; --list shows them")
-    if options.write and (options.quick or set(options.only) != set(workloads.ALL) or set(options.subjects) != set(everybody)):
+    if options.write and (options.quick or set(options.only) != set(workloads.ALL) or set(options.subjects) != set(all_subjects)):
         parser.error("--write wants a whole run: no --only, no --subjects, no --beside, no --quick")
     options.rounds = options.rounds or (1 if options.quick else 5)
     options.turns = options.turns or (1 if options.quick else 5)

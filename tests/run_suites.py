@@ -135,7 +135,7 @@ def introspect(build, what):
 
 
 def sanitizer_environment(build):
-    """Reports of a sanitizer go to files: the relay's workers have no one who would read their standard error."""
+    """Reports of a sanitizer go to files: no process reads the workers' standard error."""
     reports = build / "reports"
     shutil.rmtree(reports, ignore_errors=True)
     reports.mkdir()

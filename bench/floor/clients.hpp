@@ -10,7 +10,7 @@
 
 namespace floor_bench {
 
-// Who asked: an index of TcpClients, or the address of a datagram.
+// A client: an index of TcpClients, or the address of a datagram.
 struct Asker {
   std::uint16_t id = 0;
   bool tcp = false;

@@ -52,7 +52,7 @@ void find_local_answer(benchmark::State& state) {
 void asker(benchmark::State& state) {
   std::vector<dns::QueryView> queries;
   for (const Sample& sample : few_samples()) queries.push_back(dns::parse_query(sample.query).query);
-  check(dns::Asker(queries[0], {}).edns, "who asks with an OPT uses EDNS");
+  check(dns::Asker(queries[0], {}).edns, "a query with an OPT uses EDNS");
   Ring ring(std::span<const dns::QueryView>{queries});
   for (auto _ : state) benchmark::DoNotOptimize(dns::Asker(ring.next(), {}));
   count_items(state);

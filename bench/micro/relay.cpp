@@ -86,7 +86,7 @@ void in_flight_hash(benchmark::State& state) {
   count_items(state);
 }
 
-/// Somebody asks what is in flight.
+/// A client asks what is in flight.
 void in_flight_find(benchmark::State& state) {
   const Questions questions(live_of(state));
   for (std::size_t i = 0; i < questions.keys.size(); ++i) {
@@ -101,7 +101,7 @@ void in_flight_find(benchmark::State& state) {
   count_items(state);
 }
 
-/// Somebody asks what nobody else has asked.
+/// A client asks a question of its own.
 void in_flight_find_nothing(benchmark::State& state) {
   const Questions questions(live_of(state));
   const Octets name = sample_name(1000000);
@@ -164,7 +164,7 @@ class Relay {
   }
 
   ~Relay() {
-    check(clients_.wrong == 0, "everybody gets the answer to what they asked");
+    check(clients_.wrong == 0, "each client gets the answer to its question");
     check(clients_.delivered + in_flight_ == upstream_.sent(), "every query is sent once and answered once");
   }
 

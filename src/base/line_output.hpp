@@ -15,7 +15,7 @@ class LineOutput {
   static constexpr std::size_t kMaxLineBytes = 4096;
 
   /// `descriptor` stays open as long as this object lives. Its flags stay as they are: the open file description may
-  /// belong to other processes, too.
+  /// also belong to other processes.
   explicit LineOutput(int descriptor);
 
   /// Writes a line of at most kMaxLineBytes that ends with a newline. False: no octet of it was taken, the line is

@@ -22,8 +22,8 @@ struct SourcePosition {
 /// The source addresses that are served.
 struct AllowList {
   std::vector<AddressRange> ranges;
-  bool own_addresses = false;  ///< all addresses of this machine, too
-  bool link_networks = false;  ///< the networks on this machine's links, too
+  bool own_addresses = false;  ///< also all addresses of this machine
+  bool link_networks = false;  ///< also the networks on this machine's links
 
   /// Whether one of the ranges does.
   [[nodiscard]] bool contains(const IpAddress& address) const;
@@ -32,7 +32,7 @@ struct AllowList {
 struct ListenConfig {
   std::vector<Endpoint> addresses;
   std::vector<SourcePosition> address_positions;  ///< one for each address
-  /// Nobody wrote `addresses`: one that this host cannot bind is skipped with a warning instead of an error.
+  /// The file has no `addresses`: one that this host cannot bind is skipped with a warning instead of an error.
   bool addresses_are_default = true;
   AllowList allow;
   std::uint32_t workers = 0;  ///< 0: one per CPU that the process may use

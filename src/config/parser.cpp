@@ -11,7 +11,7 @@ namespace {
 
 /// A key of very many parts ("a.a.a...") exhausts the stack of toml++ 3.3, which takes such tables apart by recursion.
 MaybeProblem find_endless_key(std::string_view text) {
-  constexpr std::size_t kMaxDotsInLine = 10'000;  // an allow list in one line has some 3,000
+  constexpr std::size_t kMaxDotsInLine = 10'000;  // an allow list in one line has about 3,000
   for (std::uint32_t line = 1; !text.empty(); ++line) {
     const std::size_t length = std::min(text.find('\n'), text.size());
     if (static_cast<std::size_t>(std::ranges::count(text.substr(0, length), '.')) > kMaxDotsInLine) {

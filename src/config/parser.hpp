@@ -14,7 +14,7 @@ namespace dotrelay {
 /// The largest configuration file that is read.
 inline constexpr std::size_t kMaxConfigBytes = 1024 * 1024;
 
-/// `file` is only used for error texts. Opens no file: whether a ca_file can be read is checked by who loads it.
+/// `file` is only used for error texts. Opens no file: a ca_file is checked when it is loaded.
 Result<Config> parse_config(std::string_view text, std::string_view file,
                             std::span<const TableRow> tables = all_tables());
 

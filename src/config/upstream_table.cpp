@@ -1,4 +1,4 @@
-// The [[upstream]] table: a resolver that is asked over TLS, how it proves who it is, and how it is reached.
+// The [[upstream]] table: a resolver that is asked over TLS, how it is authenticated, and how it is reached.
 #include "config/pin.hpp"
 #include "config/setters.hpp"
 

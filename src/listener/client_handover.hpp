@@ -45,7 +45,7 @@ class ClientReceiver final : private PollListener {
  public:
   ClientReceiver(Loop& loop, UniqueFd channel, TcpClients& clients, SourceFilter& sources);
 
-  /// Takes on all who have been sent.
+  /// Takes on all clients that have been sent.
   void receive_all();
 
   /// The other side has sent its last client.

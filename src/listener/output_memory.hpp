@@ -1,6 +1,5 @@
-// Memory for answers on their way to TCP clients. It goes round among them: a client has some only from the first
-// octet that waits to be written until the kernel has taken the last. What nobody has now is counted in the budget,
-// too.
+// Memory for answers on their way to TCP clients. The clients use it in turn: one has a part of it only from the first
+// octet that waits to be written until the kernel has taken the last. The budget also counts what no client uses.
 #pragma once
 
 #include "base/byte_queue.hpp"
@@ -43,7 +42,7 @@ class OutputMemory {
     queue.shrink(0);
   }
 
-  /// Frees what nobody has. False when there is none.
+  /// Frees what no client uses. False when there is none.
   bool release() {
     if (spare_bytes_ == 0) return false;
     budget_.give_back(std::exchange(spare_bytes_, 0));

@@ -40,9 +40,9 @@ class TcpClients final : public ReplyChannel, private MemoryHolder, private Flus
   /// Reads what has arrived and then no more; every client leaves when it is owed nothing. Ends a hand_over().
   void drain();
 
-  /// Reads no more; every client goes to `successor` when it is owed nothing, and so do those who are added later.
+  /// Reads no more; each client, also one that is added later, goes to `successor` when it is owed nothing.
   void hand_over(ClientHandover& successor);
-  /// Before the successor goes: nobody is passed to it any more.
+  /// Passes no more clients on. To be called before the successor goes.
   void forget(const ClientHandover& successor);
 
   [[nodiscard]] bool empty() const { return size() == 0; }
@@ -50,7 +50,7 @@ class TcpClients final : public ReplyChannel, private MemoryHolder, private Flus
   /// Gives back memory that a flood of clients took.
   void shrink() { sessions_.shrink(); }
 
-  /// Takes what was read in this turn. Done at its end, and before anything that asks who is idle.
+  /// Takes what was read in this turn. To be called at its end, and before idle clients are looked for.
   void take_arrivals();
 
   /// Hears of the descriptor of each client that leaves.

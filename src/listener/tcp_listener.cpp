@@ -27,13 +27,13 @@ void TcpListener::on_poll(bool, bool) noexcept {
   }
 }
 
-void TcpListener::leave() {
+void TcpListener::leave_port() {
   for (int i = 0; i < kMaxAcceptsAtEnd && take(acceptor_.accept()); ++i) {
   }
-  acceptor_.leave();
+  acceptor_.leave_port();
 }
 
-/// False when nobody waits, or nobody can be served now.
+/// False when no client waits, or none can be served now.
 bool TcpListener::take(AcceptResult accepted) {
   switch (accepted.status) {
     case AcceptResult::Status::nothing_yet:

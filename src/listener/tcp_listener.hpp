@@ -21,12 +21,12 @@ class TcpListener final : private PollListener {
   /// `fd` listens and stays open as long as the listener lives, as do the references.
   TcpListener(Loop& loop, int fd, TcpClients& clients, SourceFilter& sources, const Reports& reports);
 
-  /// Accepts nobody any more: another process accepts those who wait.
+  /// Accepts no more clients: another process accepts those that wait.
   void stop() { acceptor_.stop(); }
 
-  /// Accepts those who wait and then no more, with the port left to others for good, in every process that holds the
-  /// socket.
-  void leave();
+  /// Accepts the clients that wait and then no more, with the port left to others for good, in every process that holds
+  /// the socket.
+  void leave_port();
 
  private:
   void on_poll(bool readable, bool writable) noexcept override;

@@ -46,8 +46,8 @@ void UdpListener::drain() {
   stop();
 }
 
-void UdpListener::leave() {
-  leave_port(fd_, Protocol::udp);
+void UdpListener::leave_port() {
+  dotrelay::leave_port(fd_, Protocol::udp);
   drain();
 }
 

@@ -23,7 +23,7 @@ class UdpListener final : public ReplyChannel, private PollListener, private Flu
 
   /// Reads what has arrived and then no more, with the port left to others for good, in every process that holds the
   /// socket.
-  void leave();
+  void leave_port();
 
   /// Gives back memory that a flood of queries took.
   void shrink() { waiting_.shrink(); }

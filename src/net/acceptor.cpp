@@ -79,9 +79,9 @@ void Acceptor::stop() {
   poller_.watch(false, false);
 }
 
-void Acceptor::leave() {
+void Acceptor::leave_port() {
   stop();
-  leave_port(fd_, Protocol::tcp);
+  dotrelay::leave_port(fd_, Protocol::tcp);
 }
 
 }  // namespace dotrelay

@@ -1,4 +1,4 @@
-// Accepting TCP connections from a listening descriptor that somebody else bound and holds: how many in a turn, and a
+// Accepting TCP connections from a listening descriptor that another process bound and holds: how many in a turn, and a
 // pause while descriptors are short. Clients wait in the kernel's queue meanwhile.
 #pragma once
 
@@ -41,14 +41,14 @@ class Acceptor final : private FlushTarget {
   /// in this turn, or "no_descriptors", with which a pause begins: until a descriptor is freed, or kPause is over.
   AcceptResult next();
 
-  /// The next connection, however many were accepted in this turn. May begin a pause, too.
+  /// The next connection, however many were accepted in this turn. It may begin a pause.
   AcceptResult accept();
 
-  /// Accepts nobody any more: another process accepts those who wait.
+  /// Accepts no more clients: another process accepts those that wait.
   void stop();
 
-  /// Also leaves the port to others for good, in every process that holds the socket. Who waits is reset.
-  void leave();
+  /// Also leaves the port to others for good, in every process that holds the socket. Clients that wait are reset.
+  void leave_port();
 
  private:
   void flush() noexcept override { resume(); }

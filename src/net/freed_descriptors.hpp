@@ -1,5 +1,5 @@
 // Word of a descriptor that was closed, for those that wait because the process has none left. Only connections that
-// say so count; a waiter that has no other hope sets a timer, too.
+// say so count; a waiter that has no other hope also sets a timer.
 #pragma once
 
 #include "net/loop.hpp"

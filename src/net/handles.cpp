@@ -131,7 +131,7 @@ void Poller::forget() {
 
 // For libuv the descriptor stays watched until the next owner of its number starts to; until then nothing but a Poller
 // may watch that number on this loop. libuv asks the kernel at the end of the turn, when the descriptor must be open.
-void Poller::leave() {
+void Poller::let_kernel_forget() {
   if (entry_ == nullptr) return;
   if (asked_in_turn_ == loop_.turn()) return forget();
   entry_->owner = nullptr;

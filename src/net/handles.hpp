@@ -63,7 +63,7 @@ class Poller {
   ~Poller();
 
   /// Before the last copy of the descriptor is closed: the kernel then forgets it without being asked.
-  void leave();
+  void let_kernel_forget();
 
   /// Level-triggered interest. Costs nothing when unchanged.
   void watch(bool readable, bool writable) {

@@ -54,7 +54,7 @@ int bind_to(int fd, const Endpoint& endpoint) {
 }
 
 /// Binds a socket that does not share its port, beside none but those that have left it. Of TCP they are no hindrance,
-/// because they listen no more. Of UDP they have SO_REUSEADDR, which other programs may have, too; but those do not
+/// because they listen no more. Of UDP they have SO_REUSEADDR, which other programs may also have; but those do not
 /// share the port with this user as well.
 int bind_alone(int fd, const Endpoint& endpoint, Protocol protocol) {
   const int error = bind_to(fd, endpoint);

@@ -13,12 +13,12 @@ class TcpStream {
   /// `listener` hears when the stream can be read or written, as asked for with watch().
   TcpStream(Loop& loop, UniqueFd fd, PollListener& listener) : fd_(std::move(fd)), poller_(loop, fd_.get(), listener) {}
 
-  /// Nobody else may have a copy of a descriptor that is still watched.
+  /// There must be no other copy of a descriptor that is still watched.
   ~TcpStream() { close(); }
 
   /// Ends the connection before the stream goes: nothing is read, written or watched after that.
   void close() {
-    poller_.leave();
+    poller_.let_kernel_forget();
     fd_.reset();
   }
 

@@ -158,7 +158,7 @@ bool Health::on_trouble(Trouble trouble, std::string_view cause, Epoch epoch, Ti
     } else if (verdict.trouble != Trouble::silent_path || trouble == Trouble::silent_path) {
       verdict.step = std::min<std::uint8_t>(static_cast<std::uint8_t>(verdict.step + 1), kMaxStep);
     }
-    // Sessions that went silent: a fresh connection is tried at once. When that went silent, too, it is the address.
+    // Sessions that went silent: a fresh connection is tried at once. When that also went silent, it is the address.
     const bool sessions_only = first_suspicion && had_settled;
     verdict.trouble = trouble == Trouble::silent_path && !first_suspicion ? Trouble::timed_out : trouble;
     verdict.told = verdict.told || !first_suspicion;

@@ -61,11 +61,11 @@ bool Lending::send_on(ConnectionHandle handle, const Borrower& borrower, const d
   return true;
 }
 
-void Lending::leave(const Borrower& borrower) {
+void Lending::release(const Borrower& borrower) {
   give_up([&](const Guest& guest) { return guest.borrower == borrower; });
 }
 
-void Lending::leave_all(std::uint16_t worker) {
+void Lending::release_all(std::uint16_t worker) {
   give_up([&](const Guest& guest) { return guest.borrower.worker == worker; });
 }
 

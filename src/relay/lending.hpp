@@ -40,9 +40,9 @@ class Lending {
   void take(const Borrower& borrower, std::size_t address, Bytes message, TimePoint now);
 
   /// The borrower waits no more for what it asked on this way.
-  void leave(const Borrower& borrower);
+  void release(const Borrower& borrower);
   /// Nor for anything: it has died.
-  void leave_all(std::uint16_t worker);
+  void release_all(std::uint16_t worker);
 
   /// An answer, or what is left of one, has come for a guest; its ID is freed by the caller.
   void answer(GuestHandle guest, Bytes message);

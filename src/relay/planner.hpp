@@ -51,7 +51,7 @@ class Planner {
   [[nodiscard]] TimePoint prompt_dials_until(UpstreamMask among, TimePoint now) const;
 
   /// The same for a query that has no other upstream: an address that was never reached yet may take the patience, and
-  /// an upstream counts, too, that must wait with its next dial.
+  /// an upstream that must wait with its next dial also counts.
   [[gnu::cold]] [[nodiscard]] TimePoint hope_until(UpstreamMask among, TimePoint now) const;
 
   /// Whether waiting can help a query that may use `among`: one of them is being dialled or may come back within

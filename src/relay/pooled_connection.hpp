@@ -118,7 +118,7 @@ struct PooledConnection {
   bool doubted = false;           ///< idle and mute because another connection to the address is suspected
   SlowPath slow_path;
   bool measured = false;  ///< TCP is connected, and dial_until is set by its round-trip time
-  Suspicion suspicion;    ///< while it is active the connection is mute, too
+  Suspicion suspicion;    ///< while it is active the connection is also mute
   StrayFrames stray_frames;
   PendingQueries pending;
 };

@@ -31,7 +31,7 @@ Router::Hope Router::look_beside_attempts(QueryHandle handle, TimePoint now) {
     query.candidates.reopen(again);
     return Hope::another_choice;
   }
-  // An upstream that becomes usable while the first is still silent is asked, too.
+  // An upstream that becomes usable while the first is still silent is also asked.
   if (!query.candidates.open().empty()) waiting_.add(handle);
   return Hope::waits;
 }

@@ -95,7 +95,7 @@ void SiblingPost::receive(const SiblingRecord& record) {
     case SiblingRecord::Kind::query:
       return lending_->take({record.worker, record.link}, record.address, record.message, loop_.now());
     case SiblingRecord::Kind::left:
-      return lending_->leave({record.worker, record.link});
+      return lending_->release({record.worker, record.link});
     case SiblingRecord::Kind::died:
       return on_death(record.worker);
     case SiblingRecord::Kind::answer:
@@ -119,7 +119,7 @@ void SiblingPost::receive_for_link(const SiblingRecord& record) {
 
 void SiblingPost::on_death(std::uint16_t worker) {
   if (worker == worker_) return;
-  lending_->leave_all(worker);
+  lending_->release_all(worker);
   std::vector<std::uint32_t> lost;
   for (const auto& [link, connection] : connections_) {
     if (connection->lender() == worker) lost.push_back(link);

@@ -174,9 +174,9 @@ template <class Leaves>
 void Worker::close_listeners(Leaves leaves) {
   if (std::exchange(listening_, Listening::closed) == Listening::closed) return;
   std::size_t number = 0;
-  for (UdpListener& listener : udp_listeners_) leaves(number++) ? listener.leave() : listener.stop();
+  for (UdpListener& listener : udp_listeners_) leaves(number++) ? listener.leave_port() : listener.stop();
   number = 0;
-  for (TcpListener& listener : tcp_listeners_) leaves(number++) ? listener.leave() : listener.stop();
+  for (TcpListener& listener : tcp_listeners_) leaves(number++) ? listener.leave_port() : listener.stop();
 }
 
 /// A new generation of workers has begun to serve.

@@ -71,7 +71,7 @@ class Session:
 
 
 def check(message, flying):
-    """True for the right answer; removes the question. None for an identifier nobody uses."""
+    """True for the right answer; removes the question. None for an identifier that is not in use."""
     name = flying.pop(struct.unpack_from("!H", message)[0], None)
     if name is None:
         return None
@@ -128,7 +128,7 @@ def main():
                                                  options.patience)
             goals.state(f"{transport}: right answers", f"{right} of {options.count} in {watch.seconds:.0f} s", right == options.count)
             goals.state(f"{transport}: wrong", wrong, wrong == 0)
-            goals.state(f"{transport}: identifiers nobody asked with", unexpected, unexpected == 0)
+            goals.state(f"{transport}: identifiers that no query had", unexpected, unexpected == 0)
             goals.state(f"{transport}: lost", lost, lost == 0)
     goals.exit()
 

@@ -41,7 +41,7 @@ give_up() {
 
 indent() { sed 's/^/    /'; }
 
-# True if nobody uses the relay's port, over UDP and TCP.
+# True if the relay's port is free, over UDP and TCP.
 relay_port_is_free() {
   python3 - "$relay_port" <<'PYTHON'
 import socket, sys

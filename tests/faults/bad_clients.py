@@ -60,7 +60,7 @@ class BadClients:
         client.connect_ex(self.server)
         self.open[client.fileno()] = (client, number)
         self.made_at[number] = now
-        self.epoll.register(client.fileno(), select.EPOLLRDHUP | select.EPOLLOUT)   # not EPOLLIN: nobody reads
+        self.epoll.register(client.fileno(), select.EPOLLRDHUP | select.EPOLLOUT)   # not EPOLLIN: nothing reads
 
     def connected(self, client, number, now):
         self.made += 1

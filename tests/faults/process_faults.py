@@ -46,7 +46,7 @@ def lost_without_kill(answers, kills):
           goal="lost <= queries that worker had already read; replacement <= 100 ms; 0 refused")
 def worker_killed(lab):
     """The bound is what was read and never answered by the relay's counters. They say a little less than there was: a worker that is
-    killed at work, as it is for some 5 % of the time, may have counted an answer that it did not send."""
+    killed at work, as it is for about 5 % of the time, may have counted an answer that it did not send."""
     lab.start(log={"level": "debug"})
     relay, chance = lab.forwarder.relay, random.Random(1)
     load = lab.load(rate=RATE, udp=256)

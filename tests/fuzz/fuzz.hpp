@@ -12,6 +12,6 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
-/// Undefined behaviour ends the run instead of printing a line that nobody reads.
+/// Undefined behaviour ends the run instead of printing a line that is not read.
 extern "C" const char* __ubsan_default_options();
 extern "C" const char* __ubsan_default_options() { return "halt_on_error=1:print_stacktrace=1"; }

@@ -54,7 +54,7 @@ const variants = [
     (resources) => { find(resources, "DaemonSet").spec.selector.matchLabels["app.kubernetes.io/name"] = "relay"; }],
   ["a Service that selects no pod", "loadbalancer", "selectors", /Service dotrelay selects no pod/,
     (resources) => { find(resources, "Service").spec.selector["app.kubernetes.io/component"] = "node"; }],
-  ["a disruption budget for nobody", "loadbalancer", "selectors", /PodDisruptionBudget dotrelay selects no pod/,
+  ["a disruption budget for no pod", "loadbalancer", "selectors", /PodDisruptionBudget dotrelay selects no pod/,
     (resources) => { find(resources, "PodDisruptionBudget").spec.selector.matchLabels = { app: "dotrelay" }; }],
   ["an unknown volume", "daemonset", "volumes", /mounts unknown volume configuration/,
     (resources) => { container(resources).volumeMounts[0].name = "configuration"; }],

@@ -100,7 +100,7 @@ std::vector<Traffic> Planner::traffic(TimePoint end) {
     part.names = one_of({3U, 40U, 400U, 4000U});
     switch (between(0, 5)) {
       case 4:
-        if (chance(12)) {  // a client whose names nobody can answer: it fills connections with given-up queries
+        if (chance(12)) {  // a client whose names no upstream can answer: it fills connections with given-up queries
           part.mean_gap = time(milliseconds(2), milliseconds(10));
           part.names = 4000;
           part.unanswerable = true;
@@ -184,7 +184,7 @@ Plan::Plan(std::uint32_t seed) {
         planner.chance(50) ? planner.time(milliseconds(100), seconds(3)) : planner.time(seconds(2), seconds(12));
     sleeps.push_back({planner.between(0, static_cast<std::uint32_t>(workers) - 1), from, from + length});
   }
-  // A worker that sleeps would keep its place, and nobody could do anything about it.
+  // A worker that sleeps would keep its place, and nothing could be done about it.
   Planner limits(seed + 0x9e3779b9U);
   if (workers < 2 || !sleeps.empty() || !limits.chance(25)) return;
   for (HostPlan& host : hosts[limits.between(0, static_cast<std::uint32_t>(hosts.size()) - 1)]) {

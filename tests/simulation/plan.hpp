@@ -1,6 +1,7 @@
 // Everything that is decided about a world before it begins: the relay's configuration, the hosts and when each of them
 // is in which kind of trouble, what befalls the machine, how clients ask. All of it follows from the seed. Because the
-// faults are known in advance, a message's fate is known when it leaves, and afterwards it can be said who was well.
+// faults are known in advance, a message's fate is known when it leaves, and afterwards it can be said which upstreams
+// were well.
 #pragma once
 
 #include "config/config.hpp"

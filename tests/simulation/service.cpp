@@ -16,7 +16,7 @@ bool overlaps(const Phase& phase, TimePoint from, TimePoint until) {
 }
 
 /// Built to be well. One that closes after some queries is only when a connection's share is more than what may be
-/// under way: else nobody can promise that a query's turn comes.
+/// under way: else it cannot be promised that a query's turn comes.
 bool is_sound(const HostPlan& host) {
   return host.round_trip <= milliseconds(80) && host.jitter <= milliseconds(10) && host.loss == 0 &&
          (host.places == 0 || host.places_are_good) && (host.close_after == 0 || host.close_after >= kEnoughForAll) &&

@@ -1,5 +1,5 @@
-// The promise that a relay is for: who asks while some upstream is well gets an answer and no SERVFAIL. This says from
-// the plan alone, without looking at the forwarder, whether somebody was well.
+// The promise that a relay is for: a client that asks while some upstream is well gets an answer and no SERVFAIL. This
+// says from the plan alone, without looking at the forwarder, whether any upstream was well.
 #pragma once
 
 #include "plan.hpp"

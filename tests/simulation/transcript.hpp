@@ -1,4 +1,4 @@
-// What happened in one life, as numbers: cheap to write down, put in words only when somebody reads it. The last events
+// What happened in one life, as numbers: cheap to write down, put in words only to be read. The last events
 // are kept, all go into a hash, and --trace prints each as it happens.
 #pragma once
 

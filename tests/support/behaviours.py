@@ -64,7 +64,7 @@ def with_other_id(query):
 
 
 def other_question(name=None, rrtype=None, rrclass=None):
-    """A perfect answer with the right ID to a question nobody asked."""
+    """A perfect answer with the right ID to a question that was not asked."""
     def make(query):
         question = query.question
         wire = dns_answers.wire_name(name) if name else question.name
@@ -155,7 +155,7 @@ def close_after(count, reset=False, notify=True):
 
 
 def garble_after(count):
-    """Answers `count` queries of a connection, then breaks the TLS session: a record that nobody can decrypt."""
+    """Answers `count` queries of a connection, then breaks the TLS session: a record that cannot be decrypted."""
     def run(query):
         if query.number <= count:
             query.reply()

@@ -47,7 +47,7 @@ class Matrix:
 
     def certificate(self, name, issuer=None, extensions="", subject=None, expired=False, key="ec", ca_key="ec", sections="",
                     mask="utf8only"):
-        """All of one curve have the same key: who signed what is told by names alone, as far as these cases go."""
+        """All of one curve have the same key: the issuer is told by names alone, as far as these cases go."""
         out = self.folder / f"{name}.matrix-pem"
         config = out.with_suffix(".matrix-cnf")
         config.write_text(CONFIG.format(extensions=extensions, sections=sections, mask=mask))

@@ -105,7 +105,7 @@ class Peer(Subject):
     def _answers(self, name):
         try:
             octets = clients.exchange(clients.raw_query(name), self.port, self.transports[0], timeout=0.5)
-        except OSError:   # nobody listens on the TCP port yet
+        except OSError:   # the TCP port has no listener yet
             octets = None
         if octets is None or octets[3] & 15 != 0:
             time.sleep(0.1)

@@ -58,7 +58,7 @@ def cpu_seconds(pids):
 
 
 def pss_kib(pids):
-    """Proportional set size of the processes together: a shared page counts once over all who share it."""
+    """Proportional set size of the processes together: a shared page counts once over all that share it."""
     return sum(int(re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M).group(1)) for pid in pids)
 
 

@@ -33,7 +33,7 @@ class Journal {
   std::string message(std::uint32_t number, std::uint16_t id) const;
   // Judges an answer to question `number`; `late_ns` is how long ago the kernel got it.
   void finish(std::uint32_t number, const std::uint8_t* answer, std::size_t size, std::int64_t late_ns);
-  // Its connection is gone: nobody will answer.
+  // Its connection is gone: no answer will come.
   void give_up(std::uint32_t number);
   std::size_t open() const { return open_; }
 

@@ -60,7 +60,7 @@ std::string digits_as_nines(std::string text) {
 
 std::size_t line_count(const std::string& text) { return static_cast<std::size_t>(std::ranges::count(text, '\n')); }
 
-TEST_CASE("a line has the time in UTC, the level, who speaks and the text") {
+TEST_CASE("a line has the time in UTC, the level, the source and the text") {
   const Pipe pipe;
   Log log(LogLevel::debug, "worker 1", pipe.in());
   log.info("upstream quad9 is usable again");
@@ -109,7 +109,7 @@ TEST_CASE("a flood of lines is cut off within its second") {
 
 TEST_CASE("a closed or full descriptor stops nothing") {
   Log log(LogLevel::info, "worker 1", -1);
-  log.info("nobody hears this");
+  log.info("this is not heard");
   const Pipe pipe;
   while (write(pipe.in(), "x", 1) == 1) {
   }
@@ -118,7 +118,7 @@ TEST_CASE("a closed or full descriptor stops nothing") {
   CHECK(pipe.read_all().find("no room") == std::string::npos);
 }
 
-TEST_CASE("a text of several lines stays one line: nobody can forge an entry") {
+TEST_CASE("a text of several lines stays one line: no entry can be forged") {
   const Pipe pipe;
   Log log(LogLevel::info, "worker 1", pipe.in());
   log.info("first\nsecond\r\x1b[2J");
@@ -209,7 +209,7 @@ TEST_CASE("a reader that has gone stops nothing") {
   Pipe pipe;
   Log log(LogLevel::info, "worker 1", pipe.in());
   pipe.close_reader();
-  log.info("nobody hears this");
+  log.info("this is not heard");
   CHECK(log.lost() == 1);
 }
 

@@ -30,7 +30,7 @@ TEST_CASE("below stays below its bound and reaches every value") {
     REQUIRE(number < 7);
     ++seen[number];
   }
-  for (const int count : seen) CHECK(count > 800);  // 1000 are expected, the deviation is some 30
+  for (const int count : seen) CHECK(count > 800);  // 1000 are expected, the deviation is about 30
   for (int i = 0; i < 100; ++i) CHECK(random.below(1) == 0);
 }
 

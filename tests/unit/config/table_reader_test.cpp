@@ -121,7 +121,7 @@ TEST_CASE("each entry of a repeated table begins with the defaults, which are at
   CHECK(zones[1].ttl_position.line == 0);
 }
 
-TEST_CASE("a table that is written once may have required keys, too, wherever it is written") {
+TEST_CASE("a table that is written once may also have required keys, wherever it is written") {
   CHECK(error_in("[status]\n") == "t:1:1: [status] needs the key \"port\": 1 to 9");
   CHECK(error_in("[status]\nport = 9\n") == "fine");
   CHECK(error_in("[[status]]\n") == "t:1:1: status must be written as a [status] table");

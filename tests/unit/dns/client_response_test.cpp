@@ -56,7 +56,7 @@ MessageBuilder answering(unsigned flags = 0x8180) {
   return MessageBuilder(0xbeef, flags).question("www.example.com").answer(record(pointer(12), 1, hex("c0000201")));
 }
 
-// ---- who asks ----
+// ---- the asker ----
 
 TEST_CASE("the size that an answer may have") {
   CHECK(asker(asking()).size_limit == 512);
@@ -493,7 +493,7 @@ TEST_CASE("special names: the whole exchange") {
         "1234 response rd ra NOERROR\nquestion _dns.resolver.arpa. TYPE64 IN\n");
 }
 
-TEST_CASE("no upstream answered: SERVFAIL says why to those who can read it") {
+TEST_CASE("no upstream answered: SERVFAIL says why to clients that can read it") {
   const std::string reason = "cloudflare (1.1.1.1:853): certificate expired";
   const Explanation explanation{ExtendedError::no_reachable_authority, reason};
   const auto servfail = [&](const Octets& query, Transport transport = kUdp) {

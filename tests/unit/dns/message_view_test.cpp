@@ -92,7 +92,7 @@ TEST_CASE("sound queries of every kind are relayed") {
   CHECK(verdict(MessageBuilder().question(name_of_size(255))) == "relay");
   CHECK(verdict(asking(255)) == "relay");                               // ANY
   CHECK(verdict(asking(1, 255)) == "relay");                            // QCLASS ANY
-  CHECK(verdict(asking(65535)) == "relay");                             // a type that nobody knows
+  CHECK(verdict(asking(65535)) == "relay");                             // an unassigned type
   CHECK(verdict(MessageBuilder(1, 0).question("a")) == "relay");        // RD off
   CHECK(verdict(MessageBuilder(1, 0x07b0).question("a")) == "relay");   // AA, TC, RA, AD, CD: meaningless in a query
   CHECK(verdict(MessageBuilder(1, kRd | 5).question("a")) == "relay");  // an RCODE in a query

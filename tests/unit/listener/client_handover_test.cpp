@@ -183,7 +183,7 @@ TEST_CASE("a client that is given up while it waits to be passed on is reset: wh
   CHECK_FALSE(ended(other));
 }
 
-TEST_CASE("the successor's limit and its list of who may ask hold") {
+TEST_CASE("the successor's limit and its allow list hold") {
   Handover small(1);
   const UniqueFd one = small.before.connect();
   const UniqueFd other = small.before.connect();
@@ -201,7 +201,7 @@ TEST_CASE("the successor's limit and its list of who may ask hold") {
   CHECK(strict.after.relay.count(Counter::denied) == 1);
 }
 
-TEST_CASE("a successor that itself drains answers those who have asked") {
+TEST_CASE("a successor that itself drains answers the clients that have asked") {
   Handover handover;
   const UniqueFd asking = handover.before.connect();
   const UniqueFd idle = handover.before.connect();

@@ -80,7 +80,7 @@ TEST_CASE("nothing is kept when the budget has no room") {
   CHECK(lender.memory.spare_bytes() == 0);
 }
 
-TEST_CASE("what nobody has is released on request, and at the end") {
+TEST_CASE("what no client uses is released on request, and at the end") {
   Lender lender;
   CHECK_FALSE(lender.memory.release());
   ByteQueue queue = queue_of(1000);

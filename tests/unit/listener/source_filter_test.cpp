@@ -1,4 +1,4 @@
-// Who may ask, as this machine's addresses come and go, and what is told of those who may not.
+// Which clients may ask, as this machine's addresses come and go, and what is told of the others.
 #include "listener/source_filter.hpp"
 
 #include "base/address.hpp"
@@ -99,7 +99,7 @@ TEST_CASE("so many networks and no more, each counted once") {
   CHECK_FALSE(filter.sources.allows(ip("11.0.0.9")));
 }
 
-TEST_CASE("who was denied: a line a minute, of all workers together") {
+TEST_CASE("denied clients: a line a minute, of all workers together") {
   Filter one;
   Filter other;
   SourceFilter second(other.allow, one.told_at, other.counters, other.log);

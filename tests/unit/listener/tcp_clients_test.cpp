@@ -1,5 +1,5 @@
-// All TCP clients of a worker over socket pairs, with a forwarder on fake upstreams: the limits, who has to go, and
-// when everybody goes.
+// All TCP clients of a worker over socket pairs, with a forwarder on fake upstreams: the limits, which clients
+// have to go, and when all go.
 #include "listener/tcp_clients.hpp"
 
 #include "listener/tcp_server.hpp"
@@ -70,7 +70,7 @@ TEST_CASE("idle clients and half-sent queries time out, but never one that is ow
   CHECK(server.relay.count(Counter::tcp_timed_out) == 2);
 }
 
-TEST_CASE("when unread answers fill their place, those who do not read have to go, and not who asks next") {
+TEST_CASE("when unread answers fill their place, clients that do not read have to go, and not the next that asks") {
   Server server(400);
   std::vector<UniqueFd> deaf;
   for (unsigned client = 0; client < 300; ++client) {
@@ -97,7 +97,7 @@ TEST_CASE("when unread answers fill their place, those who do not read have to g
   CHECK(server.relay.count(Counter::tcp_shed) < 300);
 }
 
-TEST_CASE("drain: what has arrived is answered, then everyone leaves") {
+TEST_CASE("drain: what has arrived is answered, then all clients go") {
   Server server;
   const UniqueFd asking = server.connect();
   const UniqueFd idle = server.connect_heard();
@@ -113,7 +113,8 @@ TEST_CASE("drain: what has arrived is answered, then everyone leaves") {
   CHECK(server.clients.empty());
 }
 
-TEST_CASE("drain in the turn in which clients were read: who has asked is answered, also what it sent since") {
+TEST_CASE(
+    "drain in the turn in which clients were read: a client that has asked is answered, also what it sent since") {
   Server server;
   const Octets second = framed_query(2, "two.example");
   const UniqueFd asking = server.connect(framed_query(1) + Octets(second.begin(), second.begin() + 5));
@@ -184,7 +185,7 @@ TEST_CASE("half-sent queries count as memory: those that owe most of it go, and 
 }
 
 TEST_CASE(
-    "a client's connection ends at once, its session at the end of the turn, and answers in between find nobody") {
+    "a client's connection ends at once, its session at the end of the turn, and answers in between find no client") {
   Server server(1);
   const UniqueFd client = server.connect(framed_query(1));
   server.turn();

@@ -1,4 +1,4 @@
-// A listening socket on loopback: who is accepted, who is refused, and what happens when descriptors run out.
+// A listening socket on loopback: which clients are accepted, which refused, and what happens when descriptors run out.
 #include "listener/tcp_listener.hpp"
 
 #include "listener/tcp_server.hpp"
@@ -61,17 +61,17 @@ TEST_CASE("while descriptors are short clients wait, and the log says so once; o
   CHECK(log.find("no descriptor") == log.rfind("no descriptor"));
 }
 
-TEST_CASE("leave: who waits is accepted, then the port is left to others") {
+TEST_CASE("leave_port: clients that wait are accepted, then the port is left to others") {
   Door door("127.0.0.0/8");
   std::vector<UniqueFd> clients;
   for (int i = 0; i < 5; ++i) clients.push_back(connect_to(door.socket));
-  door.tcp.leave();
+  door.tcp.leave_port();
   CHECK(door.accepted() == 5);
   CHECK(has_left_port(door.socket.get(), Protocol::tcp));
   for (const UniqueFd& client : clients) CHECK_FALSE(ended(client));
 }
 
-TEST_CASE("stop: who waits is left to another process") {
+TEST_CASE("stop: clients that wait are left to another process") {
   Door door("127.0.0.0/8");
   const UniqueFd client = connect_to(door.socket);
   door.tcp.stop();

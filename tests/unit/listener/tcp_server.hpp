@@ -56,7 +56,7 @@ class Server {
     return client;
   }
 
-  /// Connects the one upstream, once somebody has asked.
+  /// Connects the one upstream, once a client has asked.
   void upstream_ready() {
     relay.now = Clock::now();
     relay.ready(0);

@@ -17,7 +17,7 @@ namespace dotrelay::test {
 namespace {
 
 /// Descriptors that are always ready, and more than libuv takes from the kernel at once: it then polls again in the
-/// same turn, and reports who has become ready once more.
+/// same turn, and reports the clients that have become ready once more.
 class Crowd final : private PollListener {
  public:
   /// `on_first` is called when the first of them is reported.
@@ -131,7 +131,7 @@ TEST_CASE("a client that closes its side gets its answers and then the end") {
   CHECK(server.clients.empty());
 }
 
-TEST_CASE("a client that goes while an answer is owed: the answer finds nobody") {
+TEST_CASE("a client that goes while an answer is owed: the answer finds no client") {
   Server server;
   {
     const UniqueFd client = server.connect();

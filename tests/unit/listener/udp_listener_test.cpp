@@ -1,4 +1,5 @@
-// Datagrams over loopback, with a forwarder on fake upstreams: who is answered, who is not, and how a worker stops.
+// Datagrams over loopback, with a forwarder on fake upstreams: which clients are answered, which are not, and how a
+// worker stops.
 #include "listener/udp_listener.hpp"
 
 #include "net/loopback.hpp"
@@ -145,7 +146,7 @@ TEST_CASE("leaving: what has arrived is read and answered, and nothing comes any
   UdpServer server;
   const UniqueFd client = make_client();
   for (unsigned id = 1; id <= 50; ++id) server.ask(client, id, "localhost");
-  server.udp.leave();
+  server.udp.leave_port();
   CHECK(has_left_port(server.socket.get(), Protocol::udp));
   server.ask(client, 51, "localhost");
   server.turn();

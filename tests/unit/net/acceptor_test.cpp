@@ -40,7 +40,7 @@ struct Keeper final : private PollListener {
   }
 };
 
-TEST_CASE("nobody yet, then a connection with the peer's address and what it inherits") {
+TEST_CASE("no client yet, then a connection with the peer's address and what it inherits") {
   const UniqueFd server = listener(loopback(), Protocol::tcp);
   disable_nagle(server.get());
   CHECK(accept_connection(server.get()).status == AcceptResult::Status::nothing_yet);
@@ -55,7 +55,7 @@ TEST_CASE("nobody yet, then a connection with the peer's address and what it inh
   CHECK(no_delay == 1);
 }
 
-TEST_CASE("all who wait are accepted, in some turns") {
+TEST_CASE("all clients that wait are accepted, in several turns") {
   Keeper keeper;
   std::vector<UniqueFd> clients;
   for (int i = 0; i < 20; ++i) clients.push_back(connect_to(keeper.socket));
@@ -128,7 +128,7 @@ TEST_CASE("at the end all are accepted in one go, and the port is left to others
   int accepted = 0;
   while (keeper.acceptor->accept().status == AcceptResult::Status::accepted) ++accepted;
   CHECK(accepted == 5);
-  keeper.acceptor->leave();
+  keeper.acceptor->leave_port();
   CHECK(has_left_port(keeper.socket.get(), Protocol::tcp));
 }
 

@@ -206,7 +206,7 @@ TEST_CASE("a descriptor may be left to the kernel at any time before it is close
       poller.watch(true, false);
       run(loop, milliseconds(2));
     }
-    poller.leave();
+    poller.let_kernel_forget();
   }
   near.reset();
   REQUIRE(send(far.get(), "x", 1, MSG_NOSIGNAL) == -1);
@@ -216,9 +216,9 @@ TEST_CASE("a descriptor may be left to the kernel at any time before it is close
 
 TEST_CASE("a descriptor's number comes again: what was reported of the old one does not reach its next poller") {
   Loop loop;
-  bool leaves = false;
+  bool kernel_forgets = false;
   SUBCASE("") {}
-  SUBCASE("the kernel forgets it by itself") { leaves = true; }
+  SUBCASE("the kernel forgets it by itself") { kernel_forgets = true; }
   struct Side final : PollListener {
     void on_poll(bool, bool) noexcept override {
       ++calls;
@@ -245,7 +245,7 @@ TEST_CASE("a descriptor's number comes again: what was reported of the old one d
       if (next) return;
       pollers[i]->watch(false, false);
       const int other = near[1 - i];
-      if (leaves) pollers[1 - i]->leave();
+      if (kernel_forgets) pollers[1 - i]->let_kernel_forget();
       pollers[1 - i].reset();
       close(other);
       int ends[2];

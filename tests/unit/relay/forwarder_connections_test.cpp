@@ -49,7 +49,7 @@ TEST_CASE("each client gets its own ID, spelling and transport's answer") {
   CHECK(relay.got(lower) == "bbbb response rd ra NOERROR\nquestion www.example. A IN\n");
 }
 
-TEST_CASE("an error, too, repeats each client's own spelling") {
+TEST_CASE("an error also repeats each client's own spelling") {
   RelayFixture relay;
   const auto mixed = relay.ask("WwW.eXample", {.id = 0xaaaa, .edns = false});
   const auto upper = relay.ask("WWW.EXAMPLE", {.id = 0xbbbb, .edns = false});

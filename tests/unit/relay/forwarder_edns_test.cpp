@@ -57,7 +57,7 @@ TEST_CASE("other errors, and those of a server that knows EDNS, send the query t
   CHECK(relay.upstreams.lines.size() == 2);
 }
 
-TEST_CASE("a query that is refused without EDNS, too, says nothing about EDNS") {
+TEST_CASE("a query that is also refused without EDNS says nothing about EDNS") {
   RelayFixture relay({1, 1});
   const auto client = relay.ask("www.example");
   relay.ready(0);

@@ -37,7 +37,7 @@ class Hedging : public RelayFixture {
   int asked_ = 0;
 };
 
-TEST_CASE("a query that waits longer than usual is asked at the next upstream, too, and the first answer counts") {
+TEST_CASE("a query that waits longer than usual is also asked at the next upstream, and the first answer counts") {
   Hedging relay;
   const auto client = relay.ask_next();
   relay.advance(milliseconds(19));

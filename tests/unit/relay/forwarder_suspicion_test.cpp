@@ -149,7 +149,7 @@ TEST_CASE("when the fresh connection does not come up either, it is the address 
   CHECK(contains(relay.logged(), "warning worker 1: upstream up1 (192.0.2.1:853): connection timed out"));
 }
 
-TEST_CASE("a fresh connection that went silent, too, is the address's trouble") {
+TEST_CASE("a fresh connection that also went silent is the address's trouble") {
   SilentPath relay;
   const std::size_t first = relay.line(1).upstream == 0 ? 1 : 2;
   relay.ready(3 - first);

@@ -64,7 +64,7 @@ TEST_CASE("an upstream whose connection died under a query may be asked again wh
   RelayFixture relay({1, 1}, 1, 1.0);
   const auto client = relay.ask("www.example");
   relay.ready(0);
-  relay.advance(milliseconds(150));  // late: up2 is asked, too
+  relay.advance(milliseconds(150));  // late: up2 is also asked
   REQUIRE(relay.upstreams.lines.size() == 2);
   relay.ready(1);
   relay.end(0);

@@ -42,7 +42,7 @@ class SiblingMail {
         member.forwarder->lending().take(from, record.address, record.message, now);
         return true;
       case Kind::left:
-        member.forwarder->lending().leave(from);
+        member.forwarder->lending().release(from);
         return true;
       default:
         member.receive(record, now);
@@ -67,7 +67,7 @@ class SiblingMail {
     }
     for (std::size_t i = 0; i < members_.size(); ++i) {
       if (i == worker) continue;
-      members_[i]->forwarder->lending().leave_all(static_cast<std::uint16_t>(worker + 1));
+      members_[i]->forwarder->lending().release_all(static_cast<std::uint16_t>(worker + 1));
       members_[i]->end_links(worker, now);
     }
   }

@@ -1,4 +1,4 @@
-// The judge over the chains of tests/support/certificate_matrix.py, each of which OpenSSL has judged, too; and what the
+// The judge over the chains of tests/support/certificate_matrix.py, each of which OpenSSL has also judged; and what the
 // judge does with chains that are made to cost much.
 #include "certificates.hpp"
 #include "tls/certificate_judge.hpp"
