@@ -64,6 +64,12 @@ struct RelayConfig {
   Duration slow{};   ///< an upstream that persistently answers later is passed over
 };
 
+struct CacheConfig {
+  std::uint64_t size = 0;  ///< octets; 0: there is none
+  Duration max_ttl{};
+  Duration stale{};  ///< zero: none is given
+};
+
 struct LimitsConfig {
   std::uint32_t tcp_clients = 0;  ///< of the whole relay
   Duration tcp_idle{};
@@ -74,6 +80,7 @@ struct Config {
   ListenConfig listen;
   std::vector<UpstreamConfig> upstreams;  ///< in failover order, never empty
   RelayConfig relay;
+  CacheConfig cache;
   LimitsConfig limits;
   LogLevel log_level = LogLevel::info;
 
@@ -90,5 +97,9 @@ inline constexpr std::size_t kMaxUpstreams = 16;
 inline constexpr std::size_t kMaxUpstreamAddresses = 16;
 inline constexpr std::size_t kMaxListenAddresses = 64;
 inline constexpr std::uint32_t kMaxWorkers = 256;
+
+/// Octets of a cache, where there is one: what an index entry of 32 bits can point into.
+inline constexpr std::int64_t kMinCacheSize = std::int64_t{64} << 10;
+inline constexpr std::int64_t kMaxCacheSize = std::int64_t{32} << 20;
 
 }  // namespace dotrelay

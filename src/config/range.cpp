@@ -17,25 +17,28 @@ struct Suffix {
 
 struct Notation {
   std::span<const Suffix> suffixes;  ///< a range is told with the first one that divides its end
+  std::string_view zero;             ///< how a range's end of nothing is told
   std::string_view description;      ///< for error texts
 };
 
 constexpr Suffix kNone[] = {{"", 1}};
-constexpr Suffix kTimes[] = {{"h", 3'600'000}, {"s", 1000}, {"ms", 1}, {"m", 60'000}};  // "60s", never "1m"
+constexpr Suffix kTimes[] = {
+    {"d", 86'400'000}, {"h", 3'600'000}, {"s", 1000}, {"ms", 1}, {"m", 60'000}};  // "60s", never "1m"
 constexpr Suffix kSizes[] = {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}};
 constexpr Suffix kPercent[] = {{"%", 1}};
 
 /// By Unit.
 constexpr std::array<Notation, 4> kNotations = {{
-    {kNone, "a number"},
-    {kTimes, R"(a duration ("250ms", "4s", "1m", "1h"))"},
-    {kSizes, R"(a size ("512KiB", "8MiB", "1GiB"))"},
-    {kPercent, R"(a percentage ("10%"))"},
+    {kNone, "0", "a number"},
+    {kTimes, "0s", R"(a duration ("250ms", "4s", "1m", "1h", "1d"))"},
+    {kSizes, "0", R"(a size ("512KiB", "8MiB", "1GiB"))"},
+    {kPercent, "\"0%\"", R"(a percentage ("10%"))"},
 }};
 
 const Notation& notation_of(Unit unit) { return kNotations[static_cast<std::size_t>(unit)]; }
 
 std::string spelled(std::int64_t value, Unit unit) {
+  if (value == 0) return std::string(notation_of(unit).zero);
   const auto suffixes = notation_of(unit).suffixes;
   const auto suffix = std::ranges::find_if(suffixes, [&](const Suffix& each) { return value % each.size == 0; });
   assert(suffix != suffixes.end());
@@ -45,7 +48,7 @@ std::string spelled(std::int64_t value, Unit unit) {
 
 /// The count has 32 bits, so that no product of count and suffix overflows.
 std::optional<std::int64_t> parse(std::string_view text, Unit unit) {
-  if (unit == Unit::percent && text == "0") return 0;
+  if (text == "0") return 0;
   std::uint32_t count = 0;
   const auto [suffix_begin, failure] = std::from_chars(text.data(), text.data() + text.size(), count);
   if (failure != std::errc{}) return std::nullopt;

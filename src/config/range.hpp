@@ -13,8 +13,8 @@ namespace dotrelay {
 
 enum class Unit : std::uint8_t {
   count,         ///< an integer: a number of anything, also of entries or characters
-  milliseconds,  ///< "250ms", "4s", "1m", "1h"
-  octets,        ///< "512KiB", "8MiB", "1GiB"
+  milliseconds,  ///< "250ms", "4s", "1m", "1h", "1d", or "0"
+  octets,        ///< "512KiB", "8MiB", "1GiB", or "0"
   percent,       ///< "10%", or "0"
 };
 

@@ -71,6 +71,7 @@ std::span<const TableRow> all_tables();
 TableRow listen_table();
 TableRow upstream_table();
 TableRow relay_table();
+TableRow cache_table();
 TableRow limits_table();
 TableRow log_table();
 
