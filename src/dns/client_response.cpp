@@ -46,10 +46,13 @@ void write_opt_with(ByteWriter& writer, const Asker& asker, Rcode rcode, Bytes o
   writer.put(options);
 }
 
-/// The options of the answer to `asker`: the relay's own and those of the upstream's OPT that reach clients.
-Bytes write_answer_options(MutableBytes buffer, const Asker& asker, const std::optional<Opt>& upstream) {
+/// The options of the answer to `asker`: the relay's own, with `remark` if there is one, and those of the upstream's
+/// OPT that reach clients.
+Bytes write_answer_options(MutableBytes buffer, const Asker& asker, std::optional<ExtendedError> remark,
+                           const std::optional<Opt>& upstream) {
   ByteWriter writer(buffer);
   write_keepalive(writer, asker);
+  if (remark) write_extended_error(writer, *remark, {});
   Bytes rest = upstream ? upstream->options : Bytes();
   while (const auto option = take_option(rest)) {
     if (!carried_to_client(option->code)) continue;
@@ -156,23 +159,17 @@ std::uint16_t size_limit_for(const QueryView& query, Transport transport) {
   return query.opt ? std::clamp(query.opt->udp_size, kPlainUdpSize, kMaxUdpResponse) : kPlainUdpSize;
 }
 
-}  // namespace
+/// How an answer is to be fitted.
+struct Wish {
+  const Asker& asker;
+  Bytes name;                           ///< the question's, as the asker spelled it
+  std::optional<ExtendedError> remark;  ///< of the relay's own, for an asker with EDNS
+};
 
-Asker::Asker(const QueryView& query, Transport transport)
-    : id(query.header.id),
-      flags(query.header.flags),
-      edns(query.opt.has_value()),
-      dnssec_ok(edns && query.opt->dnssec_ok),
-      size_limit(size_limit_for(query, transport)) {
-  if (!transport.tcp || !edns) return;
-  Bytes rest = query.opt->options;
-  while (const auto option = take_option(rest)) {
-    if (option->code == option::tcp_keepalive) keepalive = transport.keepalive;
-  }
-}
-
-Bytes write_relayed_response(MutableBytes buffer, Bytes message, const ResponseView& response, const Asker& asker,
-                             Bytes name) {
+/// See write_relayed_response().
+[[gnu::always_inline]] inline Bytes fit(MutableBytes buffer, Bytes message, const ResponseView& response,
+                                        const Wish& wish) {
+  const auto& [asker, name, remark] = wish;
   assert(response.question && response.question->name.size() == name.size() && buffer.size() >= kResponseBuffer);
   message = message.first(response.size);
   const Rcode rcode = rcode_for(asker, response.rcode());
@@ -180,7 +177,7 @@ Bytes write_relayed_response(MutableBytes buffer, Bytes message, const ResponseV
       static_cast<std::uint16_t>((response.header.flags & ~flag::rcode_mask) | low_rcode(rcode));
   const Fitting fitting{response, asker, name, flags, rcode};
   std::array<std::uint8_t, kMaxAnswerOptions> options_buffer;
-  Bytes options = asker.edns ? write_answer_options(options_buffer, asker, response.opt) : Bytes();
+  Bytes options = asker.edns ? write_answer_options(options_buffer, asker, remark, response.opt) : Bytes();
 
   // The upstream's OPT is cut out.
   const bool has_opt = response.opt.has_value();
@@ -202,6 +199,33 @@ Bytes write_relayed_response(MutableBytes buffer, Bytes message, const ResponseV
   store_u16(&buffer[kAdditionalCountOffset], static_cast<std::uint16_t>(count));
   write_askers_part(writer, buffer, fitting, options);
   return writer.written();
+}
+
+}  // namespace
+
+Asker::Asker(const QueryView& query, Transport transport)
+    : id(query.header.id),
+      flags(query.header.flags),
+      edns(query.opt.has_value()),
+      dnssec_ok(edns && query.opt->dnssec_ok),
+      size_limit(size_limit_for(query, transport)) {
+  if (!transport.tcp || !edns) return;
+  Bytes rest = query.opt->options;
+  while (const auto option = take_option(rest)) {
+    if (option->code == option::tcp_keepalive) keepalive = transport.keepalive;
+  }
+}
+
+Bytes write_relayed_response(MutableBytes buffer, Bytes message, const ResponseView& response, const Asker& asker,
+                             Bytes name) {
+  return fit(buffer, message, response, {asker, name, {}});
+}
+
+Bytes write_stale_response(MutableBytes buffer, Bytes message, const ResponseView& response, const Asker& asker,
+                           Bytes name) {
+  const bool nxdomain = response.rcode() == Rcode::nxdomain;
+  const ExtendedError remark = nxdomain ? ExtendedError::stale_nxdomain_answer : ExtendedError::stale_answer;
+  return fit(buffer, message, response, {asker, name, remark});
 }
 
 Bytes write_error_response(MutableBytes buffer, const Asker& asker, const std::optional<Question>& question,

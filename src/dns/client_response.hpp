@@ -48,6 +48,11 @@ inline constexpr std::size_t kResponseBuffer = kMaxMessage;
 Bytes write_relayed_response(MutableBytes buffer, Bytes message, const ResponseView& response, const Asker& asker,
                              Bytes name);
 
+/// The same for an answer whose own life is over and whose TTLs were set accordingly: an asker with EDNS is told so
+/// (RFC 8914 4.4, 4.20), unless there is no room.
+[[gnu::cold]] Bytes write_stale_response(MutableBytes buffer, Bytes message, const ResponseView& response,
+                                         const Asker& asker, Bytes name);
+
 /// An answer without records: an error, or the empty answer. `question`, spelled as the asker did, is repeated
 /// when it is there.
 Bytes write_error_response(MutableBytes buffer, const Asker& asker, const std::optional<Question>& question,

@@ -30,6 +30,8 @@ enum class Rcode : std::uint16_t {
 
 namespace type {
 inline constexpr std::uint16_t a = 1;
+inline constexpr std::uint16_t cname = 5;
+inline constexpr std::uint16_t soa = 6;
 inline constexpr std::uint16_t aaaa = 28;
 inline constexpr std::uint16_t opt = 41;
 inline constexpr std::uint16_t nxname = 128;  // RFC 9824
@@ -37,6 +39,7 @@ inline constexpr std::uint16_t tkey = 249;
 inline constexpr std::uint16_t tsig = 250;
 inline constexpr std::uint16_t ixfr = 251;
 inline constexpr std::uint16_t axfr = 252;
+inline constexpr std::uint16_t any = 255;
 }  // namespace type
 
 namespace klass {
@@ -73,6 +76,8 @@ inline constexpr std::uint16_t zoneversion = 19;     // RFC 9660
 /// Extended DNS Errors that the relay itself says (RFC 8914 4).
 enum class ExtendedError : std::uint16_t {
   other = 0,
+  stale_answer = 3,
+  stale_nxdomain_answer = 19,
   no_reachable_authority = 22,
   network_error = 23,
   invalid_query_type = 30,  // RFC 9824 5

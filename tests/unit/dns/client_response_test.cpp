@@ -157,6 +157,49 @@ TEST_CASE("octets behind the upstream's last record are not relayed") {
         "1234 response rd ra NOERROR\nquestion www.example.com. A IN\nanswer www.example.com. 300 A IN c0000201\n");
 }
 
+// ---- stale answers ----
+
+/// The kept `message`, whose own life is over, as the client that sent `query` gets it.
+std::string stale_text(const Octets& message, const Octets& query, Transport transport = kUdp) {
+  const auto response = parse_response(message);
+  REQUIRE(response);
+  Octets buffer(kResponseBuffer, 0xee);
+  const QueryView asked = parse_query(query).query;
+  return transcript(write_stale_response(buffer, message, *response, Asker(asked, transport), asked.question->name));
+}
+
+TEST_CASE("a stale answer says so to a client with EDNS, beside what the upstream said") {
+  CHECK(stale_text(answering(), asking().opt()) ==
+        "1234 response rd ra NOERROR\n"
+        "question www.example.com. A IN\n"
+        "answer www.example.com. 300 A IN c0000201\n"
+        "opt 1232\n"
+        "option 15 0003\n");
+  CHECK(stale_text(answering().opt({}, edns_option(15, hex("0011"))), asking().opt({}, edns_option(11)), kTcp) ==
+        "1234 response rd ra NOERROR\n"
+        "question www.example.com. A IN\n"
+        "answer www.example.com. 300 A IN c0000201\n"
+        "opt 1232\n"
+        "option 11 012c\n"
+        "option 15 0003\n"
+        "option 15 0011\n");
+}
+
+TEST_CASE("a stale NXDOMAIN has a code of its own") {
+  CHECK(stale_text(MessageBuilder(1, 0x8183).question("www.example.com"), asking().opt()) ==
+        "1234 response rd ra NXDOMAIN\nquestion www.example.com. A IN\nopt 1232\noption 15 0013\n");
+}
+
+TEST_CASE("a stale answer to a client without EDNS is like any other") {
+  CHECK(stale_text(answering(), asking()) == relayed_text(answering(), asking()));
+}
+
+TEST_CASE("a stale answer that leaves no room for an option has none") {
+  const Octets upstream = answering().answer(record(pointer(12), 16, Octets(440, 'x')));  // 501 octets
+  const Octets query = asking().opt({.udp_size = 512});
+  CHECK(stale_text(upstream, query) == relayed_text(upstream, query));
+}
+
 // ---- an OPT that is not last ----
 
 TEST_CASE("OPT not last and no pointer behind it: cut, and the client's own goes last") {
