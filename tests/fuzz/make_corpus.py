@@ -76,6 +76,30 @@ def message_views():
                                   additionals=[opt()])
 
 
+def lifetimes():
+    """An octet for how many records there is room for, four for the seconds that pass, the message."""
+    def seed(message, room=64, seconds=100):
+        return struct.pack("!BI", room, seconds) + message
+    www = question("www.Example.com")
+    a_record = record(pointer(12), 1, b"\xc0\0\x02\x01")
+    numbers = struct.pack("!5I", 1, 7200, 900, 1209600, 60)
+    soa = record(pointer(16), 6, b"\2ns" + pointer(16) + b"\1h" + pointer(16) + numbers, 900)
+    to_web = record(pointer(12), 5, b"\3web" + pointer(16))
+    web = record(pointer(45), 1, b"\x0a\0\0\1", 20)
+    yield "answer", seed(message(0x8180, [www], [a_record, a_record], additionals=[opt()]))
+    yield "no_room", seed(message(0x8180, [www], [a_record, a_record]), room=1)
+    yield "top_bit", seed(message(0x8180, [www], [record(pointer(12), 1, b"\0" * 4, 0x80000000)]))
+    yield "opt_first", seed(message(0x8180, [www], [a_record], additionals=[opt(option(15, b"\0\3")), a_record]))
+    yield "chain", seed(message(0x8180, [www], [to_web, web], [record(pointer(16), 2, b"\2ns" + pointer(16))]))
+    yield "chain_backwards", seed(message(0x8180, [www], [record(b"\3web" + pointer(16), 1, b"\x0a\0\0\1"), to_web]))
+    yield "chain_nodata", seed(message(0x8180, [www], [to_web], [soa], [opt()]))
+    yield "chain_circle", seed(message(0x8180, [www], [record(pointer(12), 5, pointer(12))], [soa]))
+    nsec = record(pointer(16), 47, name("a.example.com") + b"\0\1\x40", 30)
+    yield "nxdomain", seed(message(0x8183, [www], [], [soa, nsec], [opt(ttl=0x8000)]))
+    yield "failure", seed(message(0x8182, [www], [], [soa]))
+    yield "truncated", seed(message(0x8380, [www], [a_record]))
+
+
 def edns():
     yield "all", b"".join(option(code, bytes(range(code % 9))) for code in (3, 5, 6, 7, 8, 10, 11, 12, 13, 15, 19, 65001))
     yield "error", option(15, b"\0\x16one.one.one.one (1.1.1.1:853): certificate expired")
@@ -130,6 +154,7 @@ def name_constraints():
 def main():
     shutil.rmtree(CORPUS, ignore_errors=True)
     for target, seeds in (("message_view", message_views()), ("edns", edns()), ("framing", framing()), ("config", config()),
+                          ("lifetime", lifetimes()),
                           ("name_constraints", name_constraints()), ("sibling_record", sibling_records())):
         folder = CORPUS / target
         folder.mkdir(parents=True)
