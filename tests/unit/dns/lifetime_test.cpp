@@ -205,6 +205,11 @@ TEST_CASE("a CNAME whose target is no name leads nowhere") {
   }
 }
 
+TEST_CASE("a CNAME with more than a target leads nowhere") {
+  const Octets to_web = alias(pointer(12), name("web.example.net") + hex("00"));
+  CHECK(life(responding().answer(to_web).answer(a_record(300, name("web.example.net")))) == "no SOA");
+}
+
 TEST_CASE("CNAME, ANY and DNAME as the asked type") {
   const Octets to_web = alias(pointer(12), name("web.example.net"));
   CHECK(life(responding(kNoError, kCname).answer(to_web)) == "positive 300");
