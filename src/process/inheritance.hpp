@@ -15,10 +15,12 @@ struct Inheritance {
   int shared_state = -1;
   int config = -1;  ///< a memfd with the configuration's text, so that all workers run the same one
   std::vector<std::pair<int, int>> listeners;  ///< UDP and TCP descriptor of each address
+  int cache = -1;                              ///< memory for answers; -1: there is none
   int mailbox = -1;                            ///< to be read, see Mailbox; -1: there are none
   std::vector<int> mailboxes;                  ///< to be written to, one for each worker
 
-  /// "--worker=1" and "--descriptors=3,4,5,6,7", with mailboxes "--descriptors=3,4,5,6,7/8,9,10".
+  /// "--worker=1" and "--descriptors=3,4,5,6,7", with a cache and mailboxes
+  /// "--descriptors=3,4,5,6,7+8/9,10,11".
   [[nodiscard]] std::pair<std::string, std::string> to_arguments() const;
 
   /// Nothing when the arguments are not such a pair.

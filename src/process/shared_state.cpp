@@ -4,12 +4,7 @@
 #include "config/config.hpp"
 
 #include <cassert>
-#include <cerrno>
 #include <cstring>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace dotrelay {
 namespace {
@@ -58,61 +53,34 @@ struct Parts {
         end(tickets + upstream_addresses * sizeof(TicketPool)) {}
 };
 
-/// A process that has mapped memory which another one cuts off dies of SIGBUS (memfd_create(2)).
-constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-
-bool may_shrink(int fd) {
-  const int seals = fcntl(fd, F_GET_SEALS);
-  return seals < 0 || (seals & F_SEAL_SHRINK) == 0;
-}
-
-Error mapping_error() { return Error{std::string("cannot map shared memory: ") + std::strerror(errno)}; }
-
 }  // namespace
 
 template <class Part>
 Part* SharedState::at(std::size_t offset) const {
-  return reinterpret_cast<Part*>(static_cast<std::uint8_t*>(memory_) + offset);
+  return reinterpret_cast<Part*>(memory_.octets().data() + offset);
 }
 
 Result<SharedState> SharedState::create(std::uint32_t workers, std::size_t upstream_addresses) {
   assert(workers <= kMaxWorkers && upstream_addresses <= kMaxUpstreams * kMaxUpstreamAddresses);
   const Header header = header_for(workers, static_cast<std::uint32_t>(upstream_addresses));
-  const std::size_t size = Parts(workers, upstream_addresses).end;
-  UniqueFd fd(memfd_create("dotrelay", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!fd || ftruncate(fd.get(), static_cast<off_t>(size)) != 0 || fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) {
-    return Error{std::string("cannot make shared memory: ") + std::strerror(errno)};
-  }
-  void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  if (memory == MAP_FAILED) return mapping_error();
-  *static_cast<Header*>(memory) = header;
-  return SharedState(std::move(fd), memory, size, {header.workers, header.upstream_addresses});
+  Result<SealedMemory> memory = SealedMemory::create(Parts(workers, upstream_addresses).end);
+  if (!memory) return memory.error();
+  SharedState state(std::move(*memory), {header.workers, header.upstream_addresses});
+  *state.at<Header>(0) = header;
+  return state;
 }
 
 Result<SharedState> SharedState::map(UniqueFd fd) {
-  struct stat status {};
+  Result<SealedMemory> memory = SealedMemory::map(std::move(fd));
+  if (!memory) return memory.error();
+  const std::span<const std::byte> octets = memory->octets();
   Header header{};
-  if (fstat(fd.get(), &status) != 0 || pread(fd.get(), &header, sizeof header, 0) != sizeof header) {
-    return Error{"the shared memory is not there"};
-  }
-  const auto size = static_cast<std::size_t>(status.st_size);
+  if (octets.size() >= sizeof header) std::memcpy(&header, octets.data(), sizeof header);
   const bool ours = header == header_for(header.workers, header.upstream_addresses) && header.workers > 0 &&
                     header.workers <= kMaxWorkers && header.upstream_addresses <= kMaxUpstreams * kMaxUpstreamAddresses;
-  if (!ours || may_shrink(fd.get()) || size < Parts(header.workers, header.upstream_addresses).end)
+  if (!ours || octets.size() < Parts(header.workers, header.upstream_addresses).end)
     return Error{"the shared memory belongs to another version of dotrelay"};
-  void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  if (memory == MAP_FAILED) return mapping_error();
-  return SharedState(std::move(fd), memory, size, {header.workers, header.upstream_addresses});
-}
-
-SharedState::SharedState(SharedState&& other) noexcept
-    : fd_(std::move(other.fd_)),
-      memory_(std::exchange(other.memory_, nullptr)),
-      size_(other.size_),
-      layout_(other.layout_) {}
-
-SharedState::~SharedState() {
-  if (memory_ != nullptr) munmap(memory_, size_);
+  return SharedState(std::move(*memory), {header.workers, header.upstream_addresses});
 }
 
 WorkerSlot& SharedState::slot(std::uint32_t index) const {

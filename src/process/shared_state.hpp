@@ -1,14 +1,13 @@
 // The memory that supervisor and workers share: each worker has a slot that only it writes, and all of them together
-// keep health and tickets of each upstream address. It is a memfd, so nothing stays behind when the processes end; its
-// size is sealed, so no process can take it away from under another; and its header lets a worker refuse memory of
-// another version. It belongs to one configuration: tickets are never carried over to another, health is copied for the
-// addresses that both have (carry_health).
+// keep health and tickets of each upstream address. Its header lets a worker refuse memory of another version. It
+// belongs to one configuration: tickets are never carried over to another, health is copied for the addresses that both
+// have (carry_health).
 #pragma once
 
 #include "base/result.hpp"
 #include "base/shared_word.hpp"
-#include "base/unique_fd.hpp"
 #include "metrics/totals.hpp"
+#include "process/sealed_memory.hpp"
 #include "relay/shared_connections.hpp"
 #include "relay/shared_health.hpp"
 #include "upstream/ticket_pool.hpp"
@@ -35,11 +34,7 @@ class SharedState {
   /// mapped.
   static Result<SharedState> map(UniqueFd fd);
 
-  SharedState(SharedState&& other) noexcept;
-  SharedState& operator=(SharedState&&) = delete;
-  ~SharedState();
-
-  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] int fd() const { return memory_.fd(); }
   [[nodiscard]] std::uint32_t workers() const { return layout_.workers; }
   [[nodiscard]] WorkerSlot& slot(std::uint32_t index) const;
 
@@ -65,16 +60,13 @@ class SharedState {
     std::uint32_t workers = 0;
     std::uint32_t upstream_addresses = 0;
   };
-  SharedState(UniqueFd fd, void* memory, std::size_t size, Layout layout)
-      : fd_(std::move(fd)), memory_(memory), size_(size), layout_(layout) {}
+  SharedState(SealedMemory memory, Layout layout) : memory_(std::move(memory)), layout_(layout) {}
 
   /// The part of the memory that begins at `offset`.
   template <class Part>
   [[nodiscard]] Part* at(std::size_t offset) const;
 
-  UniqueFd fd_;
-  void* memory_;
-  std::size_t size_;
+  SealedMemory memory_;
   Layout layout_;
 };
 

@@ -155,6 +155,9 @@ TEST_CASE("one upstream is enough; the rest are defaults") {
   CHECK(config.limits.tcp_clients == 10'000);
   CHECK(config.limits.tcp_idle == 30s);
   CHECK(config.limits.memory == 0);
+  CHECK(config.cache.size == 4 << 20);
+  CHECK(config.cache.max_ttl == 24h);
+  CHECK(config.cache.stale == hours(1));
   CHECK(config.log_level == LogLevel::info);
   REQUIRE(config.upstreams.size() == 1);
   const UpstreamConfig& upstream = config.upstreams[0];
@@ -288,8 +291,9 @@ TEST_CASE("unknown keys and tables, with the nearest known one") {
         "5:1: unknown key \"tlsname\" in [[upstream]]; did you mean \"tls_name\"?");
   CHECK(error_in("\n[listne]") == "2:2: unknown table \"listne\"; did you mean \"listen\"?");
   CHECK(error_in("[[upstreams]]") == "1:3: unknown table \"upstreams\"; did you mean \"upstream\"?");
-  CHECK(error_in("[cache]\nsize = 1") == "1:2: unknown table \"cache\"; there is: listen upstream relay limits log");
-  CHECK(error_in("workers = 1") == "1:1: unknown key \"workers\"; there is: listen upstream relay limits log");
+  CHECK(error_in("[status]\nlisten = 1") ==
+        "1:2: unknown table \"status\"; there is: listen upstream relay cache limits log");
+  CHECK(error_in("workers = 1") == "1:1: unknown key \"workers\"; there is: listen upstream relay cache limits log");
   CHECK(error_in("[log]\nformat = \"json\"") == "2:1: unknown key \"format\" in [log]; there is: level");
   CHECK(error_in("[relay]\npolicy = \"x\"").starts_with("2:1: unknown key \"policy\" in [relay]"));
 }
@@ -325,6 +329,20 @@ TEST_CASE("numbers out of range") {
   CHECK(
       error_in("[limits]\ntcp_clients = 0").starts_with("2:15: limits.tcp_clients: 0 is out of range; allowed: 1 to"));
   CHECK(error_in("[limits]\ntcp_clients = 1000001").starts_with("2:15: limits.tcp_clients: 1000001 is out of range"));
+}
+
+TEST_CASE("[cache]: none, a size, and how long an answer lives") {
+  CHECK(parse("[cache]\nsize = \"0\"\n" + kUpstream).cache.size == 0);
+  CHECK(parse("[cache]\nsize = \"64KiB\"\n" + kUpstream).cache.size == 64 << 10);
+  CHECK(parse("[cache]\nmax_ttl = \"7d\"\nstale = \"0s\"\n" + kUpstream).cache.stale == Duration{});
+  CHECK(parse("[cache]\nmax_ttl = \"7d\"\n" + kUpstream).cache.max_ttl == 168h);
+  CHECK(error_in("[cache]\nsize = \"63KiB\"") ==
+        "2:8: cache.size: \"63KiB\" is out of range; allowed: \"0\" for no cache, or a size from 64KiB to 32MiB");
+  CHECK(error_in("[cache]\nsize = \"off\"").starts_with("2:8: cache.size: \"off\" is not a size"));
+  CHECK(error_in("[cache]\nstale = \"61m\"") ==
+        "2:9: cache.stale: \"61m\" is out of range; allowed: a duration from 0s to 1h");
+  CHECK(error_in("[cache]\nmax_ttl = \"0s\"") ==
+        "2:11: cache.max_ttl: \"0s\" is out of range; allowed: a duration from 1s to 7d");
 }
 
 TEST_CASE("durations") {

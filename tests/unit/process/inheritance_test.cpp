@@ -45,6 +45,29 @@ TEST_CASE("mailboxes are carried where there are some") {
   CHECK(back->mailboxes == inheritance.mailboxes);
 }
 
+TEST_CASE("a cache is carried where there is one, beside mailboxes and without") {
+  Inheritance inheritance;
+  inheritance.worker = 2;
+  inheritance.control = 5;
+  inheritance.shared_state = 6;
+  inheritance.config = 7;
+  inheritance.listeners = {{8, 9}};
+  inheritance.cache = 30;
+  CHECK(inheritance.to_arguments().second == "--descriptors=5,6,7,8,9+30");
+  CHECK(inheritance.descriptors() == std::vector<int>{5, 6, 7, 8, 9, 30});
+  inheritance.mailbox = 20;
+  inheritance.mailboxes = {21, 22};
+  const auto [worker, descriptors] = inheritance.to_arguments();
+  CHECK(descriptors == "--descriptors=5,6,7,8,9+30/20,21,22");
+  CHECK(inheritance.descriptors() == std::vector<int>{5, 6, 7, 8, 9, 30, 20, 21, 22});
+  const auto back = Inheritance::from_arguments(worker, descriptors);
+  REQUIRE(back);
+  CHECK(back->listeners == inheritance.listeners);
+  CHECK(back->cache == 30);
+  CHECK(back->mailbox == 20);
+  CHECK(back->mailboxes == inheritance.mailboxes);
+}
+
 TEST_CASE("anything else is refused") {
   const char* const good = "--descriptors=5,6,7,8,9";
   for (const char* worker : {"", "--worker", "--worker=", "--worker=0", "--worker=-1", "--worker=1x", "--worker=x",
@@ -52,11 +75,27 @@ TEST_CASE("anything else is refused") {
     CAPTURE(worker);
     CHECK_FALSE(Inheritance::from_arguments(worker, good));
   }
-  for (const char* descriptors :
-       {"", "--descriptors", "--descriptors=", "--descriptors=5,6", "--descriptors=5,6,7,8", "--descriptors=5,6,7,8,9,",
-        "--descriptors=,5,6", "--descriptors=5,6,-7", "--descriptors=5 6 7", "--descriptors=5,,6,7",
-        "--descriptors=5,6,7/", "--descriptors=5,6,7/8", "--descriptors=5,6,7/8,9", "--descriptors=5,6,7/8,9,10/11",
-        "--descriptors=/8,9,10"}) {
+  for (const char* descriptors : {"",
+                                  "--descriptors",
+                                  "--descriptors=",
+                                  "--descriptors=5,6",
+                                  "--descriptors=5,6,7,8",
+                                  "--descriptors=5,6,7,8,9,",
+                                  "--descriptors=,5,6",
+                                  "--descriptors=5,6,-7",
+                                  "--descriptors=5 6 7",
+                                  "--descriptors=5,,6,7",
+                                  "--descriptors=5,6,7/",
+                                  "--descriptors=5,6,7/8",
+                                  "--descriptors=5,6,7/8,9",
+                                  "--descriptors=5,6,7/8,9,10/11",
+                                  "--descriptors=/8,9,10",
+                                  "--descriptors=5,6,7,8,9+",
+                                  "--descriptors=5,6,7,8,9+-1",
+                                  "--descriptors=5,6,7,8,9+1,2",
+                                  "--descriptors=5,6,7,8,9+1+2",
+                                  "--descriptors=+1",
+                                  "--descriptors=5,6,7,8,9/20,21,22+1"}) {
     CAPTURE(descriptors);
     CHECK_FALSE(Inheritance::from_arguments("--worker=1", descriptors));
   }
