@@ -98,8 +98,8 @@ inline constexpr std::size_t kMaxUpstreamAddresses = 16;
 inline constexpr std::size_t kMaxListenAddresses = 64;
 inline constexpr std::uint32_t kMaxWorkers = 256;
 
-/// Octets of a cache, where there is one: what an index entry of 32 bits can point into.
+/// Octets of a cache, where there is one.
 inline constexpr std::int64_t kMinCacheSize = std::int64_t{64} << 10;
-inline constexpr std::int64_t kMaxCacheSize = std::int64_t{32} << 20;
+inline constexpr std::int64_t kMaxCacheSize = std::int64_t{1} << 30;
 
 }  // namespace dotrelay

@@ -53,12 +53,7 @@ Bytes write_answer_options(MutableBytes buffer, const Asker& asker, std::optiona
   ByteWriter writer(buffer);
   write_keepalive(writer, asker);
   if (remark) write_extended_error(writer, *remark, {});
-  Bytes rest = upstream ? upstream->options : Bytes();
-  while (const auto option = take_option(rest)) {
-    if (!carried_to_client(option->code)) continue;
-    if (writer.size() + option->data.size() + 4 > buffer.size()) break;
-    write_option(writer, option->code, option->data);
-  }
+  if (upstream) write_options_for_client(writer, buffer.size(), upstream->options);
   return writer.written();
 }
 

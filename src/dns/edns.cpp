@@ -56,4 +56,12 @@ bool carried_to_client(std::uint16_t option_code) {
   }
 }
 
+void write_options_for_client(ByteWriter& writer, std::size_t limit, Bytes options) {
+  while (const auto option = take_option(options)) {
+    if (!carried_to_client(option->code)) continue;
+    if (writer.size() + kOptionHeader + option->data.size() > limit) break;
+    write_option(writer, option->code, option->data);
+  }
+}
+
 }  // namespace dotrelay::dns

@@ -86,4 +86,7 @@ bool carried_upstream(std::uint16_t option_code);
 /// Options of an answer that reach the client.
 bool carried_to_client(std::uint16_t option_code);
 
+/// Copies those of `options` that reach the client, up to the first that has no room in `limit` octets of the writer.
+void write_options_for_client(ByteWriter& writer, std::size_t limit, Bytes options);
+
 }  // namespace dotrelay::dns

@@ -36,6 +36,13 @@ constexpr std::size_t cells_of(MetricKind kind) { return kind == MetricKind::his
   RELAY(ignored, counter, count, "Messages that are no queries; they get no response") \
   RELAY(rejected, counter, count, "Queries answered FORMERR, NOTIMP, BADVERS or REFUSED by the relay itself") \
   RELAY(answered_locally, counter, count, "Queries for special names, answered by the relay itself") \
+  RELAY(cache_hits, counter, count, "Queries answered from the cache with an answer whose life is not over") \
+  RELAY(cache_stale, counter, count, "Queries answered with a stale answer, because no upstream answered in time") \
+  RELAY(cache_misses, counter, count, "Queries that the cache may answer and had no fresh answer to") \
+  RELAY(cache_refreshes, counter, count, "Queries sent upstream to renew an answer before its end, or a stale one") \
+  RELAY(cache_kept, counter, count, "Responses of upstreams that were kept") \
+  RELAY(cache_unfit, counter, count, \
+    "Responses of upstreams that were not kept: truncated, TTL 0, negative without SOA, or too large") \
   RELAY(denied, counter, count, "Datagrams and connections from sources that allow does not list") \
   RELAY(reflections, counter, count, "Datagrams from ports whose services answer anything; they get no response") \
   RELAY(errors_withheld, counter, count, \

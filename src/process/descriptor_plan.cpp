@@ -9,7 +9,7 @@
 namespace dotrelay {
 
 std::uint64_t supervisor_descriptors(std::size_t listen_addresses, std::uint32_t workers) {
-  constexpr std::uint64_t kMemories = 2;
+  constexpr std::uint64_t kMemories = 3;
   constexpr std::uint64_t kControls = 2;
   const std::uint64_t mailboxes = workers > 1 ? 2 : 0;
   return kOwnDescriptors + 2 * (kMemories + workers * (kControls + mailboxes)) +
@@ -24,6 +24,7 @@ Status check_descriptors(const Config& config, std::uint32_t workers, std::uint6
   const std::size_t addresses = config.listen.addresses.size();
   Inheritance inheritance;
   inheritance.listeners.resize(addresses);
+  inheritance.cache = 0;
   if (workers > 1) {
     inheritance.mailbox = 0;
     inheritance.mailboxes.resize(workers);

@@ -16,9 +16,9 @@ std::uint64_t memory_limit(std::uint64_t configured, std::uint64_t available, st
   return std::min(configured != 0 ? configured : available, kSupervisorBytes + workers * kMostBytesPerWorker);
 }
 
-std::uint32_t budget_chunks(std::uint64_t limit, std::uint32_t workers) {
-  const std::uint64_t processes = kSupervisorBytes + workers * kWorkerBytes;
-  const std::uint64_t rest = limit > processes ? (limit - processes) / MemoryBudget::kChunkBytes : 0;
+std::uint32_t budget_chunks(std::uint64_t limit, std::uint64_t cache, std::uint32_t workers) {
+  const std::uint64_t taken = kSupervisorBytes + workers * kWorkerBytes + cache;
+  const std::uint64_t rest = limit > taken ? (limit - taken) / MemoryBudget::kChunkBytes : 0;
   return static_cast<std::uint32_t>(
       std::max<std::uint64_t>(rest, std::uint64_t{workers} * MemoryBudget::kMinChunksPerWorker));
 }

@@ -23,7 +23,8 @@ std::uint32_t workers_for_memory(std::uint64_t octets, std::uint32_t cpus);
 /// The limit of the whole relay: `configured`, or `available` when that is 0; never more than it needs.
 std::uint64_t memory_limit(std::uint64_t configured, std::uint64_t available, std::uint32_t workers);
 
-/// What of the limit is for clients, in chunks of MemoryBudget; never less than that asks for.
-std::uint32_t budget_chunks(std::uint64_t limit, std::uint32_t workers);
+/// What of the limit is for clients, in chunks of MemoryBudget; never less than that asks for. `cache`: octets of the
+/// limit that are for answers.
+std::uint32_t budget_chunks(std::uint64_t limit, std::uint64_t cache, std::uint32_t workers);
 
 }  // namespace dotrelay

@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "cache/answer_cache.hpp"
 #include "config/config.hpp"
 #include "metrics/counters.hpp"
 #include "relay/connection.hpp"
@@ -30,6 +31,9 @@ struct Environment {
   Log& log;
   Random& random;
   Siblings* siblings = nullptr;  ///< none for a worker that is alone
+  AnswerCache* cache = nullptr;  ///< none where answers are not kept
+  /// How long the machine has been suspended since it started.
+  Duration (*asleep)() = time_asleep;
 };
 
 }  // namespace dotrelay

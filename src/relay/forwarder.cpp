@@ -14,20 +14,21 @@ Forwarder::Forwarder(const Environment& environment, std::span<SharedHealth> hea
       hash_key_{environment.random.u64(), environment.random.u64()},
       in_flight_(queries_, hash_key_),
       clients_(environment, queries_, hash_key_),
+      cached_(environment),
       upstreams_(config_.upstreams, health, shared, environment.patience(), environment.random),
       lending_(upstreams_, in_flight_, counters_, config_.relay.deadline, environment.siblings),
       experience_(environment, upstreams_, in_flight_),
       pool_(environment, queries_, upstreams_, lending_, experience_),
       path_watch_(environment, upstreams_, lending_, experience_, pool_),
       router_(environment, queries_, upstreams_, pool_, experience_),
-      endings_(queries_, in_flight_, clients_, router_) {}
+      beginnings_(config_.relay, queries_, in_flight_, clients_, upstreams_),
+      endings_(queries_, in_flight_, clients_, cached_, router_) {}
 
 Forwarder::~Forwarder() = default;
 
 Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
   // After a gap on_timer() is due first: it may end other clients' queries, which no client's query is to do.
-  const bool has_slept = is_gap(now);
-  if (!has_slept) notice_time(now);
+  if (!is_gap(now)) notice_time(now);
   const dns::QueryVerdict verdict = dns::parse_query(incoming.message);
   if (verdict.kind == dns::QueryVerdict::Kind::ignore) {
     counters_.add(Counter::ignored);
@@ -43,18 +44,30 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
   const auto options = query.opt ? dns::carried_options(*query.opt) : std::vector<std::uint8_t>{};
   if (!options) return clients_.reject(incoming, query, dns::Rcode::formerr, {}, now);
 
-  const ClientQuota::Place place = clients_.place_of(incoming.source);
-  if (!clients_.admit(place)) return clients_.reject_for_overload(incoming, query, place, now);
   const QueryKey key{*query.question, static_cast<std::uint16_t>(query.header.flags & dns::kQueryFlags),
                      query.opt && query.opt->dnssec_ok, *options};
-  const QueryHandle handle = join_or_begin(key, place, now);
+  const Asked asked{incoming, query, key, cached_.hash(key)};
+  const ReadyAnswer* const kept = cached_.find(key, asked.cache, now);
+  if (kept != nullptr && (!kept->stale() || upstreams_.all_in_trouble(upstreams_.everyone(), now))) {
+    return answer_from_cache(asked, *kept, now);
+  }
+  return ask_upstream(asked, kept != nullptr, now);
+}
+
+/// The client waits for an upstream's answer; `has_stale`: it may be given a stale one should that be late.
+Accepted Forwarder::ask_upstream(const Asked& asked, bool has_stale, TimePoint now) {
+  if (asked.cache != 0) counters_.add(Counter::cache_misses);
+  const ClientQuota::Place place = clients_.place_of(asked.incoming.source);
+  if (!clients_.admit(place)) return clients_.reject_for_overload(asked.incoming, asked.message, place, now);
+  const QueryHandle handle = beginnings_.join_or_begin(asked, place, now);
   if (!handle) {
     clients_.revoke_admission();
-    return clients_.reject_for_overload(incoming, query, place, now);
+    return clients_.reject_for_overload(asked.incoming, asked.message, place, now);
   }
-  clients_.add(handle, incoming, query, place, now);
+  const WaiterHandle waiter = clients_.add(handle, asked.incoming, asked.message, place, now);
+  if (has_stale) clients_.offer_stale(waiter);
   const bool is_new = queries_.get(handle).waiters.size() == 1;
-  if (is_new && has_slept) {
+  if (is_new && is_gap(now)) {
     router_.let_wait(handle);
   } else if (is_new && !router_.route(handle, now)) {
     return endings_.give_up_at_once(handle, now);
@@ -62,38 +75,26 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
   return {Accepted::Kind::waiting, {}};
 }
 
-/// The query that the client shares, or a new one that still has to be routed; none when a limit is reached. The memory
-/// of a new one has been taken.
-QueryHandle Forwarder::join_or_begin(const QueryKey& key, ClientQuota::Place place, TimePoint now) {
-  const std::uint64_t question_hash = in_flight_.hash(key.question);
-  const QueryHashes hashes{question_hash, in_flight_.hash(key, question_hash)};
-  const QueryHandle shared = in_flight_.find(key, hashes.key);
-  if (shared) {
-    const Query& query = queries_.get(shared);
-    // A late client does not join a query that has gone badly so far: a fresh one may do better. Nor does it join one
-    // that already has its share of clients.
-    if (query.is_young(config_.relay.deadline, now) && query.waiters.size() < kMaxWaitersPerQuery) {
-      clients_.on_shared();
-      return shared;
-    }
+/// The client is told what is kept, and that is fetched anew before its end, or after it.
+Accepted Forwarder::answer_from_cache(const Asked& asked, const ReadyAnswer& kept, TimePoint now) {
+  const bool renew = kept.freshness != Freshness::fresh && cached_.claim_refresh(asked.cache, now);
+  const Accepted accepted = clients_.answer_from_cache(asked.incoming, asked.message, kept);
+  const QueryHandle handle = renew ? beginnings_.begin_refresh(asked, now) : QueryHandle{};
+  if (!handle) return accepted;
+  counters_.add(Counter::cache_refreshes);
+  // Whatever becomes of it, no client is told, and the answer that was written stays.
+  if (is_gap(now)) {
+    router_.let_wait(handle);
+  } else {
+    endings_.give_up_unless(router_.route(handle, now), handle, now);
   }
-  if (!clients_.may_begin(place, now)) return {};
-  if (shared) in_flight_.unlist(shared);
-  const QueryHandle handle = queries_.emplace(key, hashes, upstreams_.everyone(), now, clients_.slab());
-  queries_.get(handle).begun_for = place;
-  clients_.on_begun(place);
-  in_flight_.list(handle);
-  return handle;
-}
-
-/// `goes_on`: what the router says of the query.
-void Forwarder::give_up_unless(bool goes_on, QueryHandle handle, TimePoint now) {
-  if (!goes_on) endings_.give_up(handle, now);
+  return accepted;
 }
 
 /// Lets every query that waits look again: a connection became ready, failed, or is slow to come.
 void Forwarder::reroute_waiting(TimePoint now) {
-  router_.waiting().walk(now, [&](QueryHandle query) { give_up_unless(router_.route(query, now), query, now); });
+  router_.waiting().walk(now,
+                         [&](QueryHandle query) { endings_.give_up_unless(router_.route(query, now), query, now); });
 }
 
 /// What has become of connections: queries that were on them go elsewhere, those that wait look again.
@@ -108,9 +109,9 @@ void Forwarder::settle(TimePoint now) {
         Query* const left = queries_.find(query);
         if (left == nullptr) continue;
         if (lost.fruitless) ++left->fruitless_sendings;
-        give_up_unless(lost.upstream_counts ? router_.route_without(query, now)
-                                            : router_.route_after_loss(query, lost.upstream, lost.kind, now),
-                       query, now);
+        endings_.give_up_unless(lost.upstream_counts ? router_.route_without(query, now)
+                                                     : router_.route_after_loss(query, lost.upstream, lost.kind, now),
+                                query, now);
       }
     }
     if (!news.usable.empty()) {
@@ -186,7 +187,7 @@ void Forwarder::forget_connections(bool all, std::string_view why, TimePoint now
   if (dropped.is_other_network) router_.restart_outages(now);
   for (const QueryHandle query : dropped.unanswered) {
     const Query* const left = queries_.find(query);
-    if (left != nullptr && left->attempts.empty()) give_up_unless(router_.route_anew(query, now), query, now);
+    if (left != nullptr && left->attempts.empty()) endings_.give_up_unless(router_.route_anew(query, now), query, now);
   }
   if (!router_.waiting().empty()) reroute_waiting(now);
 }
@@ -198,8 +199,8 @@ void Forwarder::on_check(QueryHandle handle, TimePoint now) {
   const Query& query = queries_.get(handle);
   if (query.attempts.empty()) {
     // It waits for a connection. When that is its last hope, it does not for ever.
-    if (query.last_hope != TimePoint{}) return give_up_unless(router_.route(handle, now), handle, now);
-    return give_up_unless(!router_.has_waited_in_outage(query, now), handle, now);
+    if (query.last_hope != TimePoint{}) return endings_.give_up_unless(router_.route(handle, now), handle, now);
+    return endings_.give_up_unless(!router_.has_waited_in_outage(query, now), handle, now);
   }
   const QueryChecks::Verdict verdict = checks.judge(handle, now);
   if (verdict == QueryChecks::Verdict::early) return;
@@ -210,7 +211,7 @@ void Forwarder::on_check(QueryHandle handle, TimePoint now) {
     if (query.sendings == sendings) goes_on = router_.repeat(handle, now);
     if (goes_on && !query.attempts.empty()) checks.ensure(handle, now);
   }
-  give_up_unless(goes_on, handle, now);
+  endings_.give_up_unless(goes_on, handle, now);
 }
 
 /// Those that wait at an upstream which has turned out to be slow are asked elsewhere as well, as if the connection had
@@ -223,7 +224,7 @@ void Forwarder::ask_elsewhere_too(const Experience::Slowed& slowed, TimePoint no
       return !attempt.trial && attempt.upstream != slowed.upstream;
     };
     if (std::ranges::none_of(query->attempts, elsewhere))
-      give_up_unless(router_.route_beside(handle, now), handle, now);
+      endings_.give_up_unless(router_.route_beside(handle, now), handle, now);
   }
 }
 
@@ -254,7 +255,7 @@ void Forwarder::heed(const PathWatch::Verdict& verdict, ConnectionHandle handle,
 /// What was sent there is asked elsewhere now. The connection stays: its acknowledgements may come yet.
 void Forwarder::distrust(ConnectionHandle handle, TimePoint now) {
   for (const QueryHandle query : upstreams_.connections().get(handle).pending.live_queries()) {
-    if (queries_.find(query) != nullptr) give_up_unless(router_.distrust(query, handle, now), query, now);
+    if (queries_.find(query) != nullptr) endings_.give_up_unless(router_.distrust(query, handle, now), query, now);
   }
 }
 

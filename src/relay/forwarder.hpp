@@ -7,6 +7,7 @@
 #include "base/clock.hpp"
 #include "config/config.hpp"
 #include "metrics/counters.hpp"
+#include "relay/cached_answers.hpp"
 #include "relay/connection.hpp"
 #include "relay/connection_pool.hpp"
 #include "relay/environment.hpp"
@@ -16,6 +17,7 @@
 #include "relay/lending.hpp"
 #include "relay/path_watch.hpp"
 #include "relay/query.hpp"
+#include "relay/query_beginnings.hpp"
 #include "relay/query_endings.hpp"
 #include "relay/rcode_policy.hpp"
 #include "relay/router.hpp"
@@ -30,8 +32,6 @@ namespace dotrelay {
 
 class Forwarder final : public ConnectionEvents {
  public:
-  /// Clients that share one upstream query, which bounds the work of one answer; the next begins another.
-  static constexpr std::size_t kMaxWaitersPerQuery = 10000;
   /// Time is asked for at least so often while connections are open, and a gap of kClockGap means that the process or
   /// the machine has slept: it is not known what became of the connections.
   static constexpr Duration kTick = std::chrono::seconds(1);
@@ -72,8 +72,8 @@ class Forwarder final : public ConnectionEvents {
   void shrink();
 
  private:
-  QueryHandle join_or_begin(const QueryKey& key, ClientQuota::Place place, TimePoint now);
-  void give_up_unless(bool goes_on, QueryHandle handle, TimePoint now);
+  Accepted ask_upstream(const Asked& asked, bool has_stale, TimePoint now);
+  Accepted answer_from_cache(const Asked& asked, const ReadyAnswer& kept, TimePoint now);
 
   // As time passes.
   void notice_time(TimePoint now);
@@ -107,12 +107,14 @@ class Forwarder final : public ConnectionEvents {
   Slab<Query> queries_;
   InFlight in_flight_;
   WaitingClients clients_;
+  CachedAnswers cached_;
   UpstreamSet upstreams_;
   Lending lending_;
   Experience experience_;
   ConnectionPool pool_;
   PathWatch path_watch_;
   Router router_;
+  QueryBeginnings beginnings_;
   QueryEndings endings_;
 
   TimePoint last_seen_{};

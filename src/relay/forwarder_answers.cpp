@@ -103,7 +103,10 @@ void Forwarder::on_answer(const PendingQueries::Entry& entry, ConnectionHandle c
   if (!attempt->edns) experience_.note_ignorance(query, response, from, now);
   experience_.note_answer(pooled, entry.sent_at, good, now);
   if (good) experience_.note_contradiction(query, meaning, now);
-  if (good && response.question) return endings_.finish(handle, {Outcome::Kind::answer, message, &response}, now);
+  if (good && response.question) {
+    cached_.keep(query, message, response, now);
+    return endings_.finish(handle, {Outcome::Kind::answer, message, &response}, now);
+  }
 
   ErrorAnswer error{response.rcode(), from, {}};
   if (good) {
@@ -163,7 +166,7 @@ void Forwarder::on_error(QueryHandle handle, ErrorAnswer error, bool trial, Time
   }
   // An attempt under way at another upstream is the second opinion.
   const auto hopeless = [](const Attempt& attempt) { return attempt.trial || attempt.suspect; };
-  if (std::ranges::all_of(query.attempts, hopeless)) give_up_unless(router_.route(handle, now), handle, now);
+  if (std::ranges::all_of(query.attempts, hopeless)) endings_.give_up_unless(router_.route(handle, now), handle, now);
 }
 
 }  // namespace dotrelay

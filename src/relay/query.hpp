@@ -26,7 +26,7 @@ namespace dotrelay {
 struct Waiter;
 using WaiterHandle = Handle<Waiter>;
 
-/// A client that waits for the answer to a Query.
+/// A client that waits for the answer to a Query, or the cache alone does.
 struct Waiter {
   /// `message` is what `incoming` holds.
   Waiter(QueryHandle query, const Incoming& incoming, const dns::QueryView& message, TimePoint deadline,
@@ -39,13 +39,14 @@ struct Waiter {
         place(place) {}
 
   QueryHandle query;
-  ReplyChannel* channel;
+  ReplyChannel* channel;  ///< null: the answer is for the cache, no client is told
   ClientKey client;
   dns::Asker asker;
   std::optional<dns::Spelling> spelling;  ///< of the name, where it differs from the query's
   TimePoint deadline;
   ClientQuota::Place place;  ///< the client's
   ListHook<Waiter> by_deadline;
+  ListHook<Waiter> by_stale;  ///< of clients that get a stale answer when a fresh one is late
   ListHook<Waiter> by_query;
 };
 
@@ -66,6 +67,7 @@ struct QueryKey {
 struct QueryHashes {
   std::uint64_t question = 0;
   std::uint64_t key = 0;
+  std::uint64_t cache = 0;  ///< of CachedAnswers; 0: its answer is not kept
 };
 
 /// One sending of a query on one connection.

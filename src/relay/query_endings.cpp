@@ -9,6 +9,10 @@ namespace {
 
 Bytes octets_of(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 
+Outcome outcome_of(const ReadyAnswer& ready) {
+  return {ready.stale() ? Outcome::Kind::stale : Outcome::Kind::answer, ready.message, &ready.response};
+}
+
 }  // namespace
 
 void QueryEndings::finish(QueryHandle handle, const Outcome& outcome, TimePoint now) {
@@ -19,7 +23,9 @@ void QueryEndings::finish(QueryHandle handle, const Outcome& outcome, TimePoint 
 }
 
 void QueryEndings::give_up(QueryHandle handle, TimePoint now) {
-  const LastWord last = last_word(queries_.get(handle), now);
+  const Query& query = queries_.get(handle);
+  const LastWord last = last_word(query, now);
+  if (last.kind == Outcome::Kind::error) cached_.keep_failure(query, now);
   finish(handle, last.outcome(), now);
 }
 
@@ -32,18 +38,37 @@ Accepted QueryEndings::give_up_at_once(QueryHandle handle, TimePoint now) {
 }
 
 QueryEndings::LastWord QueryEndings::last_word(const Query& query, TimePoint now) {
-  if (query.error && !query.error->malformed) return {Outcome::Kind::error, {}};
-  return {Outcome::Kind::failure, router_.explain_failure(query, now)};
+  if (query.error && !query.error->malformed) return {.kind = Outcome::Kind::error};
+  if (const ReadyAnswer* const ready = cached_.find(query.key(), query.hashes.cache, now)) {
+    return {.kind = Outcome::Kind::stale, .ready = ready};
+  }
+  return {.kind = Outcome::Kind::failure, .cause = router_.explain_failure(query, now)};
 }
 
-Outcome QueryEndings::LastWord::outcome() const { return {kind, octets_of(cause)}; }
+Outcome QueryEndings::LastWord::outcome() const {
+  return ready != nullptr ? outcome_of(*ready) : Outcome{kind, octets_of(cause)};
+}
 
 void QueryEndings::tell_postponed(TimePoint now) {
   while (const QueryHandle told = clients_.tell_postponed(now)) drop(told);
 }
 
 void QueryEndings::expire(TimePoint now) {
+  while (const WaiterHandle waiter = clients_.take_stale_due(now)) tell_stale(waiter, now);
   while (const WaiterHandle waiter = clients_.expired(now)) fail_waiter(waiter, now);
+}
+
+/// A fresh answer is late for the client. The query goes on, so that one is there for the next.
+void QueryEndings::tell_stale(WaiterHandle waiter, TimePoint now) {
+  const QueryHandle handle = clients_.slab().get(waiter).query;
+  Query& query = queries_.get(handle);
+  const ReadyAnswer* const ready = cached_.find(query.key(), query.hashes.cache, now);
+  if (ready == nullptr) return;
+  // Another worker had a fresh one meanwhile.
+  if (!ready->stale()) return finish(handle, outcome_of(*ready), now);
+  const bool last = query.waiters.size() == 1;
+  last ? clients_.tell_and_go_on(waiter, query, outcome_of(*ready), now)
+       : clients_.tell_one(waiter, query, outcome_of(*ready));
 }
 
 /// The client's deadline has passed.

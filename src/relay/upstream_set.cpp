@@ -75,6 +75,14 @@ bool UpstreamSet::any_usable(UpstreamMask among, TimePoint now) const {
   return false;
 }
 
+bool UpstreamSet::all_in_trouble(UpstreamMask among, TimePoint now) const {
+  const auto in_trouble = [](const UpstreamAddress& address) { return address.health.in_trouble(); };
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    if (among.contains(i) && !std::ranges::all_of(upstreams_[i].addresses, in_trouble)) return false;
+  }
+  return !any_usable(among, now);
+}
+
 bool UpstreamSet::has_usable(AddressIndex index, TimePoint now) const {
   return has(index, &StandingRules::usable, now);
 }

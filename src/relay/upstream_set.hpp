@@ -59,6 +59,8 @@ class UpstreamSet {
 
   /// Whether any of them has a connection that works.
   [[nodiscard]] bool any_usable(UpstreamMask among, TimePoint now) const;
+  /// Whether all addresses of these upstreams are in trouble, and no connection to one is usable.
+  [[gnu::cold]] [[nodiscard]] bool all_in_trouble(UpstreamMask among, TimePoint now) const;
 
   /// Whether there is room for another dial beside those that are under way.
   [[gnu::cold]] [[nodiscard]] bool may_dial_beside(AddressIndex index) const;

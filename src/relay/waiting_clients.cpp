@@ -17,6 +17,7 @@ WaitingClients::WaitingClients(const Environment& environment, Slab<Query>& quer
       counters_(environment.counters),
       memory_(environment.memory),
       deadlines_(waiters_),
+      may_have_stale_(waiters_),
       quota_(hash_key),
       error_limit_(hash_key),
       answer_buffer_(dns::kResponseBuffer) {}
@@ -26,6 +27,14 @@ Accepted WaitingClients::answer_locally(const Incoming& incoming, const dns::Que
   counters_.add(Counter::answered_locally);
   return answered(
       dns::write_local_response(answer_buffer_, dns::Asker(query, incoming.transport), *query.question, answer));
+}
+
+Accepted WaitingClients::answer_from_cache(const Incoming& incoming, const dns::QueryView& query,
+                                           const ReadyAnswer& answer) {
+  counters_.add(answer.stale() ? Counter::cache_stale : Counter::cache_hits);
+  const dns::Asker asker(query, incoming.transport);
+  const auto write = answer.stale() ? dns::write_stale_response : dns::write_relayed_response;
+  return answered(write(answer_buffer_, answer.message, answer.response, asker, query.question->name));
 }
 
 Accepted WaitingClients::reject(const Incoming& incoming, const dns::QueryView& query, dns::Rcode rcode,
@@ -69,16 +78,17 @@ Accepted WaitingClients::answered(Bytes answer) {
   return {Accepted::Kind::answered, answer};
 }
 
-void WaitingClients::add(QueryHandle handle, const Incoming& incoming, const dns::QueryView& message, Place place,
-                         TimePoint now) {
+WaiterHandle WaitingClients::add(QueryHandle handle, const Incoming& incoming, const dns::QueryView& message,
+                                 Place place, TimePoint now) {
   const WaiterHandle waiter = waiters_.emplace(handle, incoming, message, now + config_.deadline, place);
   quota_.waits(place);
   deadlines_.push_back(waiter);
   Query& query = queries_.get(handle);
   query.waiters.push_back(waiter);
-  if (query.waiters.size() == 1) return;
+  if (query.waiters.size() == 1) return waiter;
   const Bytes name = message.question->name;
   if (!equal(name, query.question().name)) waiters_.get(waiter).spelling.emplace(name);
+  return waiter;
 }
 
 /// At least one is told: a query that one client asked does not wait behind those that thousands did.
@@ -86,6 +96,10 @@ bool WaitingClients::tell(Query& query, const Outcome& outcome) {
   for (bool told = false; !query.waiters.empty(); told = true) {
     if (told && may_deliver_ <= 0) return false;
     const WaiterHandle waiter = query.waiters.front();
+    if (waiters_.get(waiter).channel == nullptr) [[unlikely]] {
+      release(waiter, query);
+      continue;
+    }
     const Bytes answer = write(query, waiters_.get(waiter), outcome);
     may_deliver_ -= static_cast<std::ptrdiff_t>(answer.size());
     deliver(waiter, query, answer);
@@ -102,12 +116,27 @@ Accepted WaitingClients::tell_at_once(Query& query, const Outcome& outcome) {
 }
 
 void WaitingClients::tell_one(WaiterHandle waiter, Query& query, const Outcome& outcome) {
+  if (waiters_.get(waiter).channel == nullptr) return release(waiter, query);
   deliver(waiter, query, write(query, waiters_.get(waiter), outcome));
+}
+
+void WaitingClients::tell_and_go_on(WaiterHandle handle, Query& query, const Outcome& outcome, TimePoint now) {
+  Waiter& waiter = waiters_.get(handle);
+  ReplyChannel* const channel = std::exchange(waiter.channel, nullptr);
+  const ClientKey client = waiter.client;
+  waiter.deadline = now + config_.deadline;
+  deadlines_.remove(handle);
+  deadlines_.push_back(handle);
+  note_answer();
+  channel->deliver(client, write(query, waiter, outcome));
 }
 
 void WaitingClients::postpone(QueryHandle handle, const Outcome& outcome, TimePoint now) {
   const auto& waiters = queries_.get(handle).waiters;
-  for (WaiterHandle waiter = waiters.front(); waiter; waiter = waiters.next(waiter)) deadlines_.remove(waiter);
+  for (WaiterHandle waiter = waiters.front(); waiter; waiter = waiters.next(waiter)) {
+    deadlines_.remove(waiter);
+    may_have_stale_.remove(waiter);
+  }
   portion_due_ = std::min(portion_due_, now + kPortionInterval);
   postponed_.push_back({handle, outcome.kind, {outcome.octets.begin(), outcome.octets.end()}});
 }
@@ -116,7 +145,8 @@ QueryHandle WaitingClients::tell_postponed(TimePoint now) {
   while (!postponed_.empty() && may_deliver_ > 0) {
     Postponed next = std::move(postponed_.front());
     postponed_.pop_front();
-    const auto response = next.kind == Outcome::Kind::answer ? dns::parse_response(next.octets) : std::nullopt;
+    const bool parsed = next.kind == Outcome::Kind::answer || next.kind == Outcome::Kind::stale;
+    const auto response = parsed ? dns::parse_response(next.octets) : std::nullopt;
     if (tell(queries_.get(next.query), {next.kind, next.octets, response ? &*response : nullptr})) return next.query;
     postponed_.push_back(std::move(next));
   }
@@ -141,6 +171,10 @@ dns::Question WaitingClients::question_for(const Waiter& waiter, const Query& qu
     case Outcome::Kind::answer:
       return dns::write_relayed_response(answer_buffer_, outcome.octets, *outcome.response, waiter.asker,
                                          question_for(waiter, query).name);
+    case Outcome::Kind::stale:
+      counters_.add(Counter::cache_stale);
+      return dns::write_stale_response(answer_buffer_, outcome.octets, *outcome.response, waiter.asker,
+                                       question_for(waiter, query).name);
     case Outcome::Kind::error:
       return write_kept_error(query, waiter);
     case Outcome::Kind::failure:
@@ -174,6 +208,7 @@ Bytes WaitingClients::write_kept_error(const Query& query, const Waiter& waiter)
 [[gnu::always_inline]] inline void WaitingClients::release(WaiterHandle handle, Query& query) {
   const Place place = waiters_.get(handle).place;
   deadlines_.remove(handle);
+  may_have_stale_.remove(handle);
   query.waiters.remove(handle);
   quota_.waits_no_more(place);
   memory_.give_back(kWaiterBytes);

@@ -8,6 +8,7 @@
 #include "dns/message_view.hpp"
 #include "dns/special_names.hpp"
 #include "metrics/counters.hpp"
+#include "relay/cached_answers.hpp"
 #include "relay/client_quota.hpp"
 #include "relay/environment.hpp"
 #include "relay/error_limit.hpp"
@@ -25,6 +26,7 @@ namespace dotrelay {
 struct Outcome {
   enum class Kind : std::uint8_t {
     answer,   ///< `octets`, which `response` is the view of
+    stale,    ///< likewise, of an answer whose life is over
     error,    ///< the one that the query keeps
     failure,  ///< SERVFAIL; `octets` are the text of its cause
   };
@@ -67,6 +69,9 @@ class WaitingClients {
   [[gnu::cold]] Accepted reject_for_overload(const Incoming& incoming, const dns::QueryView& query, Place place,
                                              TimePoint now);
 
+  /// A client is told what is kept.
+  Accepted answer_from_cache(const Incoming& incoming, const dns::QueryView& query, const ReadyAnswer& answer);
+
   // What a client may take.
   [[nodiscard]] Place place_of(const IpAddress& source) { return quota_.place_of(source); }
   /// Whether the client may wait for one more answer. If so, memory for a waiter and for a query of its own is taken.
@@ -93,8 +98,11 @@ class WaitingClients {
   /// A query that only this client has waited for has left `ids` IDs behind.
   void on_left_behind(Place place, std::size_t ids, TimePoint now) { unanswered_.add(place, ids, now); }
 
-  /// The client waits from now on.
-  void add(QueryHandle query, const Incoming& incoming, const dns::QueryView& message, Place place, TimePoint now);
+  /// The client waits from now on; without a channel it is the cache that does.
+  WaiterHandle add(QueryHandle query, const Incoming& incoming, const dns::QueryView& message, Place place,
+                   TimePoint now);
+  /// There is a stale answer for the client, should a fresh one take long (stale_delay()). It has just been added.
+  [[gnu::cold]] void offer_stale(WaiterHandle waiter) { may_have_stale_.push_back(waiter); }
 
   // What clients are told.
   /// Those that wait for the query, as many as this turn allows, at least one. False: some are left.
@@ -103,6 +111,8 @@ class WaitingClients {
   [[gnu::cold]] Accepted tell_at_once(Query& query, const Outcome& outcome);
   /// One of several that wait for the query.
   [[gnu::cold]] void tell_one(WaiterHandle waiter, Query& query, const Outcome& outcome);
+  /// Tells the last client that waits for the query, which goes on for the cache alone.
+  [[gnu::cold]] void tell_and_go_on(WaiterHandle waiter, Query& query, const Outcome& outcome, TimePoint now);
   /// The rest that tell() has left. No deadline counts for them any more.
   [[gnu::cold]] void postpone(QueryHandle handle, const Outcome& outcome, TimePoint now);
   /// Tells them one portion. Returns a query that has no clients left, none when the portion is used up: to be called
@@ -117,9 +127,18 @@ class WaitingClients {
     const WaiterHandle first = deadlines_.front();
     return first && waiters_.get(first).deadline <= now ? first : WaiterHandle{};
   }
+  /// Takes out a client that is to get a stale answer now; none when there is none.
+  [[nodiscard]] WaiterHandle take_stale_due(TimePoint now) {
+    const WaiterHandle first = may_have_stale_.front();
+    if (!first || stale_at(first) > now) return {};
+    may_have_stale_.remove(first);
+    return first;
+  }
   [[nodiscard]] TimePoint next_event() const {
-    const WaiterHandle first = deadlines_.front();
-    return first ? std::min(portion_due_, waiters_.get(first).deadline) : portion_due_;
+    TimePoint next = portion_due_;
+    if (const WaiterHandle first = deadlines_.front()) next = std::min(next, waiters_.get(first).deadline);
+    if (const WaiterHandle first = may_have_stale_.front()) next = std::min(next, stale_at(first));
+    return next;
   }
 
   /// Gives back memory that a flood of queries took.
@@ -128,6 +147,9 @@ class WaitingClients {
  private:
   [[nodiscard]] bool leaves_too_much_unanswered(Place place, TimePoint now) {
     return unanswered_.used_up(place, now) && quota_.waiting(place) > UnansweredShare::kMaxWaiting;
+  }
+  [[nodiscard]] TimePoint stale_at(WaiterHandle waiter) const {
+    return waiters_.get(waiter).deadline - config_.deadline + stale_delay(config_.deadline);
   }
   Accepted answer_with_error(const Incoming& incoming, const dns::QueryView& query, dns::Rcode rcode,
                              const std::optional<dns::Explanation>& explanation);
@@ -145,6 +167,7 @@ class WaitingClients {
   MemoryBudget& memory_;
   Slab<Waiter> waiters_;
   LinkedList<Waiter, &Waiter::by_deadline> deadlines_;
+  LinkedList<Waiter, &Waiter::by_stale> may_have_stale_;
   ClientQuota quota_;
   ErrorLimit error_limit_;
   UnansweredShare unanswered_;

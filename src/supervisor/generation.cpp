@@ -75,6 +75,7 @@ bool Generation::start(Worker& worker) {
   inheritance.worker = worker.number();
   inheritance.shared_state = parts_.shared->fd();
   inheritance.config = parts_.config_memory.get();
+  if (parts_.cache) inheritance.cache = parts_.cache->fd();
   for (const SocketLease& lease : parts_.sockets[worker.number() - 1]) {
     const Result<bool> restored = ListenSockets::restore(lease.pair());
     if (!restored) return failed(restored.error().message);
@@ -198,6 +199,7 @@ void Generation::kill_all() {
 bool Generation::reap(pid_t pid, int status) {
   const auto worker = std::ranges::find(workers_, pid, &Worker::pid);
   if (worker == workers_.end()) return false;
+  if (parts_.cache) parts_.cache->worker_ended(pid);
   ended(*worker, status);
   return true;
 }

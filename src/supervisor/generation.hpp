@@ -8,6 +8,7 @@
 #include "metrics/totals.hpp"
 #include "net/handles.hpp"
 #include "net/sockets.hpp"
+#include "process/shared_cache.hpp"
 #include "process/shared_state.hpp"
 #include "supervisor/generation_worker.hpp"
 #include "supervisor/listen_sockets.hpp"
@@ -29,6 +30,7 @@ struct GenerationParts {
   std::string config_file;  ///< for texts
   UniqueFd config_memory;   ///< a memfd with the text, so that all workers run the same one
   std::optional<SharedState> shared;
+  std::optional<SharedCache> cache;    ///< none where answers are not kept
   std::vector<WorkerSockets> sockets;  ///< of each worker
   std::vector<Mailbox> mailboxes;      ///< of each worker; none where they pass nothing on to each other
 };

@@ -22,7 +22,14 @@ void map_shared(GenerationParts& parts, int fd) {
 
 UpgradeState::Workers running_workers(const Generation& generation) {
   const auto& shared = generation.parts().shared;
-  return {shared ? shared->fd() : -1, generation.running_workers()};
+  const auto& cache = generation.parts().cache;
+  return {
+      .shared = shared ? shared->fd() : -1, .running = generation.running_workers(), .cache = cache ? cache->fd() : -1};
+}
+
+void map_cache(GenerationParts& parts, int fd) {
+  if (fd < 0) return;
+  if (Result<SharedCache> cache = SharedCache::map(UniqueFd(fd))) parts.cache.emplace(std::move(*cache));
 }
 
 /// Of a generation that leaves.
@@ -58,6 +65,13 @@ Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& confi
   if (!leased) return leased.error();
   Result<SharedState> shared = SharedState::create(workers, loaded.config.address_count());
   if (!shared) return shared.error();
+  const std::size_t octets =
+      cache_octets(loaded.config.cache, memory_limit(loaded.config.limits.memory, memory_for_relay(), workers));
+  if (octets > 0) {
+    Result<SharedCache> cache = SharedCache::create(octets);
+    if (!cache) return cache.error();
+    parts.cache.emplace(std::move(*cache));
+  }
   Result<UniqueFd> memory = into_memory(loaded.text);
   if (!memory) return memory.error();
   Result<std::vector<Mailbox>> mailboxes = make_mailboxes(workers);
@@ -71,6 +85,13 @@ Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& confi
   parts.config_file = config_file;
   for (const std::string& warning : loaded.verdict.warnings) log.warning(warning);
   return parts;
+}
+
+void carry_cache(const GenerationParts& from, GenerationParts& to) {
+  if (!from.cache || !to.cache || from.cache->size() != to.cache->size() || !answers_alike(from.config, to.config)) {
+    return;
+  }
+  if (Result<SharedCache> shared = from.cache->share()) to.cache.emplace(std::move(*shared));
 }
 
 void carry_health(const GenerationParts& from, GenerationParts& to) {
@@ -102,6 +123,7 @@ GenerationParts adopt_parts(const UpgradeState& state, const std::string& config
   parts.config.relay.deadline = kLongestDeadline;
   if (auto config = parse_config(text_in_memory(state.config), config_file)) parts.config = std::move(*config);
   map_shared(parts, state.generations.front().shared);
+  map_cache(parts, state.generations.front().cache);
   for (const UpgradeState::Listener& listener : state.listeners) {
     SocketPair pair;
     pair.address = listener.address;
@@ -121,6 +143,7 @@ GenerationParts adopt_leaving_parts(const UpgradeState::Workers& workers, Durati
   GenerationParts parts;
   parts.config.relay.deadline = deadline;
   map_shared(parts, workers.shared);
+  map_cache(parts, workers.cache);
   for (const Endpoint& address : workers.holds) {
     SocketPair pair;  // without sockets: only the workers have them
     pair.address = address;

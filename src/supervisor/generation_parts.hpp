@@ -19,6 +19,9 @@ std::uint32_t wanted_workers(const Config& config);
 Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& config_file, ListenSockets& sockets,
                                    Log& log);
 
+/// Lets the next generation go on with what the current one keeps of answers, where it would get the same ones.
+void carry_cache(const GenerationParts& from, GenerationParts& to);
+
 /// What is known of upstream addresses that both have, so that nobody has to find it out again. Not that a certificate
 /// was refused: the reload may have come to mend that.
 void carry_health(const GenerationParts& from, GenerationParts& to);

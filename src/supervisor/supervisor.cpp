@@ -189,6 +189,7 @@ void Supervisor::begin_reload() {
   Result<GenerationParts> parts = make_parts(std::move(*loaded), options_.config_file, sockets_, log_);
   if (!parts) return log_refused_reload(log_, parts.error().message);
   carry_health(current_->parts(), *parts);
+  carry_cache(current_->parts(), *parts);
   state_ = Reloading{make_generation(std::move(*parts), Generation::Stage::candidate)};
   next()->start();
   forget_ended();  // if not even one process could be started

@@ -82,7 +82,10 @@ bool read_line(std::string_view line, UpgradeState& state) {
     if (mailbox.worker != state.mailboxes.size() + 1) return false;
     state.mailboxes.push_back(mailbox);
   } else if (what == "generation") {
-    state.generations.push_back({words.number(-1), {}});
+    state.generations.push_back({.shared = words.number(-1)});
+  } else if (what == "cache") {
+    if (state.generations.empty()) return false;
+    state.generations.back().cache = words.number(0);
   } else if (what == "worker") {
     if (state.generations.empty()) return false;
     state.generations.back().running.push_back(read_worker(words));
@@ -117,6 +120,7 @@ std::string UpgradeState::to_text() const {
   }
   for (const Workers& generation : generations) {
     text += "generation " + std::to_string(generation.shared) + "\n";
+    if (generation.cache >= 0) text += "cache " + std::to_string(generation.cache) + "\n";
     for (const auto& worker : generation.running) {
       text += "worker " + std::to_string(worker.number) + " " + std::to_string(worker.pid) + " " +
               std::to_string(worker.control) + "\n";
@@ -162,7 +166,9 @@ std::vector<int> UpgradeState::descriptors() const {
   for (const Listener& listener : listeners) all.insert(all.end(), {listener.udp, listener.tcp});
   for (const WorkerMailbox& mailbox : mailboxes) all.insert(all.end(), {mailbox.reading, mailbox.writing});
   for (const Workers& generation : generations) {
-    if (generation.shared >= 0) all.push_back(generation.shared);
+    for (const int memory : {generation.shared, generation.cache}) {
+      if (memory >= 0) all.push_back(memory);
+    }
     for (const auto& worker : generation.running) all.push_back(worker.control);
   }
   return all;

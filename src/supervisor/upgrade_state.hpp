@@ -37,8 +37,9 @@ struct UpgradeState {
 
   struct Workers {
     int shared = -1;  ///< the SharedState; -1: none
-    std::vector<Generation::RunningWorker> running;
+    std::vector<Generation::RunningWorker> running = {};
     std::vector<Endpoint> holds = {};  ///< addresses of listeners that those who leave may still have open
+    int cache = -1;                    ///< the SharedCache; -1: none
   };
 
   std::string program;  ///< the path to upgrade from

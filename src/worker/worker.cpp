@@ -2,6 +2,7 @@
 #include "worker/worker.hpp"
 
 #include "base/heap.hpp"
+#include "cache/freshness.hpp"
 #include "net/interfaces.hpp"
 #include "process/descriptor_plan.hpp"
 #include "process/memory_plan.hpp"
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <unistd.h>
 
 namespace dotrelay {
 namespace {
@@ -17,8 +19,25 @@ namespace {
 /// After the deadline of the youngest query, what is left at a drain is clients that do not read.
 constexpr Duration kDrainSlack = std::chrono::seconds(1);
 
-std::uint32_t memory_chunks(const Config& config, std::uint32_t workers) {
-  return budget_chunks(memory_limit(config.limits.memory, memory_for_relay(), workers), workers);
+std::uint32_t memory_chunks(const Config& config, const std::optional<SharedCache>& cache, std::uint32_t workers) {
+  return budget_chunks(memory_limit(config.limits.memory, memory_for_relay(), workers), cache ? cache->size() : 0,
+                       workers);
+}
+
+std::optional<SharedCache> map_cache(const Inheritance& inheritance, Log& log) {
+  if (inheritance.cache < 0) return std::nullopt;
+  Result<SharedCache> cache = SharedCache::map(UniqueFd(inheritance.cache));
+  if (cache) return std::optional<SharedCache>(std::move(*cache));
+  log.warning("no answer is kept: " + cache.error().message);
+  return std::nullopt;
+}
+
+/// The number of the process, which no other has that writes to the cache, also none of another generation.
+std::optional<AnswerCache> open_cache(const std::optional<SharedCache>& shared, const CacheConfig& config) {
+  if (!shared) return std::nullopt;
+  const auto stale = std::chrono::duration_cast<std::chrono::seconds>(config.stale).count();
+  return std::optional<AnswerCache>(std::in_place, shared->view(), static_cast<std::uint32_t>(getpid()),
+                                    std::max(static_cast<std::uint32_t>(stale), kFailureMemorySeconds));
 }
 
 std::uint32_t share_of(std::uint32_t limit, std::uint32_t workers) { return (limit + workers - 1) / workers; }
@@ -32,7 +51,9 @@ Worker::Worker(const Inheritance& inheritance, const Config& config, const Autho
       log_(log),
       slot_(shared.slot(inheritance.worker - 1)),
       dialer_(config, authorities, loop_, slot_.counters, {shared.tickets(), inheritance.worker}),
-      memory_(shared.memory(), inheritance.worker - 1, memory_chunks(config, shared.workers())),
+      shared_cache_(map_cache(inheritance, log)),
+      cache_(open_cache(shared_cache_, config.cache)),
+      memory_(shared.memory(), inheritance.worker - 1, memory_chunks(config, shared_cache_, shared.workers())),
       post_(make_post(inheritance)),
       forwarder_({.config = config,
                   .dialer = dialer_,
@@ -40,7 +61,8 @@ Worker::Worker(const Inheritance& inheritance, const Config& config, const Autho
                   .memory = memory_,
                   .log = log,
                   .random = random_,
-                  .siblings = post_.get()},
+                  .siblings = post_.get(),
+                  .cache = cache_ ? &*cache_ : nullptr},
                  shared.health(),
                  post_ ? SharedConnections(shared.connections(), inheritance.worker - 1, shared.workers())
                        : SharedConnections()),

@@ -16,6 +16,7 @@
 #include "process/control_message.hpp"
 #include "process/heartbeat.hpp"
 #include "process/inheritance.hpp"
+#include "process/shared_cache.hpp"
 #include "process/shared_state.hpp"
 #include "relay/forwarder.hpp"
 #include "upstream/authorities.hpp"
@@ -76,6 +77,8 @@ class Worker final : private PollListener {
   Random random_;
   Loop loop_;
   DotDialer dialer_;
+  std::optional<SharedCache> shared_cache_;
+  std::optional<AnswerCache> cache_;
   MemoryBudget memory_;
   std::unique_ptr<SiblingPost> post_;  ///< none for a single worker
   Forwarder forwarder_;

@@ -59,9 +59,10 @@ def alive(pid):
 
 
 class Relay:
-    """One running relay. Tables given as keyword arguments (listen, relay, limits, log) are merged into a small default."""
+    """One running relay. Tables given as keyword arguments (listen, relay, cache, limits, log) are merged into a small default, which
+    has no cache: most tests count what goes upstream."""
 
-    def __init__(self, folder, upstreams, *, listen=None, relay=None, limits=None, log=None, port=None, prefix=(), start=True,
+    def __init__(self, folder, upstreams, *, listen=None, relay=None, cache=None, limits=None, log=None, port=None, prefix=(), start=True,
                  arguments=(), program=None):
         self.port = port or free_port()
         self.folder = Path(folder)
@@ -69,6 +70,7 @@ class Relay:
             "listen": {"addresses": [f"127.0.0.1:{self.port}"], "workers": 1} | (listen or {}),
             "upstream": [upstreams] if isinstance(upstreams, dict) else list(upstreams),
             "relay": {"deadline": "2s"} | (relay or {}),
+            "cache": {"size": "0"} | (cache or {}),
         }
         if limits:
             self.tables["limits"] = limits

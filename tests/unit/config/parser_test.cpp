@@ -157,7 +157,7 @@ TEST_CASE("one upstream is enough; the rest are defaults") {
   CHECK(config.limits.memory == 0);
   CHECK(config.cache.size == 4 << 20);
   CHECK(config.cache.max_ttl == 24h);
-  CHECK(config.cache.stale == hours(1));
+  CHECK(config.cache.stale == 1h);
   CHECK(config.log_level == LogLevel::info);
   REQUIRE(config.upstreams.size() == 1);
   const UpstreamConfig& upstream = config.upstreams[0];
@@ -337,7 +337,7 @@ TEST_CASE("[cache]: none, a size, and how long an answer lives") {
   CHECK(parse("[cache]\nmax_ttl = \"7d\"\nstale = \"0s\"\n" + kUpstream).cache.stale == Duration{});
   CHECK(parse("[cache]\nmax_ttl = \"7d\"\n" + kUpstream).cache.max_ttl == 168h);
   CHECK(error_in("[cache]\nsize = \"63KiB\"") ==
-        "2:8: cache.size: \"63KiB\" is out of range; allowed: \"0\" for no cache, or a size from 64KiB to 32MiB");
+        "2:8: cache.size: \"63KiB\" is out of range; allowed: \"0\" for no cache, or a size from 64KiB to 1GiB");
   CHECK(error_in("[cache]\nsize = \"off\"").starts_with("2:8: cache.size: \"off\" is not a size"));
   CHECK(error_in("[cache]\nstale = \"61m\"") ==
         "2:9: cache.stale: \"61m\" is out of range; allowed: a duration from 0s to 1h");

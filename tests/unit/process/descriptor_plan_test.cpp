@@ -37,7 +37,7 @@ TEST_CASE("several workers have mailboxes: two descriptors each in the superviso
 TEST_CASE("many upstreams: a worker needs more than the supervisor") {
   const Config config = configuration(1, kMaxUpstreams);
   CHECK_FALSE(check_descriptors(config, 1, 300));
-  CHECK(check_descriptors(config, 1, worker_descriptors(5, kMaxUpstreams) + kLeastTcpClients));
+  CHECK(check_descriptors(config, 1, worker_descriptors(6, kMaxUpstreams) + kLeastTcpClients));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint64_t kMiB = 1 << 20;
 
 std::uint64_t for_clients(std::uint64_t limit, std::uint32_t workers) {
-  return budget_chunks(limit, workers) * std::uint64_t{MemoryBudget::kChunkBytes};
+  return budget_chunks(limit, 0, workers) * std::uint64_t{MemoryBudget::kChunkBytes};
 }
 
 TEST_CASE("a gateway of 64 MB: 8 MB for two workers and their clients") {
@@ -23,7 +23,7 @@ TEST_CASE("a gateway of 64 MB: 8 MB for two workers and their clients") {
 
 TEST_CASE("a gateway of 16 MB still gets a worker, and the least that one can work with") {
   CHECK(workers_for_memory(2 * kMiB, 2) == 1);
-  CHECK(budget_chunks(2 * kMiB, 1) == MemoryBudget::kMinChunksPerWorker);
+  CHECK(budget_chunks(2 * kMiB, 0, 1) == MemoryBudget::kMinChunksPerWorker);
 }
 
 TEST_CASE("a pod of 128 MiB on a node of 64 CPUs: fewer workers than CPUs") {

@@ -37,11 +37,11 @@ TEST_CASE("one address that repeats its questions for ever gets half of the wait
 
 TEST_CASE("10,000 clients may share one question; the next begins another, so nobody keeps others from a name") {
   RelayFixture relay;
-  for (std::size_t i = 0; i < Forwarder::kMaxWaitersPerQuery; ++i) relay.ask("www.example");
-  CHECK(relay.count(Counter::shared) == Forwarder::kMaxWaitersPerQuery - 1);
+  for (std::size_t i = 0; i < QueryBeginnings::kMaxWaitersPerQuery; ++i) relay.ask("www.example");
+  CHECK(relay.count(Counter::shared) == QueryBeginnings::kMaxWaitersPerQuery - 1);
   const auto other = relay.ask("www.example", {.source = 3});
   CHECK(relay.client(other).waiting);
-  CHECK(relay.count(Counter::shared) == Forwarder::kMaxWaitersPerQuery - 1);
+  CHECK(relay.count(Counter::shared) == QueryBeginnings::kMaxWaitersPerQuery - 1);
   relay.ready(0);
   CHECK(relay.line(0).sent.size() == 2);
   relay.answer(0, 0);
@@ -89,13 +89,13 @@ TEST_CASE("an answer that is delivered in portions is for those who asked before
 
 TEST_CASE("a failure that many clients share is told in portions, too") {
   RelayFixture relay;
-  for (std::size_t i = 0; i < Forwarder::kMaxWaitersPerQuery; ++i)
+  for (std::size_t i = 0; i < QueryBeginnings::kMaxWaitersPerQuery; ++i)
     relay.ask("www.example", {.source = static_cast<unsigned>(1 + i % 2)});
   relay.end(0, CloseKind::authentication, "certificate expired");
-  CHECK(relay.count(Counter::answers) < Forwarder::kMaxWaitersPerQuery);
+  CHECK(relay.count(Counter::answers) < QueryBeginnings::kMaxWaitersPerQuery);
   relay.advance(milliseconds(20));
-  CHECK(relay.count(Counter::answers) == Forwarder::kMaxWaitersPerQuery);
-  CHECK(relay.count(Counter::failed) == Forwarder::kMaxWaitersPerQuery);
+  CHECK(relay.count(Counter::answers) == QueryBeginnings::kMaxWaitersPerQuery);
+  CHECK(relay.count(Counter::failed) == QueryBeginnings::kMaxWaitersPerQuery);
 }
 
 TEST_CASE("queries are refused when the memory is used up, and served when it is free again") {

@@ -82,7 +82,8 @@ class PartsFixture {
   ConnectionPool pool{environment, queries, set, lending, experience};
   PathWatch path_watch{environment, set, lending, experience, pool};
   Router router{environment, queries, set, pool, experience};
-  QueryEndings endings{queries, in_flight, clients, router};
+  CachedAnswers cached{environment};
+  QueryEndings endings{queries, in_flight, clients, cached, router};
 
  private:
   unsigned asked_ = 0;

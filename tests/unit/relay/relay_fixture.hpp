@@ -10,6 +10,7 @@
 
 #include <doctest/doctest.h>
 #include <map>
+#include <optional>
 
 namespace dotrelay::test {
 
@@ -67,6 +68,8 @@ inline Config relay_config(std::initializer_list<std::size_t> addresses_of_upstr
   config.relay.deadline = seconds(4);
   config.relay.slow = milliseconds(400);
   config.relay.hedge = hedge;
+  config.cache.max_ttl = std::chrono::hours(24);
+  config.cache.stale = std::chrono::hours(1);
   return config;
 }
 
@@ -76,6 +79,12 @@ class RelayFixture {
   explicit RelayFixture(std::initializer_list<std::size_t> addresses_of_upstreams = {1}, std::uint32_t seed = 1,
                         double hedge = 0)
       : config(relay_config(addresses_of_upstreams, hedge)), random(seed) {}
+  /// A worker that keeps answers in `memory`.
+  RelayFixture(const CacheMemory& memory, std::initializer_list<std::size_t> addresses_of_upstreams,
+               std::uint32_t worker = 1)
+      : config(relay_config(addresses_of_upstreams, 0)),
+        random(worker),
+        cache(std::in_place, memory, worker, static_cast<std::uint32_t>(seconds(std::chrono::hours(1)).count())) {}
   /// Another worker of the same relay: it shares what is known of the upstreams.
   RelayFixture(const RelayFixture& sibling, std::uint32_t seed)
       : config(sibling.config), now(sibling.now), random(seed), health(sibling.health) {}
@@ -105,6 +114,7 @@ class RelayFixture {
   std::span<SharedHealth> health{own_health};
   std::vector<SharedWord> memory_words = std::vector<SharedWord>(1);
   MemoryBudget memory{memory_words, 0, 4096};
+  std::optional<AnswerCache> cache;
   SiblingMail* mail = nullptr;
   std::size_t number = 0;
   Environment environment{.config = config,
@@ -113,7 +123,9 @@ class RelayFixture {
                           .memory = memory,
                           .log = log,
                           .random = random,
-                          .siblings = mail == nullptr ? nullptr : mail->siblings(number)};
+                          .siblings = mail == nullptr ? nullptr : mail->siblings(number),
+                          .cache = cache ? &*cache : nullptr,
+                          .asleep = [] { return Duration{}; }};
   Forwarder forwarder{environment, health, mail == nullptr ? SharedConnections() : mail->connections(number)};
 
   /// A client asks. Returns its number for got().

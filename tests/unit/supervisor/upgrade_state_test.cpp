@@ -61,8 +61,23 @@ TEST_CASE("mailboxes are handed over where there are some") {
   CHECK(back->descriptors() == std::vector<int>{5, 6, 7, 8, 9, 20, 21, 22, 23, 10, 11, 12, 13, 14});
 }
 
+TEST_CASE("the cache of each generation is handed over where there is one") {
+  UpgradeState state = example();
+  state.generations[0].cache = 30;
+  state.generations[2].cache = 31;
+  const std::string text = state.to_text();
+  CHECK(text.find("\ngeneration 10\ncache 30\nworker 1 100 11\n") != std::string::npos);
+  const auto back = UpgradeState::from_text(text);
+  REQUIRE(back);
+  CHECK(back->generations[0].cache == 30);
+  CHECK(back->generations[1].cache == -1);
+  CHECK(back->generations[2].cache == 31);
+  CHECK(back->descriptors() == std::vector<int>{5, 6, 7, 8, 9, 10, 30, 11, 12, 13, 14, 31});
+}
+
 TEST_CASE("lines and counters that a later version adds are skipped") {
-  const auto back = UpgradeState::from_text(std::string(kText) + "cache 9 4096\ncounter cache_hits 7\nanswer\n");
+  const auto back =
+      UpgradeState::from_text(std::string(kText) + "sandbox 9 4096\ncounter sandbox_refusals 7\nanswer\n");
   REQUIRE(back);
   CHECK(back->to_text() == kText);
 }
