@@ -64,9 +64,11 @@ class AnswerCache {
   [[nodiscard]] CachedAnswer find(const CacheKey& key, std::uint64_t hash, std::uint32_t now,
                                   MutableBytes buffer) const;
 
-  /// Whether this worker is the one that refreshes the answer. No other is told so for 5 s; then it may be claimed
-  /// again, since the worker may have died.
-  [[nodiscard]] bool claim_refresh(std::uint64_t hash, std::uint32_t now) const { return index_.claim(hash, now); }
+  /// Whether this worker is the one that refreshes the answer. No other is told so for that time; then it may be
+  /// claimed again, since the worker may have died.
+  [[nodiscard]] bool claim_refresh(std::uint64_t hash, std::uint32_t now, int for_seconds) const {
+    return index_.claim(hash, now, for_seconds);
+  }
 
   /// Keeps a copy in place of what was kept for the key. The message has the key's question as its only one.
   PutResult put(const CacheKey& key, std::uint64_t hash, const NewAnswer& answer, std::uint32_t now);

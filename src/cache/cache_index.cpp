@@ -4,12 +4,7 @@
 #include "cache/cache_entry.hpp"
 
 namespace dotrelay {
-namespace {
-
-/// A refresh that was claimed may be claimed again after so long: the worker that claimed it has failed or died.
-constexpr int kClaimSeconds = 5;
-
-}  // namespace
+namespace {}  // namespace
 
 bool CacheIndex::leads_to(std::uint32_t slot, std::uint64_t hash) const {
   const auto at = log_word(slot, hash);
@@ -66,14 +61,14 @@ bool CacheIndex::move(Slot slot, std::uint64_t hash, std::uint32_t log_word) con
   return slot.word->compare_exchange_strong(slot.seen, slot_word(hash, log_word), std::memory_order_relaxed);
 }
 
-bool CacheIndex::claim(std::uint64_t hash, std::uint32_t now) const {
+bool CacheIndex::claim(std::uint64_t hash, std::uint32_t now, int for_seconds) const {
   SharedWord& word = memory_.bucket(hash)[kSlots];
   std::uint32_t seen = word.load(std::memory_order_relaxed);
   const std::uint32_t mine = static_cast<std::uint32_t>(hash) << 16 | (now & 0xffff);
   const bool same = seen != 0 && (seen ^ mine) >> 16 == 0;
   // Less than 0 where the other worker has read the clock a moment later.
   const int since = static_cast<std::int16_t>(mine - seen);
-  if (same && since > -kClaimSeconds && since < kClaimSeconds) return false;
+  if (same && since > -for_seconds && since < for_seconds) return false;
   return word.compare_exchange_strong(seen, mine, std::memory_order_relaxed);
 }
 

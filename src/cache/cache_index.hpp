@@ -56,7 +56,7 @@ class CacheIndex {
   [[nodiscard]] bool move(Slot slot, std::uint64_t hash, std::uint32_t log_word) const;
 
   /// See AnswerCache::claim_refresh.
-  [[nodiscard]] bool claim(std::uint64_t hash, std::uint32_t now) const;
+  [[nodiscard]] bool claim(std::uint64_t hash, std::uint32_t now, int for_seconds) const;
 
  private:
   /// What a slot holds that leads there and was not visited.

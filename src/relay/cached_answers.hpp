@@ -38,9 +38,10 @@ class CachedAnswers {
 
   /// What is kept for the query and not dead; null when there is nothing. Valid until the next call.
   [[nodiscard]] const ReadyAnswer* find(const QueryKey& key, std::uint64_t hash, TimePoint now);
-  /// True for one caller of all workers in 5 s: it is to ask upstream for a new answer.
-  [[nodiscard]] bool claim_refresh(std::uint64_t hash, TimePoint now) {
-    return cache_->claim_refresh(hash, seconds(now));
+  /// True for one caller of all workers in 5 s, of a stale answer in 1 s: it is to ask upstream for a new one. While
+  /// clients get stale answers some query has to wait, since that is what makes the relay try its upstreams often.
+  [[nodiscard]] bool claim_refresh(std::uint64_t hash, bool stale, TimePoint now) {
+    return cache_->claim_refresh(hash, seconds(now), stale ? 1 : 5);
   }
 
   /// `message`, parsed as `response`, is an upstream's to the query, whose question it has. Nothing is kept when it may

@@ -77,7 +77,7 @@ Accepted Forwarder::ask_upstream(const Asked& asked, bool has_stale, TimePoint n
 
 /// The client is told what is kept, and that is fetched anew before its end, or after it.
 Accepted Forwarder::answer_from_cache(const Asked& asked, const ReadyAnswer& kept, TimePoint now) {
-  const bool renew = kept.freshness != Freshness::fresh && cached_.claim_refresh(asked.cache, now);
+  const bool renew = kept.freshness != Freshness::fresh && cached_.claim_refresh(asked.cache, kept.stale(), now);
   const Accepted accepted = clients_.answer_from_cache(asked.incoming, asked.message, kept);
   const QueryHandle handle = renew ? beginnings_.begin_refresh(asked, now) : QueryHandle{};
   if (!handle) return accepted;

@@ -150,9 +150,9 @@ TEST_CASE("a refresh is claimed by one worker") {
   CacheWorker first(block, 1);
   CacheWorker second(block, 2);
   const std::uint64_t hash = first.cache.hash(sample_answer(1, 0, 10).key());
-  CHECK(first.cache.claim_refresh(hash, 100));
-  CHECK_FALSE(second.cache.claim_refresh(hash, 101));
-  CHECK(second.cache.claim_refresh(hash, 105));
+  CHECK(first.cache.claim_refresh(hash, 100, 5));
+  CHECK_FALSE(second.cache.claim_refresh(hash, 101, 5));
+  CHECK(second.cache.claim_refresh(hash, 105, 5));
 }
 
 TEST_CASE("many workers at once: every answer that is found is whole") {

@@ -126,12 +126,12 @@ TEST_CASE("one worker of all has the claim, for 5 s") {
   const CacheBlock block(kMinCacheBytes);
   const CacheIndex mine(block.attach());
   const CacheIndex other(block.attach());
-  CHECK(mine.claim(hash(1), 1000));
-  CHECK_FALSE(mine.claim(hash(1), 1000));
-  CHECK_FALSE(other.claim(hash(1), 1004));
-  CHECK_FALSE(other.claim(hash(1), 999));  // its clock was read a moment earlier
-  CHECK(other.claim(hash(1), 1005));
-  CHECK_FALSE(mine.claim(hash(1), 1006));
+  CHECK(mine.claim(hash(1), 1000, 5));
+  CHECK_FALSE(mine.claim(hash(1), 1000, 5));
+  CHECK_FALSE(other.claim(hash(1), 1004, 5));
+  CHECK_FALSE(other.claim(hash(1), 999, 5));  // its clock was read a moment earlier
+  CHECK(other.claim(hash(1), 1005, 5));
+  CHECK_FALSE(mine.claim(hash(1), 1006, 5));
 }
 
 TEST_CASE("claims where the seconds begin again, in the word and at all") {
@@ -139,9 +139,9 @@ TEST_CASE("claims where the seconds begin again, in the word and at all") {
   const CacheIndex index(block.attach());
   for (const std::uint32_t second : {0xffffU, 0x1fffeU, UINT32_MAX}) {
     const std::uint64_t own = hash(second % 100);
-    CHECK(index.claim(own, second));
-    CHECK_FALSE(index.claim(own, second + 4));
-    CHECK(index.claim(own, second + 5));
+    CHECK(index.claim(own, second, 5));
+    CHECK_FALSE(index.claim(own, second + 4, 5));
+    CHECK(index.claim(own, second + 5, 5));
   }
 }
 
