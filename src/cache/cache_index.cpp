@@ -4,7 +4,6 @@
 #include "cache/cache_entry.hpp"
 
 namespace dotrelay {
-namespace {}  // namespace
 
 bool CacheIndex::leads_to(std::uint32_t slot, std::uint64_t hash) const {
   const auto at = log_word(slot, hash);
