@@ -151,10 +151,30 @@ def name_constraints():
     yield "others", seed(b"a@x.test", [der(0x81, b"x.test"), der(0x86, b"x.test")])
 
 
+def answer_cache():
+    """The question, how many octets each change has less one, then for each change the word of the memory and its octets."""
+    log, index, segments = 416, 32, 16   # where they begin in the smallest cache
+
+    def seed(question_number, *changes):
+        size = len(changes[0][1]) if changes else 4
+        return bytes([question_number, size - 1]) + b"".join(struct.pack("!H", word) + octets for word, octets in changes)
+
+    yield "untouched", seed(3)
+    yield "sizes", seed(0, (log + 5, b"\xff\xff\xff\xff"))
+    yield "largest", seed(0, (log + 5, struct.pack("<HH", 4096, 64)))
+    yield "times", seed(0, (log + 3, struct.pack("<II", 0xffffffff, 0xffffffff)))
+    yield "offsets", seed(0, (log + 7, b"\xff\xff"))
+    yield "question", seed(0, (log + 8, bytes(24)))
+    yield "generation", seed(1, (segments + 1, b"\3\0\0\0"))
+    yield "owners", seed(1, (segments, b"\2\0\0\0"), (segments + 4, b"\2\0\0\0"), (segments + 8, b"\2\0\0\0"))
+    yield "slots", seed(2, *((index + slot, b"\xff\xff\xff\xff") for slot in range(0, 384, 3)))
+    yield "header", seed(2, (0, bytes(64)))
+
+
 def main():
     shutil.rmtree(CORPUS, ignore_errors=True)
     for target, seeds in (("message_view", message_views()), ("edns", edns()), ("framing", framing()), ("config", config()),
-                          ("lifetime", lifetimes()),
+                          ("lifetime", lifetimes()), ("answer_cache", answer_cache()),
                           ("name_constraints", name_constraints()), ("sibling_record", sibling_records())):
         folder = CORPUS / target
         folder.mkdir(parents=True)
