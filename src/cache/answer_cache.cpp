@@ -47,7 +47,7 @@ CachedAnswer AnswerCache::find(const CacheKey& key, std::uint64_t hash, std::uin
     const auto header = read(*log_word, hash, answer.ttl_offsets, buffer);
     if (!header || !belongs(*header, key, buffer.first(header->message_size))) continue;
     if (!header->useful(now, stale_for_seconds_)) break;
-    index_.mark_visited(bucket[i], slot);
+    index_.count_hit(bucket[i], slot);
     answer.size = header->message_size;
     answer.age_seconds = header->age(now);
     answer.lifetime_seconds = header->lifetime_seconds;

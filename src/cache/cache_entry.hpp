@@ -70,6 +70,8 @@ struct EntryHeader {
 using EntryHeaderWords = std::array<std::uint32_t, EntryHeader::kWords>;
 static_assert(sizeof(EntryHeader) == sizeof(EntryHeaderWords));
 
+static_assert(EntryHeader::kWords + (EntryHeader::kMinMessage + 3) / 4 == CacheLayout::kLeastEntryWords);
+
 /// The largest that words() can be.
 inline constexpr std::uint32_t kMaxEntryWords =
     (EntryHeader::kWords + (kMaxCachedTtls + 1) / 2 + kMaxCachedMessage / 4 + CacheLayout::kUnitWords - 1) /

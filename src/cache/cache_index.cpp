@@ -17,7 +17,7 @@ void CacheIndex::lead(std::uint64_t hash, std::uint32_t log_word) {
   SharedWord* const bucket = memory_.bucket(hash);
   SharedWord* same = nullptr;
   SharedWord* empty = nullptr;
-  SharedWord* unvisited = nullptr;
+  SharedWord* unasked = nullptr;
   turn_ = (turn_ + 1) % kSlots;
   for (std::uint32_t i = 0; i < kSlots; ++i) {
     SharedWord& slot = bucket[(turn_ + i) % kSlots];
@@ -31,12 +31,12 @@ void CacheIndex::lead(std::uint64_t hash, std::uint32_t log_word) {
       } else {
         slot.compare_exchange_strong(seen, 0, std::memory_order_relaxed);
       }
-    } else if (unvisited == nullptr && (seen & visited_) == 0) {
-      unvisited = &slot;
+    } else if (unasked == nullptr && (seen & hits_mask_) == 0) {
+      unasked = &slot;
     }
   }
   SharedWord* chosen = &bucket[turn_];
-  for (SharedWord* const better : {unvisited, empty, same}) {
+  for (SharedWord* const better : {unasked, empty, same}) {
     if (better != nullptr) chosen = better;
   }
   chosen->store(slot_word(hash, log_word), std::memory_order_relaxed);
@@ -47,7 +47,7 @@ Slot CacheIndex::slot_of(std::uint64_t hash, std::uint32_t log_word) const {
   const std::uint32_t wanted = slot_word(hash, log_word);
   for (std::uint32_t i = 0; i < kSlots; ++i) {
     const std::uint32_t seen = bucket[i].load(std::memory_order_relaxed);
-    if ((seen & ~visited_) == wanted) return {&bucket[i], seen, (seen & visited_) != 0};
+    if ((seen & ~hits_mask_) == wanted) return {&bucket[i], seen, (seen & hits_mask_) != 0};
   }
   return {};
 }
@@ -57,7 +57,8 @@ void CacheIndex::forget(Slot slot) const {
 }
 
 bool CacheIndex::move(Slot slot, std::uint64_t hash, std::uint32_t log_word) const {
-  return slot.word->compare_exchange_strong(slot.seen, slot_word(hash, log_word), std::memory_order_relaxed);
+  const std::uint32_t hits = slot.asked_for ? (slot.seen & hits_mask_) - one_hit_ : 0;
+  return slot.word->compare_exchange_strong(slot.seen, slot_word(hash, log_word) | hits, std::memory_order_relaxed);
 }
 
 bool CacheIndex::claim(std::uint64_t hash, std::uint32_t now, int for_seconds) const {

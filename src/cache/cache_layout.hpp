@@ -24,7 +24,10 @@ struct CacheLayout {
   static constexpr std::uint32_t kSegmentWords = 4;
   static constexpr std::uint32_t kBucketWords = 16;
   /// Entries begin at multiples of this, so that a slot of the index can name one with few bits.
-  static constexpr std::uint32_t kUnitWords = 8;
+  static constexpr std::uint32_t kUnitWords = 4;
+  /// No entry is smaller, so none begins nearer to the end of a segment, and a header can be read wherever one may
+  /// begin.
+  static constexpr std::uint32_t kLeastEntryWords = 12;
   /// An entry takes about 215 octets, so a bucket holds 5 on average. Of those that take 128, it holds 8; then 1 bucket
   /// in 200 has more than its 15 slots.
   static constexpr std::uint32_t kLogWordsPerBucket = 256;
@@ -52,7 +55,9 @@ struct CacheLayout {
     return segment_words - (log_word & (segment_words - 1));
   }
   /// Units that entries can begin at.
-  [[nodiscard]] constexpr std::uint32_t units() const { return first_word_of(segments) / kUnitWords; }
+  [[nodiscard]] constexpr std::uint32_t units() const {
+    return (first_word_of(segments) - kLeastEntryWords) / kUnitWords + 1;
+  }
 
   std::uint32_t segment_words;  ///< 2 to the power of segment_bits
   int segment_bits;

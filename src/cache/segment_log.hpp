@@ -1,6 +1,6 @@
 // The writer's side of the cache's log. Each worker fills a segment of its own; when it is full, the worker takes the
-// oldest one that no worker writes (FIFO), and what was asked for in that one stays (reinsertion). A worker may die
-// between any two instructions:
+// oldest one that no worker writes (FIFO), and what was asked for in that one stays (reinsertion), for as many turns of
+// the log as it had hits, three at most; so does some of what was not. A worker may die between any two instructions:
 //
 //   the owner word is set by compare-exchange, so one worker writes a segment; worker_ended() frees it
 //   the generation is odd while entries move, so readers find none; worker_ended() ends that with a generation that
@@ -51,7 +51,7 @@ class SegmentLog {
   void renew(std::uint32_t segment, std::uint32_t now);
   /// Moves the entries that stay to the beginning of the segment and takes the others out of the index. Returns how
   /// many words they take.
-  std::uint32_t keep_visited(std::uint32_t segment, Life old, std::uint32_t now);
+  std::uint32_t keep_entries(std::uint32_t segment, Life old, std::uint32_t now);
 
   CacheMemory memory_;
   CacheIndex index_;

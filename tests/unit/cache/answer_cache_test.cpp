@@ -115,7 +115,7 @@ TEST_CASE("two names of one bucket and one tag") {
     const test::Octets name = test::name("host" + std::to_string(number) + ".example");
     const std::uint64_t hash = worker.cache.hash({.question = {name, 16, 1}, .zone = 0, .flags = 0});
     const std::uint64_t bucket = ((hash >> 32) * layout.buckets) >> 32;
-    const auto tag = static_cast<std::uint32_t>(hash >> 32) << (layout.unit_bits + 1);
+    const auto tag = static_cast<std::uint32_t>(hash >> 32) << (layout.unit_bits + 2);
     const auto [at, fresh] = seen.emplace(bucket << 32 | tag, number);
     if (fresh) continue;
     ++pairs;

@@ -23,11 +23,12 @@ EntryHeader header() {
 TEST_CASE("an entry takes whole units") {
   EntryHeader entry = header();
   CHECK(entry.message_at() == 8);
-  CHECK(entry.words() == 24);  // 8 and 12 words are 20
+  CHECK(entry.words() == 20);
   entry.ttl_count = 2;
   CHECK(entry.message_at() == 8);
   entry.ttl_count = 3;
   CHECK(entry.message_at() == 9);
+  CHECK(entry.words() == 24);  // 9 and 12 words are 21
   entry.message_size = kMaxCachedMessage;
   entry.ttl_count = kMaxCachedTtls;
   CHECK(entry.words() == kMaxEntryWords);

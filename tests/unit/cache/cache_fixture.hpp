@@ -73,6 +73,6 @@ class CacheWorker {
 };
 
 /// Entries of the samples that fill one segment of a small cache.
-inline constexpr std::uint32_t kSamplesInSegment = 8192 / 224;
+inline constexpr std::uint32_t kSamplesInSegment = 8192 / 208;
 
 }  // namespace dotrelay::test

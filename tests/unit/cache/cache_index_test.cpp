@@ -76,16 +76,16 @@ TEST_CASE("a full bucket loses an entry that was not asked for") {
     if (i == 6) continue;
     const Slot slot = index.slot_of(hash(i), i * CacheLayout::kUnitWords);
     REQUIRE(slot.word != nullptr);
-    CHECK_FALSE(slot.visited);
-    index.mark_visited(*slot.word, slot.seen);
-    CHECK(index.slot_of(hash(i), i * CacheLayout::kUnitWords).visited);
+    CHECK_FALSE(slot.asked_for);
+    index.count_hit(*slot.word, slot.seen);
+    CHECK(index.slot_of(hash(i), i * CacheLayout::kUnitWords).asked_for);
   }
   index.lead(hash(100), commit(memory, hash(100), 100));
   CHECK(places_of(index, memory, hash(6)).empty());
   CHECK(places_of(index, memory, hash(100)) == std::set<std::uint32_t>{100});
   // The new one was not asked for; once it was, each is as good as another, and one goes all the same.
   const Slot slot = index.slot_of(hash(100), 100 * CacheLayout::kUnitWords);
-  index.mark_visited(*slot.word, slot.seen);
+  index.count_hit(*slot.word, slot.seen);
   index.lead(hash(101), commit(memory, hash(101), 101));
   CHECK(places_of(index, memory, hash(101)) == std::set<std::uint32_t>{101});
 }
@@ -96,15 +96,15 @@ TEST_CASE("a slot that changes while it is looked at stays as it is") {
   CacheIndex index(memory);
   index.lead(hash(1), commit(memory, hash(1), 4));
   const Slot before = index.slot_of(hash(1), 4 * CacheLayout::kUnitWords);
-  index.mark_visited(*before.word, before.seen);
+  index.count_hit(*before.word, before.seen);
   index.forget(before);
   CHECK_FALSE(index.move(before, hash(1), 0));
   const Slot now = index.slot_of(hash(1), 4 * CacheLayout::kUnitWords);
-  CHECK(now.visited);
+  CHECK(now.asked_for);
   CHECK(index.move(now, hash(1), 0));
   const Slot moved = index.slot_of(hash(1), 0);
   CHECK(moved.word == before.word);
-  CHECK_FALSE(moved.visited);
+  CHECK_FALSE(moved.asked_for);
   index.forget(moved);
   CHECK(index.slot_of(hash(1), 0).word == nullptr);
   index.forget({});
@@ -114,7 +114,7 @@ TEST_CASE("slots that lead out of the log lead nowhere") {
   const CacheBlock block(kMinCacheBytes);
   const CacheMemory memory = block.attach();
   const CacheIndex index(memory);
-  const std::uint32_t units = memory.layout().segments * memory.layout().segment_words / CacheLayout::kUnitWords;
+  const std::uint32_t units = memory.layout().units();
   CHECK_FALSE(index.log_word(0, 0));
   CHECK(index.log_word(1, 0) == 0);
   CHECK(index.log_word(units, 0) == (units - 1) * CacheLayout::kUnitWords);

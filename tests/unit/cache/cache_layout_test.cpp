@@ -22,9 +22,9 @@ void check_layout(std::size_t bytes) {
   REQUIRE(end * 4 <= bytes);
   // Not more is left over than half a segment would use, but where a segment is much of the whole.
   if (bytes >= (std::size_t{1} << 20)) REQUIRE(bytes - end * 4 <= bytes / 50);
-  const std::uint64_t units = std::uint64_t{layout.segments} * layout.segment_words / CacheLayout::kUnitWords;
+  const std::uint64_t units = layout.units();
   REQUIRE(units < std::uint64_t{1} << layout.unit_bits);
-  REQUIRE(layout.unit_bits <= 25);  // what is left of a slot: one bit for visited, 6 for the tag
+  REQUIRE(layout.unit_bits <= 26);  // what is left of a slot: 2 bits for hits, 4 for the tag
 }
 
 TEST_CASE("the parts fit the memory") {
