@@ -61,8 +61,8 @@ struct Questions {
       keys.push_back({.question = {name, 1, 1}, .flags = 0x0100, .dnssec_ok = false, .options = {}});
       const std::uint64_t question_hash = table.hash(keys.back().question);
       hashes.push_back(table.hash(keys.back(), question_hash));
-      handles.push_back(
-          queries.emplace(keys.back(), question_hash, hashes.back(), UpstreamMask::first(1), kNow, waiters));
+      handles.push_back(queries.emplace(keys.back(), QueryHashes{question_hash, hashes.back()}, UpstreamMask::first(1),
+                                        kNow, waiters));
       table.list(handles.back());
     }
   }
@@ -132,7 +132,7 @@ void query_begin_end(benchmark::State& state) {
   Ring ring(std::span<const QueryKey>{questions.keys});
   for (auto _ : state) {
     const QueryHandle handle =
-        questions.queries.emplace(ring.next(), 1, 1, UpstreamMask::first(1), kNow, questions.waiters);
+        questions.queries.emplace(ring.next(), QueryHashes{1, 1}, UpstreamMask::first(1), kNow, questions.waiters);
     questions.queries.get(handle).attempts.push_back({});
     benchmark::ClobberMemory();
     questions.queries.erase(handle);
@@ -210,7 +210,13 @@ class Relay {
   Clients clients_;
   std::vector<SharedWord> memory_words_ = std::vector<SharedWord>(1);
   MemoryBudget memory_{memory_words_, 0, 4096};
-  Forwarder forwarder_{config_, health_, upstream_, counters_, memory_, log_, random_};
+  Forwarder forwarder_{{.config = config_,
+                        .dialer = upstream_,
+                        .counters = counters_,
+                        .memory = memory_,
+                        .log = log_,
+                        .random = random_},
+                       health_};
   const std::span<const Sample> samples_ = samples();
   IpAddress client_{.is_v6 = false, .octets = {10, 0, 0, 0}};
   std::size_t asked_ = 0;
