@@ -17,7 +17,7 @@ constexpr std::uint8_t kLeave = 'l';
 constexpr std::uint8_t kStop = 's';
 
 void send_octet(int control, std::uint8_t octet, Bytes rest = {}, int fd = -1) {
-  // The messages of a worker's life fit the socket's buffer many times; one that cannot be sent finds nobody.
+  // The messages of a worker's life fit the socket's buffer many times; one that cannot be sent has no receiver.
   send_message(control, Bytes(&octet, 1), rest, fd);
 }
 

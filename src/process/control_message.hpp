@@ -23,7 +23,7 @@ struct ControlMessage {
   };
   Kind kind = Kind::nothing_yet;
   UniqueFd channel;
-  std::vector<bool> left;  ///< of each address: nobody reads it any more, so its port is left
+  std::vector<bool> left;  ///< of each address: it is no longer read, so its port is left
 
   [[nodiscard]] bool leaves(std::size_t address) const { return address < left.size() && left[address]; }
 };

@@ -8,7 +8,7 @@
 
 namespace dotrelay {
 
-/// A CLOEXEC memfd with the text, which nobody can change.
+/// A CLOEXEC memfd with the text, which no process can change.
 Result<UniqueFd> into_memory(const std::string& text);
 
 /// The text in such a memfd; nothing when it is none.

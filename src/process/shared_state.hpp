@@ -19,7 +19,7 @@ namespace dotrelay {
 
 struct alignas(64) WorkerSlot {
   /// Grows while the worker's loop turns. Compared by the supervisor with what it saw before, never with a clock: then
-  /// a machine that slept as a whole accuses nobody.
+  /// a machine that slept as a whole accuses no worker.
   SharedWord heartbeat;
   /// Of the whole relay, in the first worker's slot: see SourceFilter.
   SharedWord denied_told_at;

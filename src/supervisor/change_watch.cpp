@@ -21,10 +21,7 @@ void ChangeWatch::watch(const GenerationParts& parts) {
   ports_.watch(parts.config.listen.share_port);
 }
 
-void ChangeWatch::watch_files(const std::string& config_file) {
-  files_.set_files(files_of_config(config_file));
-  file_timer_.repeat(kFileInterval);
-}
+void ChangeWatch::watch_files(const std::string& config_file) { files_.set_files(files_of_config(config_file)); }
 
 void ChangeWatch::poll_files() {
   if (!files_.poll()) return;

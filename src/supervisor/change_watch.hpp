@@ -24,7 +24,9 @@ class ChangeWatch {
   /// The generation that serves from now on.
   void watch(const GenerationParts& parts);
 
-  /// Looks at the files of this configuration from now on.
+  /// Looks again and again whether files have changed.
+  void begin_polling() { file_timer_.repeat(kFileInterval); }
+  /// The files of this configuration count from now on.
   void watch_files(const std::string& config_file);
   /// What is there now is no change.
   void accept_files() { files_.accept(); }

@@ -14,7 +14,7 @@ class FileWatch {
   /// Watches these paths from now on. What is known of a path that was watched before stays known.
   void set_files(std::vector<std::string> paths);
 
-  /// True once for each change, when the poll before saw the same: then nobody is writing any more.
+  /// True once for each change, when the poll before saw the same: then the writing is over.
   bool poll();
 
   /// What is there now is no change.

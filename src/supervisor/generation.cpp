@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <iterator>
 #include <sys/wait.h>
 
 namespace dotrelay {
@@ -28,7 +27,7 @@ Generation::Generation(Loop& loop, Listener& listener, Log& log, GenerationParts
         kill_all();
       }) {
   for (std::uint32_t i = 0; i < parts_.sockets.size(); ++i) {
-    workers_.emplace_back(i + 1, std::make_unique<Timer>(loop_, [this, i] { start(*std::next(workers_.begin(), i)); }));
+    workers_.emplace_back(i + 1, loop_, [this](Worker& worker) { start(worker); });
   }
 }
 
@@ -42,8 +41,8 @@ void Generation::adopt(const RunningWorker& running) {
   announced_ = true;
   auto worker = std::ranges::find_if(
       workers_, [&](const Worker& entry) { return entry.number() == running.number && !entry.runs(); });
-  // Of a generation that leaves nothing but its workers is known.
-  if (worker == workers_.end()) worker = workers_.emplace(workers_.end(), running.number, nullptr);
+  // Of a generation that retires nothing but its workers is known.
+  if (worker == workers_.end()) worker = workers_.emplace(workers_.end(), running.number, loop_, [](Worker&) {});
   worker->adopt(running.pid, std::make_unique<WorkerControl>(loop_, UniqueFd(running.control), [] {}),
                 parts_.shared && running.number <= parts_.shared->workers());
 }
@@ -97,7 +96,7 @@ bool Generation::start(Worker& worker) {
 
 void Generation::became_ready(Worker& worker) {
   worker.become_ready(Clock::now());
-  if (stage_ == Stage::leaving) return;
+  if (stage_ == Stage::retiring) return;
   if (announced_) {
     log_.info(worker.name() + " is ready (PID " + std::to_string(worker.pid()) + ")");
     return;
@@ -117,14 +116,14 @@ void Generation::serve() {
   }
 }
 
-void Generation::leave() {
-  if (stage_ == Stage::leaving) return;
-  stage_ = Stage::leaving;
+void Generation::retire() {
+  if (stage_ == Stage::retiring) return;
+  stage_ = Stage::retiring;
   kill_limit_.set(Clock::now() + parts_.config.relay.deadline + kStopSlack);
 }
 
 void Generation::hand_over(Generation& successor) {
-  leave();
+  retire();
   std::size_t index = 0;
   for (Worker& worker : workers_) {
     std::vector<bool> left;
@@ -157,7 +156,7 @@ void Generation::leave_ports(const WorkerSockets& leases, Protocol protocol) {
 }
 
 void Generation::leave_tcp_ports(const Worker& worker) {
-  // Of a generation that an upgrade found leaving, only the workers have the sockets.
+  // Of a generation that an upgrade found retiring, only the workers have the sockets.
   if (worker.number() <= parts_.sockets.size()) leave_ports(parts_.sockets[worker.number() - 1], Protocol::tcp);
 }
 
@@ -177,7 +176,7 @@ GenerationWorker* Generation::running_worker(std::size_t index) {
 }
 
 void Generation::dismiss() {
-  leave();
+  retire();
   for (Worker& worker : workers_) {
     worker.restart_at(kNever);
     if (worker.runs()) worker.control().dismiss();
@@ -189,7 +188,7 @@ void Generation::dismiss() {
 }
 
 void Generation::kill_all() {
-  stage_ = Stage::leaving;
+  stage_ = Stage::retiring;
   for (Worker& worker : workers_) {
     worker.restart_at(kNever);
     if (worker.runs()) kill(worker.pid(), SIGKILL);
@@ -208,7 +207,7 @@ void Generation::ended(Worker& worker, int status) {
   const Worker::End end = worker.end();
   if (parts_.shared && worker.number() <= parts_.shared->workers()) parts_.shared->worker_ended(worker.number());
   tell_of_death(parts_.mailboxes, worker.number());
-  if (stage_ == Stage::leaving) return leave_tcp_ports(worker);
+  if (stage_ == Stage::retiring) return leave_tcp_ports(worker);
   std::string how = how_it_ended(status);
   if (end.exec_failure) {
     how = "cannot execute /proc/self/exe: " + *end.exec_failure;
@@ -243,7 +242,7 @@ void Generation::check_heartbeats() {
     if (!worker.runs() || !parts_.shared || worker.number() > parts_.shared->workers()) continue;
     const int missed =
         worker.note_heartbeat(parts_.shared->slot(worker.number() - 1).heartbeat.load(std::memory_order_relaxed));
-    if (stage_ == Stage::leaving) {  // its time is limited, but what others wait for is not in its hands
+    if (stage_ == Stage::retiring) {  // its time is limited, but what others wait for is not in its hands
       if (missed >= kHeartbeatsToLeave) leave_tcp_ports(worker);
       continue;
     }

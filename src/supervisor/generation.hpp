@@ -43,7 +43,7 @@ class Generation {
   enum class Stage : std::uint8_t {
     candidate,  ///< must become ready as a whole; serves no client yet
     serving,    ///< workers that end are replaced
-    leaving,    ///< workers end
+    retiring,   ///< workers end
   };
 
   struct Listener {
@@ -78,7 +78,7 @@ class Generation {
   /// Has every worker drain and exit, those too that are handing over.
   void dismiss();
   /// Replaces no worker any more, and bounds the time until all are gone.
-  void leave();
+  void retire();
   void kill_all();
 
   /// To be called every kHeartbeatInterval.

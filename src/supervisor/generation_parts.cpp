@@ -32,8 +32,8 @@ void map_cache(GenerationParts& parts, int fd) {
   if (Result<SharedCache> cache = SharedCache::map(UniqueFd(fd))) parts.cache.emplace(std::move(*cache));
 }
 
-/// Of a generation that leaves.
-UpgradeState::Workers leaving_workers(const Generation& generation) {
+/// Of a generation that retires.
+UpgradeState::Workers retiring_workers(const Generation& generation) {
   UpgradeState::Workers workers = running_workers(generation);
   for (const WorkerSockets& leases : generation.parts().sockets) {
     for (const SocketLease& lease : leases) {
@@ -139,7 +139,7 @@ GenerationParts adopt_parts(const UpgradeState& state, const std::string& config
   return parts;
 }
 
-GenerationParts adopt_leaving_parts(const UpgradeState::Workers& workers, Duration deadline, ListenSockets& sockets) {
+GenerationParts adopt_retiring_parts(const UpgradeState::Workers& workers, Duration deadline, ListenSockets& sockets) {
   GenerationParts parts;
   parts.config.relay.deadline = deadline;
   map_shared(parts, workers.shared);
@@ -155,7 +155,7 @@ GenerationParts adopt_leaving_parts(const UpgradeState::Workers& workers, Durati
 }
 
 UpgradeState make_upgrade_state(const std::string& program, const Generation& current,
-                                const LeavingGenerations& leaving, const Totals& totals) {
+                                const RetiringGenerations& retiring, const Totals& totals) {
   UpgradeState state;
   state.program = program;
   state.config = current.parts().config_memory.get();
@@ -169,7 +169,7 @@ UpgradeState make_upgrade_state(const std::string& program, const Generation& cu
     state.mailboxes.push_back({number++, mailbox.reading.get(), mailbox.writing.get()});
   }
   state.generations.push_back(running_workers(current));
-  for (const auto& generation : leaving) state.generations.push_back(leaving_workers(*generation));
+  for (const auto& generation : retiring) state.generations.push_back(retiring_workers(*generation));
   state.counters = totals;
   return state;
 }

@@ -22,7 +22,7 @@ Result<GenerationParts> make_parts(LoadedConfig loaded, const std::string& confi
 /// Lets the next generation go on with what the current one keeps of answers, where it would get the same ones.
 void carry_cache(const GenerationParts& from, GenerationParts& to);
 
-/// What is known of upstream addresses that both have, so that nobody has to find it out again. Not that a certificate
+/// What is known of upstream addresses that both have, so that it need not be found out again. Not that a certificate
 /// was refused: the reload may have come to mend that.
 void carry_health(const GenerationParts& from, GenerationParts& to);
 
@@ -30,13 +30,13 @@ void carry_health(const GenerationParts& from, GenerationParts& to);
 /// deadline there is, and no heartbeat.
 GenerationParts adopt_parts(const UpgradeState& state, const std::string& config_file, ListenSockets& sockets);
 
-/// Of a generation that leaves. What its workers still have open counts as our own as long as one of them lives.
-GenerationParts adopt_leaving_parts(const UpgradeState::Workers& workers, Duration deadline, ListenSockets& sockets);
+/// Of a generation that retires. What its workers still have open counts as our own as long as one of them lives.
+GenerationParts adopt_retiring_parts(const UpgradeState::Workers& workers, Duration deadline, ListenSockets& sockets);
 
-using LeavingGenerations = std::list<std::unique_ptr<Generation>>;
+using RetiringGenerations = std::list<std::unique_ptr<Generation>>;
 
 /// `totals` are the counters of generations that have ended.
 UpgradeState make_upgrade_state(const std::string& program, const Generation& current,
-                                const LeavingGenerations& leaving, const Totals& totals);
+                                const RetiringGenerations& retiring, const Totals& totals);
 
 }  // namespace dotrelay

@@ -7,6 +7,7 @@
 #include "supervisor/worker_process.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,9 +36,9 @@ class GenerationWorker {
   static constexpr Duration kFirstReplacementDelay = std::chrono::milliseconds(50);
   static constexpr Duration kLongestReplacementDelay = std::chrono::seconds(1);
 
-  /// `restart` starts a process for it; none for a worker that is never started again.
-  GenerationWorker(std::uint32_t number, std::unique_ptr<Timer> restart)
-      : number_(number), restart_(std::move(restart)) {}
+  /// `restart` starts a process for it, when restart_at() says so.
+  GenerationWorker(std::uint32_t number, Loop& loop, std::function<void(GenerationWorker&)> restart)
+      : number_(number), restart_(loop, [this, restart = std::move(restart)] { restart(*this); }) {}
 
   [[nodiscard]] std::uint32_t number() const { return number_; }
   [[nodiscard]] std::string name() const { return "worker " + std::to_string(number_); }
@@ -65,9 +66,7 @@ class GenerationWorker {
   /// The same after a start that has failed; none when there were too many.
   std::optional<Duration> retry_delay();
 
-  void restart_at(TimePoint when) {
-    if (restart_) restart_->set(when);
-  }
+  void restart_at(TimePoint when) { restart_.set(when); }
 
   /// The number in a row of heartbeats that it has missed. One that is not ready misses all: it has its time for all of
   /// its start, also when its loop turns. 0 for one that has none.
@@ -76,7 +75,7 @@ class GenerationWorker {
 
  private:
   std::uint32_t number_;
-  std::unique_ptr<Timer> restart_;
+  Timer restart_;
   State state_ = State::idle;
   pid_t pid_ = 0;
   std::unique_ptr<WorkerControl> control_;

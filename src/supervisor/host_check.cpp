@@ -12,7 +12,7 @@
 namespace dotrelay {
 namespace {
 
-/// Nobody minds that IPv6 is missing where every address or the default was meant.
+/// IPv6 may be missing where every address or the default was meant.
 bool may_be_left_out(const ListenConfig& listen, const Endpoint& address) {
   return listen.addresses_are_default || address.address.is_unspecified();
 }

@@ -1,6 +1,6 @@
 // The listening sockets: one SO_REUSEPORT pair of UDP and TCP for each address and each worker. The supervisor holds
 // them, so what clients send while a worker is replaced waits in them, and the generations of workers lease them: a
-// configuration that keeps an address keeps its sockets, and a pair that nobody leases any more is closed.
+// configuration that keeps an address keeps its sockets, and a pair without a lease is closed.
 #pragma once
 
 #include "base/clock.hpp"
@@ -59,12 +59,12 @@ class ListenSockets {
  public:
   /// Waits until the workers of a relay that has just been killed have left the addresses, at most kDepartureLimit:
   /// they do so by themselves as soon as they notice. Does not wait for anything else. To be called before lease(), in
-  /// a process that serves nobody yet.
+  /// a process that serves no client yet.
   static void await_departure(const ListenConfig& config);
   static constexpr Duration kDepartureLimit = std::chrono::seconds(1);
 
-  /// Pairs for `workers` workers. New ones are not joined yet, but nobody else uses their addresses, unless share_port
-  /// allows it. For the bindable_addresses() only; it is an error when there are none.
+  /// Pairs for `workers` workers. New ones are not joined yet, but no other process uses their addresses, unless
+  /// share_port allows it. For the bindable_addresses() only; it is an error when there are none.
   Result<std::vector<WorkerSockets>> lease(const ListenConfig& config, std::uint32_t workers);
 
   /// Binds what is not bound yet. Without share_port it fails when another process has come to one of the addresses

@@ -16,7 +16,7 @@ struct Mailbox {
   UniqueFd writing;
 };
 
-/// One for each worker; none for a single worker, which has nobody to write to.
+/// One for each worker; none for a single worker, which has no sibling.
 Result<std::vector<Mailbox>> make_mailboxes(std::uint32_t workers);
 
 /// Tells all workers that the one with this number, from 1, has died: at once or not at all.

@@ -1,5 +1,5 @@
 // Notices sockets of other processes at the relay's addresses: any process of the same user may join a SO_REUSEPORT
-// group and gets its share of the queries, or all of those to a more specific address. The kernel asks nobody, so all
+// group and gets its share of the queries, or all of those to a more specific address. The kernel does not ask, so all
 // that can be done is to say so.
 #pragma once
 

@@ -39,7 +39,7 @@ std::optional<int> wait_for_an_address(LoadedConfig& loaded, FileWatch& watch, c
     if (Result<LoadedConfig> changed = load_config(options.config_file)) {
       loaded = std::move(*changed);
     } else {
-      log.error("reload refused, nothing changed: " + changed.error().message);
+      log_refused_reload(log, changed.error().message);
     }
   } while (bindable_addresses(loaded.config.listen).empty());
   return std::nullopt;

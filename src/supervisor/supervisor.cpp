@@ -17,7 +17,7 @@ namespace dotrelay {
 namespace {
 
 /// Generations that still drain before the next reload waits for one to end: a bound for memory and processes.
-constexpr std::size_t kMaxLeaving = 4;
+constexpr std::size_t kMaxRetiring = 4;
 
 constexpr Duration kCheckLimit = std::chrono::seconds(10);
 
@@ -26,9 +26,9 @@ constexpr Duration kExecuteDelay = std::chrono::milliseconds(1);
 
 std::string counted_workers(std::size_t count) { return std::to_string(count) + (count == 1 ? " worker" : " workers"); }
 
-void log_refused_reload(Log& log, const std::string& why) { log.error("reload refused, nothing changed: " + why); }
-
 }  // namespace
+
+void log_refused_reload(Log& log, const std::string& why) { log.error("reload refused, nothing changed: " + why); }
 
 bool terminal_has_gone() {
   struct stat status {};
@@ -73,10 +73,10 @@ void Supervisor::resume(const UpgradeState& state) {
   current_ = make_generation(std::move(parts), Generation::Stage::serving);
   for (const auto& worker : state.generations.front().running) current_->adopt(worker);
   for (std::size_t i = 1; i < state.generations.size(); ++i) {
-    GenerationParts rest = adopt_leaving_parts(state.generations[i], deadline, sockets_);
-    leaving_.push_back(make_generation(std::move(rest), Generation::Stage::serving));
-    for (const auto& worker : state.generations[i].running) leaving_.back()->adopt(worker);
-    leaving_.back()->leave();
+    GenerationParts rest = adopt_retiring_parts(state.generations[i], deadline, sockets_);
+    retiring_.push_back(make_generation(std::move(rest), Generation::Stage::serving));
+    for (const auto& worker : state.generations[i].running) retiring_.back()->adopt(worker);
+    retiring_.back()->retire();
   }
   log_.info("upgraded to dotrelay " + options_.version + "; " +
             counted_workers(state.generations.front().running.size()) +
@@ -88,7 +88,10 @@ void Supervisor::resume(const UpgradeState& state) {
 
 int Supervisor::run() {
   heartbeat_timer_.repeat(kHeartbeatInterval);
-  if (options_.watch) changes_.watch_files(options_.config_file);
+  if (options_.watch) {
+    changes_.watch_files(options_.config_file);
+    changes_.begin_polling();
+  }
   allow_signals();
   reap();  // children that ended while no handler was there
   loop_.run();
@@ -110,7 +113,7 @@ template <class Visit>
 void Supervisor::for_each_generation(Visit visit) const {
   visit(*current_);
   if (Generation* const coming = next()) visit(*coming);
-  for (const auto& generation : leaving_) visit(*generation);
+  for (const auto& generation : retiring_) visit(*generation);
 }
 
 /// Of the workers that have ended and of this process.
@@ -153,16 +156,16 @@ void Supervisor::reap() {
     if (checking != nullptr && pid == checking->check.pid) {
       end_check(status);
     } else if (!current_->reap(pid, status) && !(next() != nullptr && next()->reap(pid, status))) {
-      for (const auto& generation : leaving_) generation->reap(pid, status);
+      for (const auto& generation : retiring_) generation->reap(pid, status);
     }
   }
   forget_ended();
-  if (std::holds_alternative<Stopping>(state_) && current_->ended() && leaving_.empty()) return loop_.stop();
+  if (std::holds_alternative<Stopping>(state_) && current_->ended() && retiring_.empty()) return loop_.stop();
   go_on();
 }
 
 void Supervisor::forget_ended() {
-  leaving_.remove_if([this](const std::unique_ptr<Generation>& generation) {
+  retiring_.remove_if([this](const std::unique_ptr<Generation>& generation) {
     if (!generation->ended()) return false;
     totals_ += generation->sum().lasting();
     return true;
@@ -177,7 +180,7 @@ void Supervisor::want(bool& wish) {
 void Supervisor::go_on() {
   if (!std::holds_alternative<Serving>(state_)) return;
   if (upgrade_wanted_) return begin_upgrade();
-  if (reload_wanted_ && leaving_.size() < kMaxLeaving) begin_reload();
+  if (reload_wanted_ && retiring_.size() < kMaxRetiring) begin_reload();
 }
 
 void Supervisor::begin_reload() {
@@ -196,9 +199,9 @@ void Supervisor::begin_reload() {
 }
 
 void Supervisor::abandon_reload(const std::string& why) {
-  leaving_.push_back(std::move(std::get<Reloading>(state_).next));
+  retiring_.push_back(std::move(std::get<Reloading>(state_).next));
   state_ = Serving{};
-  leaving_.back()->kill_all();
+  retiring_.back()->kill_all();
   log_refused_reload(log_, why);
   if (current_->hopeless()) on_failed(*current_, "no worker can start");
 }
@@ -209,7 +212,7 @@ void Supervisor::finish_reload() {
   }
   next()->serve();
   current_->hand_over(*next());
-  leaving_.push_back(std::exchange(current_, std::move(std::get<Reloading>(state_).next)));
+  retiring_.push_back(std::exchange(current_, std::move(std::get<Reloading>(state_).next)));
   state_ = Serving{};
   log_.set_threshold(current_->config().log_level);
   changes_.watch(current_->parts());
@@ -249,7 +252,7 @@ void Supervisor::execute() {
     std::vector<std::string> arguments = {"--config", options_.config_file};
     if (options_.watch) arguments.emplace_back("--watch");
     log_.error("upgrade failed, nothing changed: " +
-               execute_in_place(make_upgrade_state(program_, *current_, leaving_, ended_totals()), arguments).message);
+               execute_in_place(make_upgrade_state(program_, *current_, retiring_, ended_totals()), arguments).message);
     state_ = Serving{};
   }
   allow_signals();
@@ -263,10 +266,10 @@ void Supervisor::stop() {
   check_limit_.set(kNever);
   if (auto* const reloading = std::get_if<Reloading>(&state_)) {
     reloading->next->kill_all();
-    leaving_.push_back(std::move(reloading->next));
+    retiring_.push_back(std::move(reloading->next));
   }
   state_ = Stopping{};
-  for (const auto& generation : leaving_) generation->dismiss();
+  for (const auto& generation : retiring_) generation->dismiss();
   current_->dismiss();
   reap();
 }

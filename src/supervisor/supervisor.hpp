@@ -78,7 +78,7 @@ class Supervisor final : private Generation::Listener {
   Loop loop_;
   ListenSockets sockets_;
   std::unique_ptr<Generation> current_;  ///< never nullptr once begun
-  LeavingGenerations leaving_;           ///< with workers that drain, or are being killed
+  RetiringGenerations retiring_;         ///< with workers that drain, or are being killed
   std::variant<Serving, Reloading, Checking, Executing, Stopping> state_;
   bool reload_wanted_ = false;
   bool upgrade_wanted_ = false;
@@ -97,5 +97,8 @@ class Supervisor final : private Generation::Listener {
 
 /// A SIGHUP that comes because the terminal has gone, and not to ask for a reload.
 bool terminal_has_gone();
+
+/// The configuration could not be read, or its workers could not start.
+void log_refused_reload(Log& log, const std::string& why);
 
 }  // namespace dotrelay

@@ -38,7 +38,7 @@ struct UpgradeState {
   struct Workers {
     int shared = -1;  ///< the SharedState; -1: none
     std::vector<Generation::RunningWorker> running = {};
-    std::vector<Endpoint> holds = {};  ///< addresses of listeners that those who leave may still have open
+    std::vector<Endpoint> holds = {};  ///< addresses of listeners that retiring workers may still have open
     int cache = -1;                    ///< the SharedCache; -1: none
   };
 
@@ -46,7 +46,7 @@ struct UpgradeState {
   int config = -1;
   std::vector<Listener> listeners;
   std::vector<WorkerMailbox> mailboxes = {};
-  std::vector<Workers> generations;  ///< the first one serves, the others leave
+  std::vector<Workers> generations;  ///< the first one serves, the others retire
   Totals counters;                   ///< of workers that have ended
 
   [[nodiscard]] std::string to_text() const;

@@ -113,7 +113,7 @@ TEST_CASE("the memory outlives the move of its owner") {
   CHECK(moved.workers() == 1);
 }
 
-TEST_CASE("a worker that writes over the header leads nobody astray") {
+TEST_CASE("a worker that writes over the header leads no process astray") {
   auto state = SharedState::create(3, 2);
   REQUIRE(state);
   WorkerSlot* const slot = &state->slot(2);

@@ -27,7 +27,7 @@ struct Fixture {
   }
 
   Loop loop;
-  GenerationWorker worker{3, nullptr};
+  GenerationWorker worker{3, loop, [](GenerationWorker&) {}};
 };
 
 TEST_CASE("from idle over starting to ready, and back") {

@@ -36,7 +36,7 @@ struct Fixture {
   Endpoint second = free_address();
 };
 
-TEST_CASE_FIXTURE(Fixture, "nobody is served before the sockets are joined") {
+TEST_CASE_FIXTURE(Fixture, "no client is served before the sockets are joined") {
   auto leases = sockets.lease(config_of({first}), 2);
   REQUIRE(leases);
   CHECK(leases->size() == 2);
@@ -94,7 +94,8 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK_FALSE(sockets.lease(config_of({first}), 1));
 }
 
-TEST_CASE_FIXTURE(Fixture, "an address that this machine does not have yet is bound, and nobody else can have it") {
+TEST_CASE_FIXTURE(Fixture,
+                  "an address that this machine does not have yet is bound, and no other process can have it") {
   const Endpoint later{*parse_ip_address("203.0.113.77"), first.port};
   auto leases = sockets.lease(config_of({later}), 1);
   REQUIRE(leases);
@@ -132,7 +133,7 @@ TEST_CASE_FIXTURE(Fixture, "of two relays that start at the same time one serves
   auto ours = sockets.lease(config_of({first}), 2);
   auto theirs = others.lease(config_of({first}), 2);
   REQUIRE(ours);
-  REQUIRE(theirs);  // nobody has bound anything yet
+  REQUIRE(theirs);  // nothing is bound yet
   REQUIRE(sockets.join(*ours));
   const auto refused = others.join(*theirs);
   REQUIRE_FALSE(refused);

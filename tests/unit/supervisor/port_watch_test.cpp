@@ -87,7 +87,7 @@ TEST_CASE("a more specific address takes all that is sent to it from a wildcard;
   CHECK(strangers_at(narrow, fixture.asked).empty());
 }
 
-TEST_CASE_FIXTURE(Fixture, "as long as only workers of an earlier program know some sockets nobody is accused") {
+TEST_CASE_FIXTURE(Fixture, "as long as only workers of an earlier program know some sockets no program is accused") {
   const UniqueFd workers = other_socket(address, Protocol::udp);
   SocketPair left;
   left.address = address;

@@ -1,5 +1,5 @@
-// What a supervisor leaves to its successor: there and back, from other versions, and from whoever wrote something
-// else.
+// What a supervisor leaves to its successor: there and back, from other versions, and from another program that wrote
+// something else.
 #include "supervisor/upgrade_state.hpp"
 
 #include <doctest/doctest.h>
