@@ -55,15 +55,14 @@ void Borrowing::borrow(AddressIndex target, TimePoint now) {
       siblings_->connect(lender, upstreams_.address(target).number, handle);
 }
 
-bool Borrowing::borrow_in_trouble(UpstreamMask among, TimePoint now) {
+bool Borrowing::borrow_in_trouble(const UpstreamOrder& among, TimePoint now) {
   const std::optional<AddressIndex> target = lent_in_trouble(among, now);
   if (target) borrow(*target, now);
   return target.has_value();
 }
 
-std::optional<AddressIndex> Borrowing::lent_in_trouble(UpstreamMask among, TimePoint now) const {
-  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if (!among.contains(i)) continue;
+std::optional<AddressIndex> Borrowing::lent_in_trouble(const UpstreamOrder& among, TimePoint now) const {
+  for (const std::size_t i : among) {
     for (std::size_t j = 0; j < upstreams_[i].addresses.size(); ++j) {
       if (upstreams_[i].addresses[j].health.in_trouble() && lender_for({i, j}, false, now) != 0)
         return AddressIndex{i, j};

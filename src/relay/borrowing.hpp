@@ -4,6 +4,7 @@
 
 #include "base/clock.hpp"
 #include "relay/environment.hpp"
+#include "relay/upstream_order.hpp"
 #include "relay/upstream_set.hpp"
 
 #include <cstdint>
@@ -50,7 +51,7 @@ class Borrowing {
 
   /// Only an error is left for a query that may go to `among`: a sibling's connection to an upstream in trouble may do
   /// better, as an own one would. False: there is none.
-  [[gnu::cold]] bool borrow_in_trouble(UpstreamMask among, TimePoint now);
+  [[gnu::cold]] bool borrow_in_trouble(const UpstreamOrder& among, TimePoint now);
 
   /// A dial to the address that began at `begun` was refused. True when the address is well all the same: its server
   /// serves siblings, or a sibling is about to find out.
@@ -63,7 +64,7 @@ class Borrowing {
  private:
   [[nodiscard]] bool gets_none(AddressIndex index, TimePoint now) const;
   [[nodiscard]] std::uint16_t lender_for(AddressIndex index, bool again, TimePoint now) const;
-  [[nodiscard]] std::optional<AddressIndex> lent_in_trouble(UpstreamMask among, TimePoint now) const;
+  [[nodiscard]] std::optional<AddressIndex> lent_in_trouble(const UpstreamOrder& among, TimePoint now) const;
   void await_sibling(AddressIndex index, TimePoint now);
 
   UpstreamSet& upstreams_;

@@ -1,9 +1,10 @@
-// Which upstreams a query may be sent to: those that may serve it at all, less what its own course has ruled out. What
-// is known of the upstreams themselves (their health, their connections) is not in here.
+// Which upstreams a query may be sent to, in which order: those that may serve it at all, less what its own course has
+// ruled out. What is known of the upstreams themselves (their health, their connections) is not in here.
 #pragma once
 
 #include "base/clock.hpp"
 #include "relay/upstream_mask.hpp"
+#include "relay/upstream_order.hpp"
 
 #include <cstddef>
 
@@ -11,14 +12,17 @@ namespace dotrelay {
 
 class Candidates {
  public:
-  /// `eligible`: the upstreams that may serve the query. No other one gets it, whatever happens.
-  explicit Candidates(UpstreamMask eligible) : eligible_(eligible) {}
+  /// `order`: the upstreams that may serve the query, the first that works before the others. No other one gets it,
+  /// whatever happens.
+  explicit Candidates(const UpstreamOrder& order) : order_(order) {}
 
-  [[nodiscard]] UpstreamMask eligible() const { return eligible_; }
+  [[nodiscard]] const UpstreamOrder& order() const { return order_; }
+  [[nodiscard]] UpstreamMask eligible() const { return order_.members(); }
   /// Those that are not to be asked again.
   [[nodiscard]] UpstreamMask asked() const { return asked_; }
   /// Those that may be asked now.
-  [[nodiscard]] UpstreamMask open() const { return eligible_ - asked_; }
+  [[nodiscard]] UpstreamMask open() const { return order_.members() - asked_; }
+  [[nodiscard]] UpstreamOrder open_in_order() const { return order_.only(open()); }
 
   /// Its connection to the upstream has closed before the answer.
   [[nodiscard]] bool is_stale(std::size_t upstream) const { return stale_.contains(upstream); }
@@ -50,7 +54,7 @@ class Candidates {
   }
 
  private:
-  UpstreamMask eligible_;
+  UpstreamOrder order_;
   UpstreamMask asked_;
   UpstreamMask stale_;
   TimePoint fresh_since_{};

@@ -44,8 +44,7 @@ std::string failure_cause(const Query& query, const UpstreamSet& upstreams, Time
   std::string text;
   text.reserve(200);  // of two upstreams or so
   const UpstreamMask eligible = query.candidates.eligible();
-  for (std::size_t i = 0; i < upstreams.size(); ++i) {
-    if (!eligible.contains(i)) continue;
+  for (const std::size_t i : query.candidates.order()) {
     const Upstream& upstream = upstreams[i];
     const auto attempt =
         std::ranges::find_if(query.attempts, [i](const Attempt& sent) { return sent.upstream == i && !sent.suspect; });

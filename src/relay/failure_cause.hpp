@@ -15,7 +15,7 @@ inline constexpr std::string_view kLargePacketsLost = "large packets are lost on
 /// An upstream's answer could not be read.
 inline constexpr std::string_view kMalformedAnswer = "malformed answer";
 
-/// One clause for each upstream that had a part in it, in failover order; printable.
+/// One clause for each upstream that had a part in it, in the order of its upstreams; printable.
 [[gnu::cold]] std::string failure_cause(const Query& query, const UpstreamSet& upstreams, TimePoint now);
 
 }  // namespace dotrelay

@@ -61,11 +61,17 @@ class Outages {
     return entries_.emplace_back(Entry{eligible, {}}).outage;
   }
 
-  /// An upstream is usable: the length of the longest outage that this ends and that was told.
-  std::optional<Duration> end(std::size_t upstream, TimePoint now) {
-    std::optional<Duration> longest;
+  struct Ended {
+    UpstreamMask upstreams;
+    Duration lasted;
+  };
+  /// An upstream is usable: the longest outage that this ends and that was told.
+  std::optional<Ended> end(std::size_t upstream, TimePoint now) {
+    std::optional<Ended> longest;
     for (Entry& entry : entries_) {
-      if (entry.upstreams.contains(upstream)) longest = std::max(longest, entry.outage.end(now));
+      if (!entry.upstreams.contains(upstream)) continue;
+      const std::optional<Duration> lasted = entry.outage.end(now);
+      if (lasted && (!longest || *lasted > longest->lasted)) longest = Ended{entry.upstreams, *lasted};
     }
     return longest;
   }

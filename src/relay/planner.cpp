@@ -8,10 +8,12 @@ namespace dotrelay {
 Plan Planner::plan(const Candidates& candidates, bool patient, TimePoint now) const {
   Plan plan = choose(candidates, patient, now);
   if (plan.next == Plan::Next::nothing) {
-    plan.trials = trials_.due(candidates.eligible(), std::nullopt, now);
-  } else if (plan.target != AddressIndex{} || upstreams_.address(plan.target).health.in_trouble()) {
-    plan.trials = trials_.due(candidates.eligible(), plan.target, now);
-    if (plan.next == Plan::Next::send) plan.copy = trials_.copy(candidates.open(), plan.target, plan.trials, now);
+    plan.trials = trials_.due(candidates.order(), std::nullopt, now);
+  } else if (plan.target != AddressIndex{candidates.order().first(), 0} ||
+             upstreams_.address(plan.target).health.in_trouble()) {
+    plan.trials = trials_.due(candidates.order(), plan.target, now);
+    if (plan.next == Plan::Next::send)
+      plan.copy = trials_.copy(candidates.open_in_order(), plan.target, plan.trials, now);
   }
   return plan;
 }
@@ -23,7 +25,7 @@ Plan Planner::choose(const Candidates& candidates, bool patient, TimePoint now) 
   };
   Plan unproven;
   Plan to_wait;
-  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+  for (const std::size_t i : candidates.order()) {
     if (!open.contains(i)) continue;
     // Returned as it is made: copying what has just been put together stalls the processor.
     if (const ConnectionHandle ready = trusted_connection(i, candidates.fresh_since(i), now)) {
@@ -46,7 +48,7 @@ Plan Planner::choose(const Candidates& candidates, bool patient, TimePoint now) 
 /// Nothing is good.
 Plan Planner::choose_second_best(const Candidates& candidates, TimePoint now) const {
   const UpstreamMask open = candidates.open();
-  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+  for (const std::size_t i : candidates.order()) {
     if (!open.contains(i)) continue;
     // In trouble, but connected: better than nothing.
     const auto any = [](const PooledConnection&) { return true; };
@@ -54,7 +56,7 @@ Plan Planner::choose_second_best(const Candidates& candidates, TimePoint now) co
       return {Plan::Next::send, ready, upstreams_.connections().get(ready).index()};
     }
   }
-  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+  for (const std::size_t i : candidates.order()) {
     if (!open.contains(i)) continue;
     if (Plan plan = choose_unsettled(i, now); plan.next != Plan::Next::nothing) return plan;
   }

@@ -37,9 +37,9 @@ class Planner {
   Planner(const UpstreamSet& upstreams, const Borrowing& borrowing, const Trials& trials, Duration patience)
       : upstreams_(upstreams), borrowing_(borrowing), trials_(trials), patience_(patience) {}
 
-  /// Leads to the first open candidate in the order that works as far as is known. Mute connections never count. What
-  /// is not trusted yet, or answers badly, comes after all that is good. A query that is not `patient` waits for no
-  /// dial while any candidate has a connection.
+  /// Leads to the first open candidate in the query's order that works as far as is known. Mute connections never
+  /// count. What is not trusted yet, or answers badly, comes after all that is good. A query that is not `patient`
+  /// waits for no dial while any candidate has a connection.
   [[nodiscard]] Plan plan(const Candidates& candidates, bool patient, TimePoint now) const;
 
   /// Where another connection to the upstream should go, if it should, now that `used` has one more query: when even

@@ -5,7 +5,7 @@
 
 namespace dotrelay {
 
-Query::Query(const QueryKey& key, QueryHashes hashes, UpstreamMask eligible, TimePoint now, Slab<Waiter>& slab)
+Query::Query(const QueryKey& key, QueryHashes hashes, const UpstreamOrder& order, TimePoint now, Slab<Waiter>& slab)
     : name_size(static_cast<std::uint8_t>(key.question.name.size())),
       dnssec_ok(key.dnssec_ok),
       type(key.question.type),
@@ -15,7 +15,8 @@ Query::Query(const QueryKey& key, QueryHashes hashes, UpstreamMask eligible, Tim
       hashes(hashes),
       began_at(now),
       waiters(slab),
-      candidates(eligible) {
+      zone(key.zone),
+      candidates(order) {
   std::memcpy(name.data(), key.question.name.data(), name_size);
 }
 

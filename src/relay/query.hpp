@@ -14,6 +14,7 @@
 #include "relay/pending_queries.hpp"
 #include "relay/pooled_connection.hpp"
 #include "relay/upstream_mask.hpp"
+#include "relay/zone_number.hpp"
 
 #include <array>
 #include <cstdint>
@@ -55,11 +56,12 @@ struct QueryKey {
   dns::Question question;
   std::uint16_t flags = 0;  ///< RD, AD and CD
   bool dnssec_ok = false;
-  Bytes options;  ///< those that are carried upstream
+  Bytes options;                  ///< those that are carried upstream
+  ZoneNumber zone = kCommonZone;  ///< of the name: queries that may go to different upstreams never share one
 
   friend bool operator==(const QueryKey& left, const QueryKey& right) {
-    return left.flags == right.flags && left.dnssec_ok == right.dnssec_ok && equal(left.options, right.options) &&
-           dns::same_question(left.question, right.question);
+    return left.flags == right.flags && left.dnssec_ok == right.dnssec_ok && left.zone == right.zone &&
+           equal(left.options, right.options) && dns::same_question(left.question, right.question);
   }
 };
 
@@ -100,7 +102,8 @@ struct Query {
   static constexpr std::size_t kMaxFruitlessSendings = 8;
   static constexpr std::size_t kMaxSendings = 64;
 
-  Query(const QueryKey& key, QueryHashes hashes, UpstreamMask eligible, TimePoint now, Slab<Waiter>& slab);
+  /// `order`: that of the key's zone.
+  Query(const QueryKey& key, QueryHashes hashes, const UpstreamOrder& order, TimePoint now, Slab<Waiter>& slab);
 
   [[nodiscard]] bool may_be_sent() const {
     return sendings < kMaxSendings && fruitless_sendings < kMaxFruitlessSendings;
@@ -122,7 +125,7 @@ struct Query {
 
   /// Views of this object.
   [[nodiscard]] dns::Question question() const { return {Bytes(name).first(name_size), type, klass}; }
-  [[nodiscard]] QueryKey key() const { return {question(), flags, dnssec_ok, options}; }
+  [[nodiscard]] QueryKey key() const { return {question(), flags, dnssec_ok, options, zone}; }
 
   std::uint8_t name_size = 0;
   bool dnssec_ok = false;
@@ -139,6 +142,7 @@ struct Query {
   InlineVector<Attempt, 2> attempts;  ///< that may still be answered
   std::uint8_t sendings = 0;
   std::uint8_t fruitless_sendings = 0;
+  ZoneNumber zone = kCommonZone;
   Candidates candidates;
   UpstreamMask plain;        ///< upstreams to be asked without EDNS, for they have refused it with
   TimePoint hedge_at{};      ///< when it may be asked elsewhere within the budget, if hedge_next

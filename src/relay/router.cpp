@@ -6,9 +6,24 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 #include <utility>
 
 namespace dotrelay {
+namespace {
+
+/// "no upstream", or where others serve other names "no upstream among office, branch".
+std::string no_upstream(const UpstreamSet& upstreams, UpstreamMask among) {
+  std::string text = "no upstream";
+  if (among == upstreams.everyone()) return text;
+  std::string_view before = " among ";
+  for (const std::size_t upstream : UpstreamOrder(among)) {
+    text.append(std::exchange(before, ", ")).append(upstreams[upstream].config->name);
+  }
+  return text;
+}
+
+}  // namespace
 
 Router::Router(const Environment& environment, Slab<Query>& queries, UpstreamSet& upstreams, ConnectionPool& pool,
                Experience& experience)
@@ -201,8 +216,9 @@ void Router::trust_again(QueryHandle handle, ConnectionHandle connection, TimePo
 }
 
 void Router::on_usable(std::size_t upstream, TimePoint now) {
-  if (const auto lasted = outages_.end(upstream, now)) {
-    log_.info("queries are answered again; no upstream was usable for " + to_text(*lasted));
+  if (const auto ended = outages_.end(upstream, now)) {
+    log_.info("queries are answered again; " + no_upstream(upstreams_, ended->upstreams) + " was usable for " +
+              to_text(ended->lasted));
   }
   waiting_.need_none();
 }
@@ -211,7 +227,7 @@ std::string Router::explain_failure(const Query& query, TimePoint now) {
   std::string cause = failure_cause(query, upstreams_, now);
   const UpstreamMask eligible = query.candidates.eligible();
   if (!upstreams_.any_usable(eligible, now) && outages_.of(eligible).tell(now))
-    log_.error("no upstream is usable, clients get SERVFAIL: " + cause);
+    log_.error(no_upstream(upstreams_, eligible) + " is usable, clients get SERVFAIL: " + cause);
   return cause;
 }
 

@@ -48,7 +48,7 @@ Router::Hope Router::look_beside_error(QueryHandle handle, TimePoint now) {
     candidates.reopen(unheard);
     return Hope::another_choice;
   }
-  if (pool_.borrowing().borrow_in_trouble(candidates.open(), now)) return Hope::another_choice;
+  if (pool_.borrowing().borrow_in_trouble(candidates.open_in_order(), now)) return Hope::another_choice;
   return wait_for_trial(handle, false, now) ? Hope::waits : Hope::none;
 }
 

@@ -2,26 +2,25 @@
 #include "relay/trials.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 namespace dotrelay {
 
-std::vector<AddressIndex> Trials::find(UpstreamMask among, std::optional<AddressIndex> used, bool urgent,
+std::vector<AddressIndex> Trials::find(const UpstreamOrder& among, std::optional<AddressIndex> used, bool urgent,
                                        TimePoint now) const {
   std::vector<AddressIndex> due;
-  for (std::size_t i = 0; i < upstreams_.size() && (!used || i <= used->upstream); ++i) {
-    if (!among.contains(i)) continue;
+  for (const std::size_t i : among) {
     const Upstream& upstream = upstreams_[i];
     const bool is_used = used && i == used->upstream;
-    const std::size_t end = is_used ? used->address + 1 : upstream.addresses.size();
+    const bool counts = urgent || is_used || upstreams_.count(upstream, &StandingRules::usable, now) == 0;
+    const std::size_t end = !counts ? 0 : is_used ? used->address + 1 : upstream.addresses.size();
     std::size_t dials = UpstreamSet::count_dials(upstream);
-    if (dials >= UpstreamSet::kMaxDials ||
-        (!urgent && !is_used && upstreams_.count(upstream, &StandingRules::usable, now) > 0))
-      continue;
     for (std::size_t j = 0; j < end && dials < UpstreamSet::kMaxDials; ++j) {
       if (!(urgent ? next_urgent_dial({i, j}, now) <= now : wants_trial({i, j}, is_used, now))) continue;
       due.push_back({i, j});
       ++dials;
     }
+    if (is_used) break;
   }
   return due;
 }
@@ -33,11 +32,11 @@ bool Trials::claim(AddressIndex target, bool urgent, TimePoint now) {
   return true;
 }
 
-ConnectionHandle Trials::copy(UpstreamMask among, AddressIndex before, const std::vector<AddressIndex>& dialled,
+ConnectionHandle Trials::copy(const UpstreamOrder& among, AddressIndex before, const std::vector<AddressIndex>& dialled,
                               TimePoint now) const {
-  if (before.upstream == 0 && before.address == 0) return {};
-  for (std::size_t i = 0; i <= before.upstream; ++i) {
-    if (!among.contains(i)) continue;
+  assert(among.members().contains(before.upstream));
+  if (before == AddressIndex{among.first(), 0}) return {};
+  for (const std::size_t i : among) {
     const auto due = [&](const PooledConnection& connection) {
       if (i == before.upstream && connection.address >= before.address) return false;
       const AddressIndex index = connection.index();
@@ -48,6 +47,7 @@ ConnectionHandle Trials::copy(UpstreamMask among, AddressIndex before, const std
       return address.health.trial_due(now) && std::ranges::find(dialled, index) == dialled.end();
     };
     if (const ConnectionHandle ready = upstreams_.best_ready(upstreams_[i], {}, now, due)) return ready;
+    if (i == before.upstream) break;
   }
   return {};
 }

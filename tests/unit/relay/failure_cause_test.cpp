@@ -21,6 +21,16 @@ TEST_CASE("a clause for each upstream, in failover order, and none for one that 
   CHECK(cause(parts, narrow) == "up3 (192.0.2.3:853): connection refused");
 }
 
+TEST_CASE("the clauses are in the order of the query's upstreams") {
+  PartsFixture parts({1, 1, 1});
+  for (const std::size_t upstream : {0, 1, 2}) parts.trouble({upstream, 0});
+  UpstreamOrder order;
+  order.add(2);
+  order.add(0);
+  CHECK(cause(parts, parts.begin("www.example", order)) ==
+        "up3 (192.0.2.3:853): connection refused; up1 (192.0.2.1:853): connection refused");
+}
+
 TEST_CASE("what is known of dials: slow ones, and handshakes that stall for large packets") {
   PartsFixture parts;
   parts.dial();

@@ -79,6 +79,19 @@ TEST_CASE("the hash covers the longest name, the type and the class, and not the
   CHECK(hash(longest, 1, 1) != hash(name_of_size(254), 1, 1));
 }
 
+TEST_CASE("queries of different zones are never the same") {
+  Table table;
+  const Octets qname = name("www.example");
+  QueryKey key{{qname, 1, 1}, 0, false, {}};
+  const QueryHandle common = table.add(key);
+  key.zone = 2;
+  CHECK_FALSE(table.find(key));
+  const QueryHandle own = table.add(key);
+  CHECK(table.find(key) == own);
+  key.zone = kCommonZone;
+  CHECK(table.find(key) == common);
+}
+
 TEST_CASE("questions that differ in flags, DO or options only are spread over the buckets, and found") {
   Table table;
   const Octets qname = name("www.example");

@@ -40,12 +40,15 @@ TEST_CASE("each set of upstreams has an outage of its own, and one that is usabl
   outages.of(office).on_wait(start + seconds(5));
   CHECK(outages.of(common).tell(start + seconds(9)));
   CHECK(outages.of(office).tell(start + seconds(9)));
-  CHECK(outages.end(1, start + seconds(20)) == Duration(seconds(20)));
+  const auto ended = outages.end(1, start + seconds(20));
+  REQUIRE(ended);
+  CHECK(ended->upstreams == common);
+  CHECK(ended->lasted == Duration(seconds(20)));
   CHECK_FALSE(outages.of(common).lasts(start + seconds(20)));
   CHECK(outages.of(office).lasts(start + seconds(20)));
   outages.restart(start + seconds(20));
   CHECK_FALSE(outages.of(office).lasts(start + seconds(21)));
-  CHECK(outages.end(2, start + seconds(22)) == Duration(seconds(2)));
+  CHECK(outages.end(2, start + seconds(22))->lasted == Duration(seconds(2)));
   CHECK_FALSE(outages.end(2, start + seconds(22)));
 }
 

@@ -34,14 +34,14 @@ class PartsFixture {
   }
 
   /// A query that one client waits for.
-  QueryHandle begin(const std::string& name, UpstreamMask eligible = UpstreamMask::first(kMaxUpstreams)) {
+  QueryHandle begin(const std::string& name, const UpstreamOrder& order = UpstreamMask::first(kMaxUpstreams)) {
     const Octets message = MessageBuilder(++asked_).question(name);
     const dns::QueryView view = dns::parse_query(message).query;
     const QueryKey key{*view.question, 0x0100, false, {}};
     const std::uint64_t hash = in_flight.hash(key.question);
     REQUIRE(clients.admit(0));
     const QueryHandle query = queries.emplace(key, QueryHashes{hash, in_flight.hash(key, hash)},
-                                              eligible & set.everyone(), now, clients.slab());
+                                              order.only(set.everyone()), now, clients.slab());
     clients.on_begun(0);
     in_flight.list(query);
     wait_for(query, message);

@@ -9,7 +9,7 @@ namespace {
 struct PlannerFixture : PartsFixture {
   using PartsFixture::PartsFixture;
 
-  Plan plan(UpstreamMask eligible, bool patient = true) { return planner.plan(Candidates(eligible), patient, now); }
+  Plan plan(const UpstreamOrder& order, bool patient = true) { return planner.plan(Candidates(order), patient, now); }
 
   Trials& trials = pool.trials();
   Planner planner{set, pool.borrowing(), trials, environment.patience()};
@@ -64,7 +64,7 @@ TEST_CASE("trials: of the eligible upstreams, and none behind the address that w
   PlannerFixture upstreams({2, 1, 1});
   for (const AddressIndex index : {AddressIndex{0, 0}, {0, 1}, {1, 0}, {2, 0}}) upstreams.trouble(index);
   upstreams.now += seconds(60);
-  const auto due = [&](UpstreamMask among, std::optional<AddressIndex> used) {
+  const auto due = [&](const UpstreamOrder& among, std::optional<AddressIndex> used) {
     return upstreams.trials.due(among, used, upstreams.now);
   };
   CHECK(due(UpstreamMask::first(3), std::nullopt) == Addresses{{0, 0}, {0, 1}, {1, 0}, {2, 0}});
@@ -74,6 +74,58 @@ TEST_CASE("trials: of the eligible upstreams, and none behind the address that w
   CHECK(due(UpstreamMask(), std::nullopt).empty());
   CHECK(upstreams.trials.urgent(UpstreamMask::first(3), upstreams.now) == Addresses{{0, 0}, {0, 1}, {1, 0}, {2, 0}});
   CHECK(upstreams.trials.urgent(UpstreamMask(2), upstreams.now) == Addresses{{2, 0}});
+}
+
+/// Another order than the configuration's: these and no others.
+UpstreamOrder in_order(std::initializer_list<std::size_t> upstreams) {
+  UpstreamOrder order;
+  for (const std::size_t upstream : upstreams) order.add(upstream);
+  return order;
+}
+
+TEST_CASE("the order of the query counts, not that of the configuration") {
+  PlannerFixture upstreams({1, 1, 1});
+  const UpstreamOrder order = in_order({2, 0});
+  CHECK(upstreams.plan(order).target == AddressIndex{2, 0});
+  const ConnectionHandle first = upstreams.connect({0, 0});
+  upstreams.connect({1, 0});
+  CHECK(upstreams.plan(order).target == AddressIndex{2, 0});
+  CHECK(upstreams.plan(order, false).connection == first);
+  upstreams.trouble({2, 0});
+  CHECK(upstreams.plan(order).connection == first);
+  upstreams.connect({2, 0});
+  upstreams.trouble({0, 0}, Trouble::slow);
+  CHECK(upstreams.plan(order).target == AddressIndex{2, 0});
+}
+
+TEST_CASE("nothing is good: the first of the query's order is used all the same") {
+  PlannerFixture upstreams({1, 1, 1});
+  for (const std::size_t upstream : {0, 1, 2}) {
+    upstreams.connect({upstream, 0});
+    upstreams.trouble({upstream, 0}, Trouble::errors);
+  }
+  CHECK(upstreams.plan(in_order({2, 0})).target == AddressIndex{2, 0});
+  CHECK(upstreams.plan(in_order({0, 2})).target == AddressIndex{0, 0});
+}
+
+TEST_CASE("trials and copies go to those before the used one in the query's order, and to no other") {
+  PlannerFixture upstreams({1, 1, 1, 1});
+  upstreams.trouble({0, 0});
+  upstreams.trouble({3, 0});
+  const ConnectionHandle erring = upstreams.connect({2, 0});
+  upstreams.trouble({2, 0}, Trouble::errors);
+  upstreams.now += seconds(60);
+  const ConnectionHandle good = upstreams.connect({1, 0});
+  // 3 and 2 come before 1, and 0 behind it.
+  const Plan plan = upstreams.plan(in_order({3, 2, 1, 0}));
+  CHECK(plan.connection == good);
+  CHECK(plan.copy == erring);
+  CHECK(plan.trials == Addresses{{3, 0}});
+  // Before the first there is nothing.
+  const Plan first = upstreams.plan(in_order({1, 2, 3, 0}));
+  CHECK(first.connection == good);
+  CHECK_FALSE(first.copy);
+  CHECK(first.trials.empty());
 }
 
 TEST_CASE("a plan says all at once: where to send, where a copy goes, and what is dialled") {

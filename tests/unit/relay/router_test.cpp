@@ -153,5 +153,19 @@ TEST_CASE("the log is told once that no upstream is usable, and when one is agai
   CHECK(contains(parts.logged(), "no upstream was usable for 2 s"));
 }
 
+TEST_CASE("an outage of some upstreams is told with their names, for others serve other names") {
+  PartsFixture parts({1, 1, 1});
+  parts.trouble({1, 0});
+  parts.trouble({2, 0});
+  const QueryHandle query = parts.begin("www.example", UpstreamMask::first(3) - UpstreamMask(0));
+  static_cast<void>(parts.router.explain_failure(parts.query(query), parts.now));
+  CHECK(contains(parts.logged(), "no upstream among up2, up3 is usable, clients get SERVFAIL: "));
+  parts.now += seconds(2);
+  parts.router.on_usable(0, parts.now);
+  CHECK_FALSE(contains(parts.logged(), "answered again"));
+  parts.router.on_usable(2, parts.now);
+  CHECK(contains(parts.logged(), "queries are answered again; no upstream among up2, up3 was usable for 2 s"));
+}
+
 }  // namespace
 }  // namespace dotrelay::test
