@@ -52,8 +52,10 @@ int check_configuration(const CommandLine& line) {
   std::vector<std::string> warnings = loaded->verdict.warnings;
   if (!loaded->verdict.refusal.empty()) warnings.push_back(loaded->verdict.refusal);  // another user may start it
   for (const std::string& warning : warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
-  return print(line.config_file + ": ok, " + counted(loaded->config.listen.addresses.size(), "listen address") + ", " +
-               counted(loaded->config.upstreams.size(), "upstream") + "\n");
+  const Config& config = loaded->config;
+  return print(line.config_file + ": ok, " + counted(config.listen.addresses.size(), "listen address") + ", " +
+               counted(config.upstreams.size(), "upstream") +
+               (config.zones.empty() ? "" : ", " + counted(config.zones.size(), "zone")) + "\n");
 }
 
 int relay(const CommandLine& line) {

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,10 +53,29 @@ struct UpstreamConfig {
   SourcePosition ca_file_position;
   std::vector<Pin> pins;
   bool refused_is_final = false;  ///< REFUSED is its answer, not a reason to ask the next upstream
+  bool zone_only = false;         ///< asked for the zones that name it and for nothing else
+  SourcePosition zone_only_position;
   Egress egress;
   SourcePosition source_position;
   SourcePosition interface_position;
   SourcePosition mark_position;
+};
+
+/// A name that the file has, and where.
+struct PlacedName {
+  std::string text;
+  SourcePosition position;
+};
+
+/// What the relay itself answers for the names of a zone.
+enum class ZoneAnswer : std::uint8_t { nxdomain, nodata, refused };
+
+/// Names, each with all below it, that either these upstreams answer and no others, or the relay itself.
+struct ZoneConfig {
+  std::vector<PlacedName> names;      ///< lower case, without the final dot; valid domain names, and never the root
+  std::vector<PlacedName> upstreams;  ///< in failover order; UpstreamConfig::name of each. Empty: there is an answer
+  std::optional<ZoneAnswer> answer;   ///< there is one exactly when there are no upstreams
+  SourcePosition answer_position;
 };
 
 struct RelayConfig {
@@ -78,7 +98,9 @@ struct LimitsConfig {
 
 struct Config {
   ListenConfig listen;
-  std::vector<UpstreamConfig> upstreams;  ///< in failover order, never empty
+  /// In failover order, never empty: at least one is not zone_only.
+  std::vector<UpstreamConfig> upstreams;
+  std::vector<ZoneConfig> zones;
   RelayConfig relay;
   CacheConfig cache;
   LimitsConfig limits;
@@ -97,6 +119,8 @@ inline constexpr std::size_t kMaxUpstreams = 16;
 inline constexpr std::size_t kMaxUpstreamAddresses = 16;
 inline constexpr std::size_t kMaxListenAddresses = 64;
 inline constexpr std::uint32_t kMaxWorkers = 256;
+inline constexpr std::size_t kMaxZones = 64;
+inline constexpr std::size_t kMaxZoneNames = 256;  ///< of one zone
 
 /// Octets of a cache, where there is one.
 inline constexpr std::int64_t kMinCacheSize = std::int64_t{64} << 10;

@@ -1,6 +1,8 @@
 // See judge.hpp.
 #include "config/judge.hpp"
 
+#include "config/suggestion.hpp"
+
 #include <algorithm>
 
 namespace dotrelay {
@@ -14,9 +16,7 @@ bool serves(const ListenConfig& listen, const Endpoint& endpoint) {
   });
 }
 
-}  // namespace
-
-MaybeProblem judge(const Config& config) {
+MaybeProblem judge_addresses(const Config& config) {
   for (const UpstreamConfig& upstream : config.upstreams) {
     for (std::size_t i = 0; i < upstream.addresses.size(); ++i) {
       if (!serves(config.listen, upstream.addresses[i])) continue;
@@ -24,6 +24,51 @@ MaybeProblem judge(const Config& config) {
     }
   }
   return std::nullopt;
+}
+
+MaybeProblem judge_common_order(const Config& config) {
+  if (config.upstreams.empty() || !std::ranges::all_of(config.upstreams, &UpstreamConfig::zone_only))
+    return std::nullopt;
+  return Problem{config.upstreams.front().zone_only_position,
+                 "upstream.zone_only: every upstream has it, so the names that are in no zone have none"};
+}
+
+MaybeProblem judge_zones(const Config& config) {
+  std::vector<std::string_view> known;
+  for (const UpstreamConfig& upstream : config.upstreams) known.push_back(upstream.name);
+  for (const ZoneConfig& zone : config.zones) {
+    for (const PlacedName& upstream : zone.upstreams) {
+      if (std::ranges::find(known, upstream.text) != known.end()) continue;
+      return Problem{upstream.position, "zone.upstreams: no upstream is called \"" + upstream.text + "\"" +
+                                            suggestion(upstream.text, known)};
+    }
+  }
+  return std::nullopt;
+}
+
+bool is_in_zone(const Config& config, const UpstreamConfig& upstream) {
+  return std::ranges::any_of(config.zones, [&](const ZoneConfig& zone) {
+    return std::ranges::find(zone.upstreams, upstream.name, &PlacedName::text) != zone.upstreams.end();
+  });
+}
+
+}  // namespace
+
+MaybeProblem judge(const Config& config) {
+  for (const auto look : {judge_addresses, judge_common_order, judge_zones}) {
+    if (MaybeProblem problem = look(config)) return problem;
+  }
+  return std::nullopt;
+}
+
+std::vector<Problem> doubts_about(const Config& config) {
+  std::vector<Problem> doubts;
+  for (const UpstreamConfig& upstream : config.upstreams) {
+    if (!upstream.zone_only || is_in_zone(config, upstream)) continue;
+    doubts.push_back({upstream.zone_only_position,
+                      "upstream.zone_only: no [[zone]] names \"" + upstream.name + "\", so it gets no query"});
+  }
+  return doubts;
 }
 
 std::string own_upstream(const Endpoint& endpoint) {

@@ -4,11 +4,15 @@
 #include "config/tables.hpp"
 
 #include <string>
+#include <vector>
 
 namespace dotrelay {
 
 /// After all tables were read.
 MaybeProblem judge(const Config& config);
+
+/// What a configuration that passed may not mean: for warnings.
+std::vector<Problem> doubts_about(const Config& config);
 
 /// What is wrong with an upstream address that the relay itself serves.
 std::string own_upstream(const Endpoint& endpoint);

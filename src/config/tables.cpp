@@ -6,7 +6,7 @@
 namespace dotrelay {
 
 std::span<const TableRow> all_tables() {
-  static const std::array tables = {listen_table(), upstream_table(), relay_table(),
+  static const std::array tables = {listen_table(), upstream_table(), zone_table(), relay_table(),
                                     cache_table(),  limits_table(),   log_table()};
   return tables;
 }

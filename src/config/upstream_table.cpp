@@ -176,6 +176,16 @@ constexpr KeyRow kKeys[] = {
                 "resolver that blocks names with REFUSED and without an Extended DNS Error. Without this key: false.",
     },
     {
+        .name = "zone_only",
+        .set = SetFlag{[](const KeyTarget& target, bool value) {
+          upstream_of(target).zone_only = value;
+          upstream_of(target).zone_only_position = target.position;
+        }},
+        .allowed = "true or false",
+        .help = "true: this upstream gets the queries of the [[zone]] tables that name it, and no others. At least one "
+                "upstream must be without it. Without this key: false.",
+    },
+    {
         .name = "source",
         .set = SetText{take_source},
         .allowed = "an IP address of this machine, of the same family as all addresses of the upstream",

@@ -40,6 +40,7 @@ class HostCheck {
         }
       }
     }
+    for (const Problem& doubt : doubts_about(config_)) warn(doubt.position, doubt.message);
     return std::move(verdict_);
   }
 

@@ -47,6 +47,12 @@ void check_values(const Config& config) {
     assert(!upstream.addresses.empty() && upstream.addresses.size() <= kMaxUpstreamAddresses);
     for (const Endpoint& endpoint : upstream.addresses) assert(endpoint.port != 0);
   }
+  assert(config.zones.size() <= kMaxZones);
+  for (const ZoneConfig& zone : config.zones) {
+    assert(!zone.names.empty() && zone.names.size() <= kMaxZoneNames);
+    for (const PlacedName& name : zone.names) assert(!name.text.empty() && name.text.size() <= 253);
+    assert(zone.answer.has_value() == zone.upstreams.empty() && zone.upstreams.size() <= kMaxUpstreams);
+  }
   assert(config.relay.deadline >= 100ms && config.relay.deadline <= 60s);
   assert(config.limits.tcp_clients >= 1);
   assert(config.limits.tcp_idle >= 100ms && config.limits.tcp_idle <= 1h);

@@ -127,6 +127,8 @@ def config():
         '[listen]\naddresses = ["127.0.0.1:53", "[::1]:53"]\nallow = ["private", "192.0.2.0/24"]\nworkers = 2\n'
         f'share_port = true\n{upstream}ca_file = "/ca.pem"\npins = ["sha256/{pin}"]\n'
         '[relay]\ndeadline = "2500ms"\n[limits]\ntcp_clients = 10\ntcp_idle = "1m"\n[log]\nlevel = "debug"\n').encode()
+    yield "zones", (upstream + 'zone_only = false\n[[zone]]\nnames = ["corp.example", "10.in-addr.arpa."]\nupstreams = ["a"]\n'
+                    '[[zone]]\nnames = ["local"]\nanswer = "nxdomain"\n').encode()
     yield "unknown", ("listen.worker = 1\n" + upstream).encode()
     yield "strings", b"a = '''\nx'''''\nb = \"\"\"\\\"y\"\"\"\"\nc = {d.e = [1, 2.0, 1979-05-27]} # z\n"
     yield "hours", b'[limits]\ntcp_idle = "4294967295h"\n'

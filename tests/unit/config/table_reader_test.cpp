@@ -8,33 +8,33 @@
 namespace dotrelay {
 namespace {
 
-struct Zone {
+struct Site {
   std::string name;
   SourcePosition position;
   std::int64_t ttl = 0;
   SourcePosition ttl_position{9, 9};
 };
 
-std::vector<Zone> zones;
+std::vector<Site> sites;
 
-constexpr KeyRow kZoneKeys[] = {
+constexpr KeyRow kSiteKeys[] = {
     {
         .name = "name",
         .set = SetText{[](const KeyTarget& target, std::string_view text) -> KeyProblem {
           if (text.empty()) return "the name is empty";
-          zones.back().name = text;
-          zones.back().position = target.position;
+          sites.back().name = text;
+          sites.back().position = target.position;
           return std::nullopt;
         }},
         .required = true,
         .allowed = "a domain",
-        .help = "What the zone is.",
+        .help = "What the site is.",
     },
     {
         .name = "ttl",
         .set = SetNumber{[](const KeyTarget& target, std::int64_t value) {
-          zones.back().ttl = value;
-          zones.back().ttl_position = target.position;
+          sites.back().ttl = value;
+          sites.back().ttl_position = target.position;
         }},
         .range = {1, 60},
         .default_value = "30",
@@ -56,30 +56,30 @@ constexpr KeyRow kStatusKeys[] = {
     },
 };
 
-MaybeProblem judge_zone(const Config&) {
-  if (zones.back().name != "bad") return std::nullopt;
-  return Problem{zones.back().position, "zone.name: no such zone"};
+MaybeProblem judge_site(const Config&) {
+  if (sites.back().name != "bad") return std::nullopt;
+  return Problem{sites.back().position, "site.name: no such site"};
 }
 
-const TableRow kZone = {
-    .name = "zone",
-    .keys = kZoneKeys,
+const TableRow kSite = {
+    .name = "site",
+    .keys = kSiteKeys,
     .repeated = 2,
-    .help = "One table for each zone.",
-    .begin = [](Config&) { zones.emplace_back(); },
-    .judge = judge_zone,
+    .help = "One table for each site.",
+    .begin = [](Config&) { sites.emplace_back(); },
+    .judge = judge_site,
 };
 const TableRow kStatus = {.name = "status", .keys = kStatusKeys};
 
 /// The relay's tables and those of this test.
 std::vector<TableRow> extended() {
   std::vector<TableRow> tables(all_tables().begin(), all_tables().end());
-  tables.insert(tables.end(), {kZone, kStatus});
+  tables.insert(tables.end(), {kSite, kStatus});
   return tables;
 }
 
 std::string error_of(const std::string& text, std::span<const TableRow> tables) {
-  zones.clear();
+  sites.clear();
   const Result<Config> config = parse_config(text, "t", tables);
   return config ? "fine" : config.error().message;
 }
@@ -91,34 +91,34 @@ std::string error_in(const std::string& text) {
 }
 
 TEST_CASE("a second repeated table has required keys, limits and judgements of its own") {
-  CHECK(error_in("[[zone]]\nttl = 3\n") == "t:1:1: [[zone]] needs the key \"name\": a domain");
-  CHECK(error_in("[[zone]]\nname = \"a\"\n[[zone]]\n") == "t:3:1: [[zone]] needs the key \"name\": a domain");
-  CHECK(error_in("[[zone]]\nname = \"\"\n") == "t:2:8: zone.name: the name is empty; allowed: a domain");
-  CHECK(error_in("[[zone]]\nname = \"a\"\nttl = 61\n") ==
-        "t:3:7: zone.ttl: 61 is out of range; allowed: 1 to 60 seconds");
-  CHECK(error_in("[[zone]]\nname = \"a\"\n[[zone]]\nname = \"bad\"\n") == "t:4:8: zone.name: no such zone");
-  CHECK(error_in("[[zone]]\nname = \"a\"\n[[zone]]\nname = \"b\"\n[[zone]]\nname = \"c\"\n") ==
-        "t:5:1: more than 2 [[zone]] tables");
-  CHECK(error_in("[zone]\nname = \"a\"\n") == "t:1:1: zone must be written as [[zone]] tables");
-  CHECK(error_in("[[zone]]\nnane = \"a\"\n") == "t:2:1: unknown key \"nane\" in [[zone]]; did you mean \"name\"?");
+  CHECK(error_in("[[site]]\nttl = 3\n") == "t:1:1: [[site]] needs the key \"name\": a domain");
+  CHECK(error_in("[[site]]\nname = \"a\"\n[[site]]\n") == "t:3:1: [[site]] needs the key \"name\": a domain");
+  CHECK(error_in("[[site]]\nname = \"\"\n") == "t:2:8: site.name: the name is empty; allowed: a domain");
+  CHECK(error_in("[[site]]\nname = \"a\"\nttl = 61\n") ==
+        "t:3:7: site.ttl: 61 is out of range; allowed: 1 to 60 seconds");
+  CHECK(error_in("[[site]]\nname = \"a\"\n[[site]]\nname = \"bad\"\n") == "t:4:8: site.name: no such site");
+  CHECK(error_in("[[site]]\nname = \"a\"\n[[site]]\nname = \"b\"\n[[site]]\nname = \"c\"\n") ==
+        "t:5:1: more than 2 [[site]] tables");
+  CHECK(error_in("[site]\nname = \"a\"\n") == "t:1:1: site must be written as [[site]] tables");
+  CHECK(error_in("[[site]]\nnane = \"a\"\n") == "t:2:1: unknown key \"nane\" in [[site]]; did you mean \"name\"?");
 }
 
 TEST_CASE("what it needs is asked of no other table, and it need not be written") {
   CHECK(error_in("") == "fine");
-  CHECK(zones.empty());
-  CHECK(error_in("[[zone]]\nname = \"a\"\n[[zone]]\nname = \"b\"\nttl = 7\n") == "fine");
-  REQUIRE(zones.size() == 2);
-  CHECK(zones[0].name == "a");
-  CHECK(zones[1].name == "b");
-  CHECK(zones[1].ttl == 7);
+  CHECK(sites.empty());
+  CHECK(error_in("[[site]]\nname = \"a\"\n[[site]]\nname = \"b\"\nttl = 7\n") == "fine");
+  REQUIRE(sites.size() == 2);
+  CHECK(sites[0].name == "a");
+  CHECK(sites[1].name == "b");
+  CHECK(sites[1].ttl == 7);
 }
 
 TEST_CASE("each entry of a repeated table begins with the defaults, which are at no place of the file") {
-  CHECK(error_in("[[zone]]\nname = \"a\"\nttl = 7\n[[zone]]\nname = \"b\"\n") == "fine");
-  REQUIRE(zones.size() == 2);
-  CHECK(zones[0].ttl_position.line == 3);
-  CHECK(zones[1].ttl == 30);
-  CHECK(zones[1].ttl_position.line == 0);
+  CHECK(error_in("[[site]]\nname = \"a\"\nttl = 7\n[[site]]\nname = \"b\"\n") == "fine");
+  REQUIRE(sites.size() == 2);
+  CHECK(sites[0].ttl_position.line == 3);
+  CHECK(sites[1].ttl == 30);
+  CHECK(sites[1].ttl_position.line == 0);
 }
 
 TEST_CASE("a table that is written once may also have required keys, wherever it is written") {
@@ -128,16 +128,16 @@ TEST_CASE("a table that is written once may also have required keys, wherever it
 }
 
 TEST_CASE("a required table is asked for by its name and keys") {
-  TableRow zone = kZone;
-  zone.required = true;
-  CHECK(error_of("", std::span(&zone, 1)) == "t: no zone: at least one [[zone]] table with name is needed");
-  CHECK(error_of("[[zone]]\nname = \"a\"\n", std::span(&zone, 1)) == "fine");
-  CHECK(error_of("[[upstream]]\n", std::span(&zone, 1)) == "t:1:3: unknown table \"upstream\"; there is: zone");
+  TableRow site = kSite;
+  site.required = true;
+  CHECK(error_of("", std::span(&site, 1)) == "t: no site: at least one [[site]] table with name is needed");
+  CHECK(error_of("[[site]]\nname = \"a\"\n", std::span(&site, 1)) == "fine");
+  CHECK(error_of("[[upstream]]\n", std::span(&site, 1)) == "t:1:3: unknown table \"upstream\"; there is: site");
 }
 
 TEST_CASE("the printed defaults have a repeated table as a comment, so that no key of it lands in another") {
-  const std::string printed = defaults_as_toml(std::span(&kZone, 1));
-  CHECK(printed.find("\n# [[zone]]\n# One table for each zone.\n\n# What the zone is.\n# Allowed: a domain. Required.\n"
+  const std::string printed = defaults_as_toml(std::span(&kSite, 1));
+  CHECK(printed.find("\n# [[site]]\n# One table for each site.\n\n# What the site is.\n# Allowed: a domain. Required.\n"
                      "# name =\n\n# How long it is kept.\n# Allowed: 1 to 60 seconds.\n# ttl = 30\n") !=
         std::string::npos);
 }
