@@ -36,18 +36,6 @@ void parse_response(benchmark::State& state, Octets Sample::*answer) {
   count_items(state);
 }
 
-/// Whether the name is one that never leaves the machine, which is asked of every query.
-void find_local_answer(benchmark::State& state) {
-  std::vector<dns::Question> questions;
-  for (const Sample& sample : few_samples()) {
-    questions.push_back({sample.name, 1, 1});
-    check(!dns::find_local_answer(questions.back()), "the samples' names are ordinary");
-  }
-  Ring ring(std::span<const dns::Question>{questions});
-  for (auto _ : state) benchmark::DoNotOptimize(dns::find_local_answer(ring.next()));
-  count_items(state);
-}
-
 /// What accept() keeps of each query for its answer.
 void asker(benchmark::State& state) {
   std::vector<dns::QueryView> queries;
@@ -167,7 +155,6 @@ void spelling_apply(benchmark::State& state) {
 
 BENCHMARK(parse_query)->Name("dns/parse_query");
 BENCHMARK(asker)->Name("dns/asker");
-BENCHMARK(find_local_answer)->Name("dns/find_local_answer");
 BENCHMARK(write_upstream_query)->Name("dns/write_upstream_query");
 BENCHMARK_CAPTURE(parse_response, padded, &Sample::answer)->Name("dns/parse_response/468_octets_1_record");
 BENCHMARK_CAPTURE(parse_response, large, &Sample::large_answer)->Name("dns/parse_response/1200_octets_70_records");

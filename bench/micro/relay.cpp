@@ -6,6 +6,7 @@
 #include "relay/forwarder.hpp"
 #include "relay/in_flight.hpp"
 #include "relay/pending_queries.hpp"
+#include "relay/zones.hpp"
 #include "samples.hpp"
 
 #include <chrono>
@@ -123,6 +124,23 @@ void in_flight_unlist_list(benchmark::State& state) {
     check(questions.table.find(questions.keys[i], questions.hashes[i]) == questions.handles[i],
           "what was listed again is found");
   }
+  count_items(state);
+}
+
+/// Which zone the name is in, which is asked of every query. `names`: of the configuration, one of them the parent of
+/// all that are asked for; 0: none, as in most configurations.
+void zone_of(benchmark::State& state) {
+  Config config;
+  config.upstreams.resize(1);
+  for (std::int64_t i = 0; i < state.range(0); ++i) {
+    if (i % 256 == 0) config.zones.emplace_back().answer = ZoneAnswer::nodata;
+    config.zones.back().names.push_back({i == 0 ? "example" : "zone" + std::to_string(i) + ".other.example", {}});
+  }
+  const Zones zones(config);
+  std::vector<dns::Question> questions;
+  for (const Sample& sample : few_samples()) questions.push_back({sample.name, 1, 1});
+  Ring ring(std::span<const dns::Question>{questions});
+  for (auto _ : state) benchmark::DoNotOptimize(zones.of(ring.next()));
   count_items(state);
 }
 
@@ -267,6 +285,7 @@ BENCHMARK(in_flight_hash)->Name("relay/in_flight_hash");
 BENCHMARK(in_flight_find)->Name("relay/in_flight_find")->Apply(live);
 BENCHMARK(in_flight_find_nothing)->Name("relay/in_flight_find_nothing")->Apply(live);
 BENCHMARK(in_flight_unlist_list)->Name("relay/in_flight_unlist_list")->Apply(live);
+BENCHMARK(zone_of)->Name("relay/zone_of")->ArgName("names")->Arg(0)->Arg(1)->Arg(10000);
 BENCHMARK(query_begin_end)->Name("relay/query_begin_end");
 BENCHMARK(query_life)->Name("relay/query_life")->ArgName("in_flight")->Arg(1)->Arg(200);
 BENCHMARK_CAPTURE(burst, accept, Half::accept)

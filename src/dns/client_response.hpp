@@ -58,7 +58,7 @@ Bytes write_relayed_response(MutableBytes buffer, Bytes message, const ResponseV
 Bytes write_error_response(MutableBytes buffer, const Asker& asker, const std::optional<Question>& question,
                            Rcode rcode, const std::optional<Explanation>& explanation);
 
-/// The answer to a special name.
+/// The answer for a name of a local zone.
 Bytes write_local_response(MutableBytes buffer, const Asker& asker, const Question& question,
                            const LocalAnswer& answer);
 

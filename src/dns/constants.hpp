@@ -30,10 +30,12 @@ enum class Rcode : std::uint16_t {
 
 namespace type {
 inline constexpr std::uint16_t a = 1;
+inline constexpr std::uint16_t ns = 2;
 inline constexpr std::uint16_t cname = 5;
 inline constexpr std::uint16_t soa = 6;
 inline constexpr std::uint16_t aaaa = 28;
 inline constexpr std::uint16_t opt = 41;
+inline constexpr std::uint16_t ds = 43;       // RFC 4034
 inline constexpr std::uint16_t nxname = 128;  // RFC 9824
 inline constexpr std::uint16_t tkey = 249;
 inline constexpr std::uint16_t tsig = 250;

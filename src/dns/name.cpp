@@ -15,15 +15,24 @@ bool same_when_folded(Bytes left, Bytes right) {
   return true;
 }
 
-bool is_at_or_below(Bytes name, Bytes suffix) {
-  while (name.size() > suffix.size()) name = name.subspan(1U + name[0]);
-  return same_name(name, suffix);
-}
-
 Bytes last_labels(Bytes name, std::size_t count) {
   std::size_t labels = 0;
   for (std::size_t at = 0; name[at] != 0; at += 1U + name[at]) ++labels;
   for (; labels > count; --labels) name = name.subspan(1U + name[0]);
+  return name;
+}
+
+std::vector<std::uint8_t> from_text(std::string_view text) {
+  std::vector<std::uint8_t> name;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('.', begin), text.size());
+    assert(end > begin && end - begin <= kMaxLabel);
+    name.push_back(static_cast<std::uint8_t>(end - begin));
+    for (const char c : text.substr(begin, end - begin)) name.push_back(static_cast<std::uint8_t>(c));
+    begin = end + 1;
+  }
+  name.push_back(0);
+  assert(name.size() > 1 && name.size() <= kMaxName);
   return name;
 }
 

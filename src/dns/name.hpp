@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace dotrelay::dns {
 
@@ -79,11 +80,11 @@ bool same_when_folded(Bytes left, Bytes right);
 /// spelled.
 inline bool same_name(Bytes left, Bytes right) { return equal(left, right) || same_when_folded(left, right); }
 
-/// Whether `name` is `suffix` or below it. Both plain; `suffix` in lower case.
-bool is_at_or_below(Bytes name, Bytes suffix);
-
 /// The last `count` labels of a plain name and the root label; the whole name when it has fewer.
 Bytes last_labels(Bytes name, std::size_t count);
+
+/// The wire format of a valid name other than the root that is written without escapes and without a final dot.
+std::vector<std::uint8_t> from_text(std::string_view text);
 
 /// Presentation format with a trailing dot, escapes of RFC 1035 5.1; "." for the root.
 std::string to_text(Bytes name);

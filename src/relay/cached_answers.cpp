@@ -42,6 +42,7 @@ CacheKey CachedAnswers::cache_key(const QueryKey& key) {
     return (key.flags & flag) != 0 ? value : 0U;
   };
   return {.question = key.question,
+          .zone = key.zone,
           .flags = static_cast<std::uint8_t>(bit(dns::flag::ad, CacheKey::kAuthenticData) |
                                              bit(dns::flag::cd, CacheKey::kCheckingDisabled) |
                                              (key.dnssec_ok ? CacheKey::kDnssecOk : 0U))};

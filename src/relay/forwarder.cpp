@@ -1,7 +1,6 @@
 // See forwarder.hpp. What upstream connections report is in forwarder_answers.cpp.
 #include "relay/forwarder.hpp"
 
-#include "dns/special_names.hpp"
 #include "dns/upstream_query.hpp"
 
 #include <algorithm>
@@ -12,6 +11,7 @@ Forwarder::Forwarder(const Environment& environment, std::span<SharedHealth> hea
     : config_(environment.config),
       counters_(environment.counters),
       hash_key_{environment.random.u64(), environment.random.u64()},
+      zones_(config_),
       in_flight_(queries_, hash_key_),
       clients_(environment, queries_, hash_key_),
       cached_(environment),
@@ -21,7 +21,7 @@ Forwarder::Forwarder(const Environment& environment, std::span<SharedHealth> hea
       pool_(environment, queries_, upstreams_, lending_, experience_),
       path_watch_(environment, upstreams_, lending_, experience_, pool_),
       router_(environment, queries_, upstreams_, pool_, experience_),
-      beginnings_(config_.relay, queries_, in_flight_, clients_, upstreams_),
+      beginnings_(config_.relay, queries_, in_flight_, clients_, zones_),
       endings_(queries_, in_flight_, clients_, cached_, router_) {}
 
 Forwarder::~Forwarder() = default;
@@ -39,16 +39,17 @@ Accepted Forwarder::accept(const Incoming& incoming, TimePoint now) {
   if (verdict.kind == dns::QueryVerdict::Kind::answer) {
     return clients_.reject(incoming, query, verdict.rcode, verdict.reason, now);
   }
-  if (const auto local = dns::find_local_answer(*query.question))
+  const ZoneNumber zone = zones_.of(*query.question);
+  if (const auto local = zones_.local_answer(zone, *query.question))
     return clients_.answer_locally(incoming, query, *local);
   const auto options = query.opt ? dns::carried_options(*query.opt) : std::vector<std::uint8_t>{};
   if (!options) return clients_.reject(incoming, query, dns::Rcode::formerr, {}, now);
 
   const QueryKey key{*query.question, static_cast<std::uint16_t>(query.header.flags & dns::kQueryFlags),
-                     query.opt && query.opt->dnssec_ok, *options};
+                     query.opt && query.opt->dnssec_ok, *options, zone};
   const Asked asked{incoming, query, key, cached_.hash(key)};
   const ReadyAnswer* const kept = cached_.find(key, asked.cache, now);
-  if (kept != nullptr && (!kept->stale() || upstreams_.all_in_trouble(upstreams_.everyone(), now))) {
+  if (kept != nullptr && (!kept->stale() || upstreams_.all_in_trouble(zones_.order(zone).members(), now))) {
     return answer_from_cache(asked, *kept, now);
   }
   return ask_upstream(asked, kept != nullptr, now);

@@ -24,6 +24,7 @@
 #include "relay/shared_connections.hpp"
 #include "relay/upstream_set.hpp"
 #include "relay/waiting_clients.hpp"
+#include "relay/zones.hpp"
 
 #include <span>
 #include <string_view>
@@ -103,6 +104,7 @@ class Forwarder final : public ConnectionEvents {
   const Config& config_;
   Counters& counters_;
   const HashKey hash_key_;
+  const Zones zones_;
 
   Slab<Query> queries_;
   InFlight in_flight_;

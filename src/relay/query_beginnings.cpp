@@ -22,7 +22,7 @@ QueryHandle QueryBeginnings::join_or_begin(const Asked& asked, ClientQuota::Plac
   }
   if (!clients_.may_begin(place, now)) return {};
   if (shared) in_flight_.unlist(shared);
-  const QueryHandle handle = queries_.emplace(asked.key, hashes, upstreams_.everyone(), now, clients_.slab());
+  const QueryHandle handle = queries_.emplace(asked.key, hashes, zones_.order(asked.key.zone), now, clients_.slab());
   queries_.get(handle).begun_for = place;
   clients_.on_begun(place);
   in_flight_.list(handle);

@@ -7,8 +7,8 @@
 #include "relay/in_flight.hpp"
 #include "relay/incoming.hpp"
 #include "relay/query.hpp"
-#include "relay/upstream_set.hpp"
 #include "relay/waiting_clients.hpp"
+#include "relay/zones.hpp"
 
 namespace dotrelay {
 
@@ -27,8 +27,8 @@ class QueryBeginnings {
 
   /// The references outlive the object.
   QueryBeginnings(const RelayConfig& config, Slab<Query>& queries, InFlight& in_flight, WaitingClients& clients,
-                  const UpstreamSet& upstreams)
-      : config_(config), queries_(queries), in_flight_(in_flight), clients_(clients), upstreams_(upstreams) {}
+                  const Zones& zones)
+      : config_(config), queries_(queries), in_flight_(in_flight), clients_(clients), zones_(zones) {}
 
   /// The query that the client shares, or a new one that still has to be routed; none when a limit is reached. The
   /// memory of a new one has been taken (WaitingClients::admit).
@@ -45,7 +45,7 @@ class QueryBeginnings {
   Slab<Query>& queries_;
   InFlight& in_flight_;
   WaitingClients& clients_;
-  const UpstreamSet& upstreams_;
+  const Zones& zones_;
 };
 
 }  // namespace dotrelay

@@ -43,8 +43,17 @@ std::string at_once(const Octets& query, Transport transport = kUdp,
   if (verdict.kind == QueryVerdict::Kind::answer) {
     return transcript(write_error_response(buffer, asker, verdict.query.question, verdict.rcode, explanation));
   }
-  const auto local = find_local_answer(*verdict.query.question);
-  return local ? transcript(write_local_response(buffer, asker, *verdict.query.question, *local)) : "relay";
+  return "relay";
+}
+
+/// The answer of a local zone, with the last `labels` labels of the name as its apex.
+std::string locally(const Octets& query, LocalZone zone, std::size_t labels = 1, Transport transport = kUdp) {
+  const QueryVerdict verdict = parse_query(query);
+  REQUIRE(verdict.kind == QueryVerdict::Kind::relay);
+  const Question& question = *verdict.query.question;
+  Octets buffer(kResponseBuffer, 0xee);
+  return transcript(write_local_response(buffer, Asker(verdict.query, transport), question,
+                                         local_answer(zone, question, last_labels(question.name, labels))));
 }
 
 MessageBuilder asking(std::string_view qname = "www.example.com", unsigned type = 1) {
@@ -521,19 +530,61 @@ TEST_CASE("AD, AA and TC of a query are not repeated, RD and CD are") {
 }
 
 TEST_CASE("special names: the whole exchange") {
-  CHECK(at_once(asking("LocalHost", 1)) ==
+  CHECK(locally(asking("LocalHost", 1), LocalZone::loopback) ==
         "1234 response rd ra NOERROR\nquestion LocalHost. A IN\nanswer LocalHost. 10800 A IN 7f000001\n");
-  CHECK(at_once(asking("a.localhost", 28).opt({}, edns_option(11)), kTcp) ==
+  CHECK(locally(asking("a.localhost", 28).opt({}, edns_option(11)), LocalZone::loopback, 1, kTcp) ==
         "1234 response rd ra NOERROR\n"
         "question a.localhost. AAAA IN\n"
         "answer a.localhost. 10800 AAAA IN 00000000000000000000000000000001\n"
         "opt 1232\n"
         "option 11 012c\n");
-  CHECK(at_once(asking("localhost", 16)) == "1234 response rd ra NOERROR\nquestion localhost. TXT IN\n");
-  CHECK(at_once(asking("x.onion").opt({.dnssec_ok = true})) ==
+  CHECK(locally(asking("localhost", 16), LocalZone::loopback) ==
+        "1234 response rd ra NOERROR\nquestion localhost. TXT IN\n");
+  CHECK(locally(asking("x.onion").opt({.dnssec_ok = true}), LocalZone::onion) ==
         "1234 response rd ra NXDOMAIN\nquestion x.onion. A IN\nopt 1232 do\n");
-  CHECK(at_once(asking("_dns.resolver.arpa", 64)) ==
+  CHECK(locally(asking("_dns.resolver.arpa", 64), LocalZone::resolver, 2) ==
         "1234 response rd ra NOERROR\nquestion _dns.resolver.arpa. TYPE64 IN\n");
+}
+
+/// The SOA of a local zone with this name: serial number, three times that no client uses, and how long "no" is
+/// remembered.
+std::string local_soa(const std::string& apex) {
+  return apex + " 300 SOA IN " + apex + " nobody.invalid. 0000000100000e10000004b000093a800000012c\n";
+}
+
+TEST_CASE("a local zone denies names with an SOA, so that clients remember it (RFC 2308)") {
+  CHECK(locally(asking("Host.Test", 1), LocalZone::nxdomain) ==
+        "1234 response rd ra NXDOMAIN\nquestion Host.Test. A IN\nauthority " + local_soa("Test."));
+  CHECK(locally(asking("test", 1).opt({.dnssec_ok = true}), LocalZone::nxdomain) ==
+        "1234 response rd ra NXDOMAIN\nquestion test. A IN\nauthority " + local_soa("test.") + "opt 1232 do\n");
+  CHECK(locally(asking("a.b.test", 16), LocalZone::nodata, 2) ==
+        "1234 response rd ra NOERROR\nquestion a.b.test. TXT IN\nauthority " + local_soa("b.test."));
+  CHECK(locally(asking("a.test").opt(), LocalZone::refused) ==
+        "1234 response rd ra REFUSED\nquestion a.test. A IN\nopt 1232\n");
+}
+
+TEST_CASE("an empty zone has SOA and NS at its apex, and nothing below (RFC 6303 3)") {
+  const auto told = [](const std::string& name, unsigned type) {
+    return locally(asking(name, type), LocalZone::empty, 3);
+  };
+  const std::string apex = "10.in-addr.arpa.";
+  const std::string ns = apex + " 300 NS IN " + apex + "\n";
+  const std::string yes = "1234 response rd ra NOERROR\nquestion " + apex + " ";
+  CHECK(told("10.in-addr.arpa", 12) == yes + "PTR IN\nauthority " + local_soa(apex));
+  CHECK(told("10.in-addr.arpa", 6) == yes + "SOA IN\nanswer " + local_soa(apex));
+  CHECK(told("10.in-addr.arpa", 2) == yes + "NS IN\nanswer " + ns);
+  CHECK(told("10.in-addr.arpa", 255) == yes + "TYPE255 IN\nanswer " + local_soa(apex) + "answer " + ns);
+  CHECK(told("1.10.in-addr.arpa", 6) ==
+        "1234 response rd ra NXDOMAIN\nquestion 1." + apex + " SOA IN\nauthority " + local_soa(apex));
+}
+
+TEST_CASE("the longest name is denied within what any client takes") {
+  Octets query = u16(1) + u16(0x0100) + u16(1) + u16(0) + u16(0) + u16(0) + name_of_size(255) + u16(1) + u16(1);
+  const Question question{Bytes(query).subspan(12, 255), 1, 1};
+  Octets buffer(kResponseBuffer);
+  const Asker asker(parse_query(query).query, kUdp);
+  const LocalAnswer answer = local_answer(LocalZone::nxdomain, question, last_labels(question.name, 1));
+  CHECK(write_local_response(buffer, asker, question, answer).size() <= kPlainUdpSize);
 }
 
 TEST_CASE("no upstream answered: SERVFAIL says why to clients that can read it") {

@@ -157,18 +157,11 @@ TEST_CASE("folding, comparing and respelling do what they would do octet by octe
   }
 }
 
-TEST_CASE("a name is at or below a suffix only at a label's edge") {
-  CHECK(is_at_or_below(name("localhost"), name("localhost")));
-  CHECK(is_at_or_below(name("A.b.LocalHost"), name("localhost")));
-  CHECK(is_at_or_below(name("anything"), name(".")));
-  CHECK(is_at_or_below(name("."), name(".")));
-  CHECK_FALSE(is_at_or_below(name("."), name("localhost")));
-  CHECK_FALSE(is_at_or_below(name("xlocalhost"), name("localhost")));
-  CHECK_FALSE(is_at_or_below(name("localhost.com"), name("localhost")));
-  CHECK_FALSE(is_at_or_below(name("host"), name("localhost")));
-  // A label whose octets look like the suffix on the wire is not the suffix.
-  CHECK_FALSE(is_at_or_below(hex("0b 78 09 6c6f63616c686f7374 00"), name("localhost")));
-  CHECK(is_at_or_below(name_of_size(255), name(".")));
+TEST_CASE("a name that is written without escapes") {
+  CHECK(from_text("localhost") == name("localhost"));
+  CHECK(from_text("10.in-addr.arpa") == name("10.in-addr.arpa"));
+  const std::string label(63, 'a');
+  CHECK(from_text(label + "." + label + "." + label + "." + std::string(61, 'a')).size() == kMaxName);
 }
 
 TEST_CASE("presentation format escapes what would be misread (RFC 1035 5.1)") {
