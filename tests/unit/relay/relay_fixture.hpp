@@ -85,6 +85,11 @@ class RelayFixture {
       : config(relay_config(addresses_of_upstreams, 0)),
         random(worker),
         cache(std::in_place, memory, worker, static_cast<std::uint32_t>(seconds(std::chrono::hours(1)).count())) {}
+  /// With a configuration of the test's own.
+  explicit RelayFixture(Config config, SiblingMail* mail = nullptr, std::size_t number = 0)
+      : config(std::move(config)), random(1), mail(mail), number(number) {
+    if (mail != nullptr) mail->join(number, forwarder);
+  }
   /// Another worker of the same relay: it shares what is known of the upstreams.
   RelayFixture(const RelayFixture& sibling, std::uint32_t seed)
       : config(sibling.config), now(sibling.now), random(seed), health(sibling.health) {}
