@@ -130,7 +130,7 @@ std::optional<std::size_t> Checker::promised_by(const Client& client, TimePoint 
   if (truth != Truth::address && truth != Truth::no_such) return std::nullopt;
   if (client.refused && is_flooded(plan_, now)) return std::nullopt;
   if (last_disturbance_ + seconds(1) >= client.asked_at || slept_through(client, now)) return std::nullopt;
-  return well_upstream(plan_, promise_, client.asked_at, now);
+  return well_upstream(plan_, promise_, plan_.order_of(client.question), client.asked_at, now);
 }
 
 void Checker::check_service(const Client& client, unsigned rcode, TimePoint now) {
@@ -203,6 +203,7 @@ void Checker::sends(std::size_t line, std::size_t /*worker*/, std::size_t upstre
                     const Read& query, TimePoint now) {
   // Workers may send each other's queries: all of them together keep the order.
   check_order(workers_.front(), upstream, query.question, now);
+  check_zone(upstream, query.question, now);
   if (query.is_answer || !query.has_question) fail("upstream query", "what is no query was sent upstream", now);
   if (!reserved.emplace(query.id, query.question).second) {
     fail("ID reuse", "ID " + std::to_string(query.id) + " on line " + std::to_string(line) + " may still be answered",
@@ -219,9 +220,19 @@ void Checker::sends(std::size_t line, std::size_t /*worker*/, std::size_t upstre
   }
 }
 
+/// Whatever happens, a question goes to the upstreams of its zone only: also as a hedge, as a copy, through a sibling.
+void Checker::check_zone(std::size_t upstream, Question question, TimePoint now) {
+  const std::vector<std::size_t>& order = plan_.order_of(question);
+  if (std::ranges::find(order, upstream) != order.end()) return;
+  fail("zone",
+       "upstream " + std::to_string(upstream) + " got a question about d" + std::to_string(domain_of(question)) +
+           ".sim, which is for others",
+       now);
+}
+
 /// The first upstream of the file that works gets the queries: also after trouble that all workers had.
 void Checker::check_order(Worker& worker, std::size_t upstream, Question question, TimePoint now) {
-  if (truth_of(question) != Truth::address) return;
+  if (truth_of(question) != Truth::address || plan_.order_of(question).front() != 0) return;
   const bool well = last_disturbance_ + 2 * kRecovery < now && first_is_well(plan_, now);
   if (!well || worker.sent_to_first + worker.sent_elsewhere == 0) {
     worker.order_since = now;

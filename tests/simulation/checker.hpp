@@ -98,6 +98,7 @@ class Checker {
   [[nodiscard]] bool slept_through(const Client& client, TimePoint now) const;
   void check_answer(Client& client, Bytes answer, TimePoint now);
   void check_order(Worker& worker, std::size_t upstream, Question question, TimePoint now);
+  void check_zone(std::size_t upstream, Question question, TimePoint now);
   void check_service(const Client& client, unsigned rcode, TimePoint now);
   [[nodiscard]] std::optional<std::size_t> promised_by(const Client& client, TimePoint now) const;
 

@@ -35,6 +35,7 @@ class Planner {
 
   Config config();
   HostPlan host();
+  void add_zones(Plan& plan);
   Phase phase(TimePoint end);
   std::vector<Traffic> traffic(TimePoint end);
 
@@ -69,6 +70,32 @@ Config Planner::config() {
   config.relay.slow = chance(50) ? Duration(milliseconds(400)) : time(milliseconds(50), seconds(2));
   config.relay.hedge = one_of({0.0, 0.02, 0.05, 0.05, 0.1, 0.5, 1.0});
   return config;
+}
+
+/// Domains that some upstreams serve in an order of their own, and upstreams that serve nothing else.
+void Planner::add_zones(Plan& plan) {
+  std::vector<UpstreamConfig>& upstreams = plan.config.upstreams;
+  const auto count = static_cast<std::uint32_t>(upstreams.size());
+  const std::uint32_t common = random_.below(count);
+  for (std::uint32_t i = 0; i < count; ++i) upstreams[i].zone_only = i != common && chance(30);
+  std::vector<std::size_t> order;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (!upstreams[i].zone_only) order.push_back(i);
+  }
+  plan.orders.assign(kDomains, order);
+  for (std::uint32_t left = between(1, 3), domain = 0; left > 0; --left) {
+    order.clear();
+    for (std::uint32_t wanted = between(1, count); wanted > 0; --wanted) {
+      const std::size_t upstream = random_.below(count);
+      if (std::ranges::find(order, upstream) == order.end()) order.push_back(upstream);
+    }
+    ZoneConfig& zone = plan.config.zones.emplace_back();
+    for (const std::size_t upstream : order) zone.upstreams.push_back({upstreams[upstream].name, {}});
+    for (std::uint32_t names = between(1, 3); names > 0; --names, ++domain) {
+      zone.names.push_back({"d" + std::to_string(domain) + ".sim", {}});
+      plan.orders[domain] = order;
+    }
+  }
 }
 
 HostPlan Planner::host() {
@@ -184,6 +211,14 @@ Plan::Plan(std::uint32_t seed) {
         planner.chance(50) ? planner.time(milliseconds(100), seconds(3)) : planner.time(seconds(2), seconds(12));
     sleeps.push_back({planner.between(0, static_cast<std::uint32_t>(workers) - 1), from, from + length});
   }
+  orders.assign(kDomains, {});
+  for (std::vector<std::size_t>& order : orders) {
+    for (std::size_t i = 0; i < config.upstreams.size(); ++i) order.push_back(i);
+  }
+  // From chance of its own, as the limits below, so that lives without zones stay what they were.
+  Planner zones(seed + 0x7f4a7c15U);
+  has_zones = zones.chance(25);
+  if (has_zones) zones.add_zones(*this);
   // A worker that sleeps would keep its place, and nothing could be done about it.
   Planner limits(seed + 0x9e3779b9U);
   if (workers < 2 || !sleeps.empty() || !limits.chance(25)) return;

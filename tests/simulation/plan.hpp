@@ -6,6 +6,7 @@
 
 #include "config/config.hpp"
 #include "timeline.hpp"
+#include "wire.hpp"
 
 #include <cstdint>
 #include <string_view>
@@ -102,7 +103,14 @@ struct Sleep {
 struct Plan {
   explicit Plan(std::uint32_t seed);
 
+  /// The upstreams that may see a question, the first that works before the others.
+  [[nodiscard]] const std::vector<std::size_t>& order_of(Question question) const {
+    return orders[domain_of(question)];
+  }
+
   Config config;
+  std::vector<std::vector<std::size_t>> orders;  ///< of each domain, by the zones
+  bool has_zones = false;
   std::size_t workers = 1;
   std::vector<std::vector<HostPlan>> hosts;  ///< of each upstream, by address
   std::vector<Traffic> traffic;

@@ -95,12 +95,14 @@ unsigned cpus() {
 void print_summary(std::uint32_t count, const Figures& figures) {
   std::printf(
       "%u seeds passed: %llu queries, %llu answered, %llu failed by upstream faults (while some upstream was "
-      "well: 0 of %llu), %llu dials, %llu hedged, %llu silent paths, %llu passed to siblings, %llu h of "
+      "well: 0 of %llu), %llu dials, %llu hedged, %llu silent paths, %llu passed to siblings, %llu in lives with "
+      "zones, %llu h of "
       "virtual time\n",
       count, static_cast<unsigned long long>(figures.queries), static_cast<unsigned long long>(figures.answered),
       static_cast<unsigned long long>(figures.errors), static_cast<unsigned long long>(figures.promised),
       static_cast<unsigned long long>(figures.dials), static_cast<unsigned long long>(figures.hedged),
       static_cast<unsigned long long>(figures.silent), static_cast<unsigned long long>(figures.passed),
+      static_cast<unsigned long long>(figures.in_zones),
       static_cast<unsigned long long>(figures.virtual_seconds / 3600));
 }
 

@@ -20,6 +20,8 @@ Plan plain_plan() {
   Plan plan(1);
   plan.workers = 2;
   plan.config.upstreams.resize(1);
+  plan.config.zones.clear();
+  plan.orders.assign(kDomains, {0});
   plan.config.upstreams[0].addresses.resize(1);
   plan.config.relay.deadline = seconds(4);
   plan.config.relay.hedge = 0.1;
@@ -125,6 +127,7 @@ constexpr Case kCases[] = {
      }},
     {"order", kAddress,
      [](Stage& stage) {
+       stage.plan.orders.assign(kDomains, {0, 1});
        for (int i = 0; i < 100; ++i) {
          Reserved reserved;
          const auto query = *read_message(write_query(7, stage.client.question, {}, stage.random));
@@ -133,11 +136,27 @@ constexpr Case kCases[] = {
      }},
     {"", kAddress,
      [](Stage& stage) {
+       stage.plan.orders.assign(kDomains, {0, 1});
        for (int i = 0; i < 100; ++i) {
          Reserved reserved;
          const auto query = *read_message(write_query(7, stage.client.question, {}, stage.random));
          stage.checker.sends(0, 0, i % 2, reserved, query, kNow + milliseconds(100) * i);
        }
+     }},
+    {"zone", kAddress,
+     [](Stage& stage) {
+       stage.plan.orders[domain_of(kAddress)] = {1};
+       stage.send(1);
+     }},
+    {"", kAddress,
+     [](Stage& stage) {
+       stage.plan.hosts.push_back(stage.plan.hosts[0]);
+       stage.plan.orders.assign(kDomains, {1});
+       stage.plan.orders[domain_of(kAddress)] = {1, 0};
+       stage.send(1);
+       stage.tell(0);
+       stage.counters.add(Counter::answers);
+       stage.end();
      }},
     {"busy loop", kAddress,
      [](Stage& stage) {

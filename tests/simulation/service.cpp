@@ -91,23 +91,24 @@ bool is_flooded(const Plan& plan, TimePoint now) {
   });
 }
 
-std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, TimePoint asked_at, TimePoint now) {
+std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, const std::vector<std::size_t>& upstreams,
+                                         TimePoint asked_at, TimePoint now) {
   const auto crowds = [&](const Traffic& traffic) {
     const bool many = traffic.burst > kEnoughForAll / 2 || traffic.unanswerable;
     return many && traffic.from <= now && traffic.until + seconds(1) >= asked_at;
   };
   const bool crowded = std::ranges::any_of(plan.traffic, crowds);
-  const auto errs = [&](const std::vector<HostPlan>& upstream) { return may_err(upstream, asked_at, now); };
-  if (std::ranges::count_if(plan.hosts, errs) >= 2) return std::nullopt;
+  const auto errs = [&](std::size_t upstream) { return may_err(plan.hosts[upstream], asked_at, now); };
+  if (std::ranges::count_if(upstreams, errs) >= 2) return std::nullopt;
   const auto swallows = [&](const HostPlan& host) { return may_swallow(host, asked_at - seconds(1), now); };
-  const auto hang = [&](const std::vector<HostPlan>& upstream) { return std::ranges::any_of(upstream, swallows); };
-  const bool hangs = std::ranges::any_of(plan.hosts, hang);
+  const auto hang = [&](std::size_t upstream) { return std::ranges::any_of(plan.hosts[upstream], swallows); };
+  const bool hangs = std::ranges::any_of(upstreams, hang);
   if (plan.config.relay.deadline < (hangs ? seconds(3) : seconds(2))) return std::nullopt;
   // Three that hang, and one of them so far away that it is waited for longer than the others: no time is left.
-  const auto is_far = [](const std::vector<HostPlan>& upstream) {
-    return std::ranges::any_of(upstream, [](const HostPlan& host) { return host.round_trip > seconds(1); });
+  const auto is_far = [&](std::size_t upstream) {
+    return std::ranges::any_of(plan.hosts[upstream], [](const HostPlan& host) { return host.round_trip > seconds(1); });
   };
-  if (std::ranges::any_of(plan.hosts, is_far) && std::ranges::count_if(plan.hosts, hang) >= 3) return std::nullopt;
+  if (std::ranges::any_of(upstreams, is_far) && std::ranges::count_if(upstreams, hang) >= 3) return std::nullopt;
   const auto well = [&](const HostPlan& host) {
     const bool distrusted = std::ranges::any_of(host.phases, [&](const Phase& phase) {
       return phase.fault == Fault::wrong_certificate && overlaps(phase, asked_at - kRecovery, now);
@@ -118,9 +119,9 @@ std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, Time
   const auto harmless = [&](const HostPlan& host) {
     return promise == Promise::addresses || well(host) || !swallows(host);
   };
-  for (std::size_t i = 0; i < plan.hosts.size(); ++i) {
+  for (const std::size_t i : upstreams) {
     const std::vector<HostPlan>& hosts = plan.hosts[i];
-    if (!errs(hosts) && std::ranges::any_of(hosts, well) && std::ranges::all_of(hosts, harmless)) return i;
+    if (!errs(i) && std::ranges::any_of(hosts, well) && std::ranges::all_of(hosts, harmless)) return i;
   }
   return std::nullopt;
 }

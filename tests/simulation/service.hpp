@@ -4,7 +4,9 @@
 
 #include "plan.hpp"
 
+#include <cstddef>
 #include <optional>
+#include <vector>
 
 namespace dotrelay::simulation {
 
@@ -22,8 +24,10 @@ enum class Promise : std::uint8_t {
   addresses,  ///< it is well when one of its addresses is
 };
 
-/// The number of an upstream that was reachable, prompt, authentic and willing all the time.
-std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, TimePoint asked_at, TimePoint now);
+/// The number of one of these upstreams, all that may be asked, that was reachable, prompt, authentic and willing all
+/// the time.
+std::optional<std::size_t> well_upstream(const Plan& plan, Promise promise, const std::vector<std::size_t>& upstreams,
+                                         TimePoint asked_at, TimePoint now);
 
 /// Whether the first upstream was well on all its addresses, as fast as the configuration wants it, for so long that
 /// the relay must have gone back to it.

@@ -28,7 +28,7 @@ std::size_t question_end(Bytes message) {
   return at + 5 <= message.size() ? at + 5 : 0;
 }
 
-unsigned domain_of(Question question) { return question.number % 11; }
+unsigned domain_of(Question question) { return question.number % kDomains; }
 
 Truth truth_of(Question question) {
   switch (question.number % 64) {

@@ -13,7 +13,7 @@ namespace dotrelay::simulation {
 
 using Octets = std::vector<std::uint8_t>;
 
-/// "n<number>.sim", class IN.
+/// "n<number>.d<domain>.sim", class IN.
 struct Question {
   std::uint32_t number = 0;
   std::uint16_t type = 1;
@@ -51,7 +51,8 @@ Octets write_answer(Bytes query, unsigned rcode, std::optional<unsigned> explana
 /// What a well server answers at last; as for an address where it would never answer.
 Octets write_true_answer(Bytes query);
 
-/// The domain that a question's name is in: several names share each.
+/// The domain that a question's name is in: several names share each. Domain number 7 is "d7.sim".
+inline constexpr unsigned kDomains = 11;
 unsigned domain_of(Question question);
 
 /// An answer that is broken in one of some ways.

@@ -26,6 +26,7 @@ void Figures::add(const Figures& other) {
   hedged += other.hedged;
   silent += other.silent;
   passed += other.passed;
+  in_zones += other.in_zones;
   virtual_seconds += other.virtual_seconds;
 }
 
@@ -276,6 +277,7 @@ Figures World::figures() const {
     ++(client.rcode == 0 || client.rcode == 3 ? figures.answered : figures.errors);
   }
   figures.promised = checker_.promised();
+  if (plan_.has_zones) figures.in_zones = figures.queries;
   for (const Worker& worker : workers_) {
     figures.dials += worker.counters.get(Counter::upstream_dials);
     figures.hedged += worker.counters.get(Counter::upstream_hedged);

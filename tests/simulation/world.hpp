@@ -26,7 +26,8 @@ struct Figures {
   std::uint64_t dials = 0;
   std::uint64_t hedged = 0;
   std::uint64_t silent = 0;
-  std::uint64_t passed = 0;  ///< through another worker's connection
+  std::uint64_t passed = 0;    ///< through another worker's connection
+  std::uint64_t in_zones = 0;  ///< in lives with zones
   std::uint64_t virtual_seconds = 0;
 
   void add(const Figures& other);
