@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace dotrelay {
@@ -77,6 +78,9 @@ struct ZoneConfig {
   std::optional<ZoneAnswer> answer;   ///< there is one exactly when there are no upstreams
   SourcePosition answer_position;
 };
+
+/// "nxdomain", as in the file.
+std::string_view to_text(ZoneAnswer answer);
 
 struct RelayConfig {
   Duration deadline{};

@@ -11,6 +11,8 @@ constexpr std::size_t kMaxLabelLength = 63;  // RFC 1035 2.3.4
 /// Of 255 octets (RFC 1035 2.3.4), the first length octet and the root label stand for no character.
 constexpr std::size_t kMaxNameLength = 253;
 
+constexpr std::array<std::string_view, 3> kAnswers = {"nxdomain", "nodata", "refused"};  // by ZoneAnswer
+
 ZoneConfig& zone_of(const KeyTarget& target) { return target.config.zones.back(); }
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
@@ -69,7 +71,6 @@ KeyProblem take_upstream(const KeyTarget& target, std::string_view text) {
 }
 
 KeyProblem take_answer(const KeyTarget& target, std::string_view text) {
-  constexpr std::array<std::string_view, 3> kAnswers = {"nxdomain", "nodata", "refused"};
   const auto* const answer = std::ranges::find(kAnswers, text);
   if (answer == kAnswers.end()) return quoted(text) + " is no such answer";
   zone_of(target).answer = static_cast<ZoneAnswer>(answer - kAnswers.begin());
@@ -118,6 +119,8 @@ constexpr KeyRow kKeys[] = {
 };
 
 }  // namespace
+
+std::string_view to_text(ZoneAnswer answer) { return kAnswers[static_cast<std::size_t>(answer)]; }
 
 TableRow zone_table() {
   return {

@@ -35,7 +35,7 @@ constexpr std::size_t cells_of(MetricKind kind) { return kind == MetricKind::his
   RELAY(answers, counter, count, "Responses sent to clients, errors included") \
   RELAY(ignored, counter, count, "Messages that are no queries; they get no response") \
   RELAY(rejected, counter, count, "Queries answered FORMERR, NOTIMP, BADVERS or REFUSED by the relay itself") \
-  RELAY(answered_locally, counter, count, "Queries for special names, answered by the relay itself") \
+  RELAY(answered_locally, counter, count, "Queries for local names and zones, answered by the relay itself") \
   RELAY(cache_hits, counter, count, "Queries answered from the cache with an answer whose life is not over") \
   RELAY(cache_stale, counter, count, "Queries answered with a stale answer, because no upstream answered in time") \
   RELAY(cache_misses, counter, count, "Queries that the cache may answer and had no fresh answer to") \

@@ -1,6 +1,9 @@
 // See generation_log.hpp.
 #include "supervisor/generation_log.hpp"
 
+#include <algorithm>
+#include <span>
+
 namespace dotrelay {
 namespace {
 
@@ -13,6 +16,16 @@ std::string words(const Egress& egress) {
   return text;
 }
 
+/// "corp.example, 10.in-addr.arpa and 3 more"
+std::string joined(std::span<const PlacedName> names) {
+  constexpr std::size_t kMost = 8;
+  std::string text;
+  for (const PlacedName& name : names.first(std::min(names.size(), kMost))) {
+    text.append(text.empty() ? "" : ", ").append(name.text);
+  }
+  return names.size() > kMost ? text + " and " + std::to_string(names.size() - kMost) + " more" : text;
+}
+
 }  // namespace
 
 void log_beginning(Log& log, const GenerationParts& parts) {
@@ -21,11 +34,16 @@ void log_beginning(Log& log, const GenerationParts& parts) {
   log.info(text + " (UDP and TCP)");
   for (std::size_t i = 0; i < parts.config.upstreams.size(); ++i) {
     const UpstreamConfig& upstream = parts.config.upstreams[i];
-    text = "upstream " + std::to_string(i + 1) + ": " + upstream.name + ", TLS name " + upstream.tls_name + ", at";
+    text = "upstream " + std::to_string(i + 1) + ": " + upstream.name + (upstream.zone_only ? ", for zones only" : "") +
+           ", TLS name " + upstream.tls_name + ", at";
     for (const Endpoint& endpoint : upstream.addresses) text += " " + endpoint.to_text();
     text += words(upstream.egress);
     if (!upstream.pins.empty()) text += upstream.ca_file.empty() ? ", by pin" : ", by CA and pin";
     log.info(text);
+  }
+  for (const ZoneConfig& zone : parts.config.zones) {
+    log.info("zone " + joined(zone.names) + ": " +
+             (zone.answer ? "answered here, " + std::string(to_text(*zone.answer)) : joined(zone.upstreams)));
   }
 }
 

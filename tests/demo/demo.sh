@@ -79,13 +79,13 @@ make_certificate() {
 # The data both resolvers hold, besides a record that says which of them answers.
 zone_data() {
   local number
-  echo '  local-data: "www.demo.test. 300 IN A 192.0.2.80"'
-  echo '  local-data: "www.demo.test. 300 IN AAAA 2001:db8::80"'
+  echo '  local-data: "www.demo.example. 300 IN A 192.0.2.80"'
+  echo '  local-data: "www.demo.example. 300 IN AAAA 2001:db8::80"'
   for number in $(seq -w 1 30); do
-    echo "  local-data: 'big.demo.test. 300 IN TXT \"record $number of 30: all of them together do not fit in a UDP answer\"'"
+    echo "  local-data: 'big.demo.example. 300 IN TXT \"record $number of 30: all of them together do not fit in a UDP answer\"'"
   done
   for number in $(seq 1 "$concurrent"); do
-    echo "  local-data: \"host-$number.demo.test. 300 IN A 192.0.2.$number\""
+    echo "  local-data: \"host-$number.demo.example. 300 IN A 192.0.2.$number\""
   done
 }
 
@@ -111,8 +111,8 @@ server:
   module-config: "iterator"
   access-control: 127.0.0.0/8 allow
   local-zone: "." refuse
-  local-zone: "demo.test." static
-  local-data: 'who.demo.test. 300 IN TXT "answered by $name"'
+  local-zone: "demo.example." static
+  local-data: 'who.demo.example. 300 IN TXT "answered by $name"'
 $(zone_data)
 remote-control:
   control-enable: no
@@ -191,14 +191,14 @@ judge() {
 }
 
 plain_dns_is_refused() {
-  ! dig @127.0.0.1 -p "$first_port" +tcp +tries=1 +time=2 +short www.demo.test A 2>&1 | grep -q '192\.0\.2\.80'
+  ! dig @127.0.0.1 -p "$first_port" +tcp +tries=1 +time=2 +short www.demo.example A 2>&1 | grep -q '192\.0\.2\.80'
 }
 
 # Starts all digs before it waits for any; each must bring the address that belongs to its name.
 many_at_once() {
   local number pids=() right=0
   for number in $(seq 1 "$concurrent"); do
-    dig @127.0.0.1 -p "$relay_port" +tries=1 +time=6 +short "host-$number.demo.test" A > "$work/answer.$number" 2>&1 &
+    dig @127.0.0.1 -p "$relay_port" +tries=1 +time=6 +short "host-$number.demo.example" A > "$work/answer.$number" 2>&1 &
     pids+=($!)
   done
   wait "${pids[@]}" || true
@@ -235,27 +235,27 @@ start_relay
 indent < "$work/relay.log"
 
 echo
-echo "\$ dig @127.0.0.1 -p $first_port +tcp www.demo.test A      (the resolver itself, without TLS)"
+echo "\$ dig @127.0.0.1 -p $first_port +tcp www.demo.example A      (the resolver itself, without TLS)"
 judge "the resolvers do not answer plain DNS, so every answer below came over TLS" plain_dns_is_refused
 
-ask 'status: NOERROR.*192\.0\.2\.80.*\(TCP\)' "an IPv4 address over TCP" +tcp www.demo.test A
-ask 'status: NOERROR.*192\.0\.2\.80.*\(UDP\)' "an IPv4 address over UDP" www.demo.test A
-ask 'status: NOERROR.*2001:db8::80.*\(TCP\)' "an IPv6 address over TCP" +tcp www.demo.test AAAA
-ask 'status: NOERROR.*2001:db8::80.*\(UDP\)' "an IPv6 address over UDP" www.demo.test AAAA
-ask 'flags: qr[a-z ]* tc[ ;].*ANSWER: 0,.*\(UDP\)' "an answer too big for UDP is marked as truncated (flag tc)" +ignore big.demo.test TXT
-ask 'retrying in TCP.*ANSWER: 30,.*\(TCP\)' "dig then asks over TCP by itself and gets all 30 records" big.demo.test TXT
-ask 'status: NXDOMAIN' "a name that does not exist is said not to exist" missing.demo.test A
+ask 'status: NOERROR.*192\.0\.2\.80.*\(TCP\)' "an IPv4 address over TCP" +tcp www.demo.example A
+ask 'status: NOERROR.*192\.0\.2\.80.*\(UDP\)' "an IPv4 address over UDP" www.demo.example A
+ask 'status: NOERROR.*2001:db8::80.*\(TCP\)' "an IPv6 address over TCP" +tcp www.demo.example AAAA
+ask 'status: NOERROR.*2001:db8::80.*\(UDP\)' "an IPv6 address over UDP" www.demo.example AAAA
+ask 'flags: qr[a-z ]* tc[ ;].*ANSWER: 0,.*\(UDP\)' "an answer too big for UDP is marked as truncated (flag tc)" +ignore big.demo.example TXT
+ask 'retrying in TCP.*ANSWER: 30,.*\(TCP\)' "dig then asks over TCP by itself and gets all 30 records" big.demo.example TXT
+ask 'status: NXDOMAIN' "a name that does not exist is said not to exist" missing.demo.example A
 
 echo
-echo "\$ for n in 1 ... $concurrent: dig @127.0.0.1 -p $relay_port host-\$n.demo.test A &      (all at the same time)"
+echo "\$ for n in 1 ... $concurrent: dig @127.0.0.1 -p $relay_port host-\$n.demo.example A &      (all at the same time)"
 judge "$concurrent questions at once get $concurrent answers, each its own" many_at_once
 
-ask "answered by $first" "the first upstream of the file is the one that answers" who.demo.test TXT
+ask "answered by $first" "the first upstream of the file is the one that answers" who.demo.example TXT
 echo
 echo "Stopping the first resolver ($first)."
 stop "$first"
-ask "answered by $second" "with the first upstream gone, the second one answers" who.demo.test TXT
-ask 'status: NOERROR.*192\.0\.2\.80' "and so do names asked before" +tcp www.demo.test A
+ask "answered by $second" "with the first upstream gone, the second one answers" who.demo.example TXT
+ask 'status: NOERROR.*192\.0\.2\.80' "and so do names asked before" +tcp www.demo.example A
 
 echo
 echo "Stopping the relay."

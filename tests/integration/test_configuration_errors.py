@@ -70,6 +70,14 @@ CASES = {
     "pin without prefix": (UPSTREAM + 'pins = ["AAAA"]\n', 5, ["AAAA", "sha256/"]),
     "pin of a wrong length": (UPSTREAM + 'pins = ["sha256/AAAA"]\n', 5, ["sha256/AAAA"]),
     "pin that is no base64": (UPSTREAM + f'pins = ["sha256/{"!" * 43}="]\n', 5, ["pin"]),
+    "zone with an unknown upstream": (UPSTREAM + '[[zone]]\nnames = ["a.b"]\nupstreams = ["onw"]\n', 7, ["onw", 'mean "one"']),
+    "zone with both": (UPSTREAM + '[[zone]]\nnames = ["a.b"]\nupstreams = ["one"]\nanswer = "nodata"\n', 8, ["a.b", "upstreams"]),
+    "zone with neither": (UPSTREAM + '[[zone]]\nnames = ["a.b"]\n', 6, ["a.b", "upstreams", "answer"]),
+    "zone without names": (UPSTREAM + '[[zone]]\nanswer = "nodata"\n', 5, ["names"]),
+    "zone of the root": (UPSTREAM + '[[zone]]\nnames = ["."]\nupstreams = ["one"]\n', 6, ["every name", "[[upstream]]"]),
+    "name in two zones": (UPSTREAM + '[[zone]]\nnames = ["a"]\nanswer = "nodata"\n[[zone]]\nnames = ["A."]\nanswer = "nodata"\n', 9, ["line 6"]),
+    "name beyond ASCII": (UPSTREAM + '[[zone]]\nnames = ["b\u00fccher.example"]\nanswer = "nodata"\n', 6, ["A-label", "xn--"]),
+    "all upstreams for zones": (UPSTREAM + 'zone_only = true\n[[zone]]\nnames = ["a"]\nupstreams = ["one"]\n', 5, ["zone_only"]),
     "syntax error": (UPSTREAM + "[relay\n", 5, []),
     "syntax error in a value": ('[listen]\nworkers = = 2\n' + UPSTREAM, 2, []),
     "key given twice": ("[listen]\nworkers = 1\nworkers = 2\n" + UPSTREAM, 3, ["workers"]),
@@ -166,6 +174,14 @@ def test_good_file_passes_the_check(tmp_path, certificates):
     result = run_binary("check", "--config", path)
     assert result.returncode == 0 and result.stdout.startswith(f"{path}: ok") and len(result.stdout.splitlines()) == 1
     assert result.stderr == "" and is_free(PORT)
+
+
+def test_an_upstream_that_gets_no_query_is_a_warning(tmp_path, certificates):
+    path = tmp_path / "dotrelay.toml"
+    text = GOOD.format(port=PORT) + f'ca_file = "{certificates.ca_file}"\n' + GOOD[GOOD.index("[[upstream]]"):].replace('"one"', '"office"')
+    path.write_text(text + f'ca_file = "{certificates.ca_file}"\nzone_only = true\n')
+    result = run_binary("check", "--config", path)
+    assert result.returncode == 0 and re.search(rf'^warning: {re.escape(str(path))}:13:13: upstream.zone_only: .*"office"', result.stderr)
 
 
 def test_printed_defaults_are_a_valid_file(tmp_path):

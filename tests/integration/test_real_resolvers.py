@@ -59,15 +59,15 @@ def kdig(resolver, certificates, name, rrtype, flavour):
 @pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("rrtype", TYPES)
 def test_same_answer_as_kdig(relay, certificates, rrtype, flavour):
-    expected = comparable(kdig(relay.resolver, certificates, "all.real.test", rrtype, FLAVOURS[flavour]))
-    tcp = comparable(dig(relay, "all.real.test", rrtype, "tcp", FLAVOURS[flavour]))
-    udp_text = dig(relay, "all.real.test", rrtype, "udp", FLAVOURS[flavour])   # on TC dig asks again over TCP by itself
+    expected = comparable(kdig(relay.resolver, certificates, "all.real.example", rrtype, FLAVOURS[flavour]))
+    tcp = comparable(dig(relay, "all.real.example", rrtype, "tcp", FLAVOURS[flavour]))
+    udp_text = dig(relay, "all.real.example", rrtype, "udp", FLAVOURS[flavour])   # on TC dig asks again over TCP by itself
     assert tcp == expected
     assert comparable(udp_text) == expected
 
 
-@pytest.mark.parametrize("name, rrtype", [("missing.real.test", "A"), ("x.nowhere.test", "A"), ("mail.real.test", "MX"),
-                                          ("x.refused.test", "A"), ("real.test", "SOA"), ("big.real.test", "TXT")])
+@pytest.mark.parametrize("name, rrtype", [("missing.real.example", "A"), ("x.nowhere.example", "A"), ("mail.real.example", "MX"),
+                                          ("x.refused.example", "A"), ("real.example", "SOA"), ("big.real.example", "TXT")])
 @pytest.mark.parametrize("flavour", ["plain", "do"])
 def test_same_negative_and_large_answers(relay, certificates, name, rrtype, flavour):
     expected = comparable(kdig(relay.resolver, certificates, name, rrtype, FLAVOURS[flavour]))
@@ -76,12 +76,12 @@ def test_same_negative_and_large_answers(relay, certificates, name, rrtype, flav
 
 
 def test_truncated_answer_sends_dig_to_tcp(relay):
-    shown = dig(relay, "big.real.test", "TXT", "udp", ["+edns=0"])
+    shown = dig(relay, "big.real.example", "TXT", "udp", ["+edns=0"])
     assert "Truncated, retrying in TCP mode" in shown and shown.count("l" * 200) == 1
 
 
 def test_two_hundred_concurrent_digs_worth(relay):
     """dig -f with pairs of lookups keeps the machine busy with one process instead of two hundred."""
-    lookups = list(itertools.chain.from_iterable((name + ".real.test", "A") for name in ["all", "mail"] * 100))
+    lookups = list(itertools.chain.from_iterable((name + ".real.example", "A") for name in ["all", "mail"] * 100))
     done = subprocess.run(["dig", "@127.0.0.1", "-p", str(relay.port), "+short", *lookups], capture_output=True, text=True)
     assert done.stdout.split().count("192.0.2.7") == 100 and done.stdout.split().count("192.0.2.25") == 100

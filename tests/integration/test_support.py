@@ -209,8 +209,8 @@ def test_tap_sees_records_only(make_upstream, certificates):
 
 
 def test_real_resolver_serves_the_zone(resolver, certificates):
-    shown = kdig(resolver, certificates, "all.real.test", "MX")
-    assert re.search(r"MX\s+10 mail\.real\.test\.", shown)
+    shown = kdig(resolver, certificates, "all.real.example", "MX")
+    assert re.search(r"MX\s+10 mail\.real\.example\.", shown)
 
 
 def test_toml_of_tables():

@@ -68,10 +68,10 @@ def knows_table(program, table):
 
 class Relay:
     """One running relay. Tables given as keyword arguments (listen, relay, cache, limits, log) are merged into a small default, which
-    has no cache: most tests count what goes upstream."""
+    has no cache: most tests count what goes upstream. `zones` is a list of [[zone]] tables."""
 
-    def __init__(self, folder, upstreams, *, listen=None, relay=None, cache=None, limits=None, log=None, port=None, prefix=(),
-                 start=True, arguments=(), program=None):
+    def __init__(self, folder, upstreams, *, listen=None, relay=None, cache=None, limits=None, log=None, zones=(), port=None,
+                 prefix=(), start=True, arguments=(), program=None):
         self.port = port or free_port()
         self.folder = Path(folder)
         self.tables = {
@@ -85,6 +85,8 @@ class Relay:
             self.tables["limits"] = limits
         if log:
             self.tables["log"] = log
+        if zones:
+            self.tables["zone"] = list(zones)
         self.config_file = self.folder / f"relay-{self.port}.toml"
         self.prefix, self.lines, self.process, self.reader = list(prefix), [], None, None
         self.arguments, self.program = list(arguments), program

@@ -1,6 +1,6 @@
 """Real DoT resolvers from the distribution, each with the same small zone and no way out: unbound and Knot Resolver (kresd).
 
-They run in the foreground from a temporary folder on loopback, and serve `real.test` only. unbound holds it as a zone file with
+They run in the foreground from a temporary folder on loopback, and serve `real.example` only. unbound holds it as a zone file with
 DNSSEC records (their signatures are made up: an authoritative answer is not validated), kresd as forged answers.
 """
 import shutil
@@ -16,16 +16,16 @@ import dns.rdatatype
 
 from .ports import free_port
 
-ZONE = "real.test"
+ZONE = "real.example"
 BIG_TEXT = " ".join(f'"{letter * 200}"' for letter in "abcdefghijkl")
 RECORDS = [
-    ("all", "A", "192.0.2.7"), ("all", "AAAA", "2001:db8::7"), ("all", "MX", "10 mail.real.test."), ("all", "MX", "20 mail2.real.test."),
+    ("all", "A", "192.0.2.7"), ("all", "AAAA", "2001:db8::7"), ("all", "MX", "10 mail.real.example."), ("all", "MX", "20 mail2.real.example."),
     ("all", "TXT", '"first string" "second string"'), ("all", "HTTPS", "1 . alpn=h2,h3 ipv4hint=192.0.2.7"),
-    ("all", "SRV", "1 2 853 target.real.test."), ("all", "CAA", '0 issue "ca.example"'),
+    ("all", "SRV", "1 2 853 target.real.example."), ("all", "CAA", '0 issue "ca.example"'),
     ("all", "DNSKEY", "257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ=="),
     ("big", "TXT", BIG_TEXT), ("mail", "A", "192.0.2.25"), ("target", "AAAA", "2001:db8::853"),
 ]
-SIGNATURE = "{type} 13 {labels} 300 20300101000000 20200101000000 4711 real.test. " + "c2lnbmF0dXJl" * 7 + "c2ln"
+SIGNATURE = "{type} 13 {labels} 300 20300101000000 20200101000000 4711 real.example. " + "c2lnbmF0dXJl" * 7 + "c2ln"
 
 
 def zone_file():
@@ -128,9 +128,8 @@ class Unbound(Resolver):
   deny-any: no
   rrset-roundrobin: no
   incoming-num-tcp: 50
-  local-zone: "test." nodefault
-  local-zone: "nowhere.test." always_nxdomain
-  local-zone: "refused.test." always_refuse
+  local-zone: "nowhere.example." always_nxdomain
+  local-zone: "refused.example." always_refuse
 auth-zone:
   name: "{ZONE}."
   zonefile: "{self.folder}/real.zone"
@@ -161,7 +160,7 @@ cache.size = 4 * MB
 cache.storage = 'lmdb://{self.folder}/kresd-cache'
 modules.load('policy')
 {kresd_policies()}
-policy.add(policy.suffix(policy.REFUSE, {{ todname('refused.test') }}))
+policy.add(policy.suffix(policy.REFUSE, {{ todname('refused.example') }}))
 policy.add(policy.all(policy.DENY))
 """)
         return [shutil.which("kresd", path="/usr/sbin:/usr/bin"), "-n", "-c", config, self.folder]
