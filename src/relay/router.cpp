@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <string_view>
 #include <utility>
 
@@ -126,6 +127,8 @@ bool Router::send(QueryHandle handle, ConnectionHandle connection_handle, bool t
   Query& query = queries_.get(handle);
   PooledConnection& pooled = upstreams_.connections().get(connection_handle);
   const std::uint8_t upstream = pooled.upstream;
+  // All sendings come by here: rather no worker than one that tells an upstream names that are not for it.
+  assert(query.candidates.eligible().contains(upstream));
   const bool edns =
       !query.plain.contains(upstream) && upstreams_.address({upstream, pooled.address}).edns.understands(now);
   const auto is_there = [&](const Attempt& attempt) { return attempt.connection == connection_handle; };
