@@ -58,10 +58,19 @@ std::size_t cache_octets(const CacheConfig& config, std::uint64_t memory_limit) 
 }
 
 bool answers_alike(const Config& left, const Config& right) {
+  const auto same_names = [](const std::vector<PlacedName>& one, const std::vector<PlacedName>& other) {
+    return std::ranges::equal(one, other, {}, &PlacedName::text, &PlacedName::text);
+  };
+  const auto same_zone = [&](const ZoneConfig& one, const ZoneConfig& other) {
+    return same_names(one.names, other.names) && same_names(one.upstreams, other.upstreams) &&
+           one.answer == other.answer;
+  };
+  if (!std::ranges::equal(left.zones, right.zones, same_zone)) return false;
   return std::ranges::equal(
       left.upstreams, right.upstreams, [](const UpstreamConfig& one, const UpstreamConfig& other) {
         return one.name == other.name && one.addresses == other.addresses && one.tls_name == other.tls_name &&
-               one.ca_file == other.ca_file && one.pins == other.pins && one.refused_is_final == other.refused_is_final;
+               one.ca_file == other.ca_file && one.pins == other.pins &&
+               one.refused_is_final == other.refused_is_final && one.zone_only == other.zone_only;
       });
 }
 

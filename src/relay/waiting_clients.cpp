@@ -82,6 +82,7 @@ WaiterHandle WaitingClients::add(QueryHandle handle, const Incoming& incoming, c
                                  Place place, TimePoint now) {
   const WaiterHandle waiter = waiters_.emplace(handle, incoming, message, now + config_.deadline, place);
   quota_.waits(place);
+  without_channel_ += incoming.channel == nullptr ? 1 : 0;
   deadlines_.push_back(waiter);
   Query& query = queries_.get(handle);
   query.waiters.push_back(waiter);
@@ -124,6 +125,7 @@ void WaitingClients::tell_and_go_on(WaiterHandle handle, Query& query, const Out
   Waiter& waiter = waiters_.get(handle);
   ReplyChannel* const channel = std::exchange(waiter.channel, nullptr);
   const ClientKey client = waiter.client;
+  ++without_channel_;
   waiter.deadline = now + config_.deadline;
   deadlines_.remove(handle);
   deadlines_.push_back(handle);
@@ -207,6 +209,7 @@ Bytes WaitingClients::write_kept_error(const Query& query, const Waiter& waiter)
 /// Takes a waiter out of its lists. The caller answers it.
 [[gnu::always_inline]] inline void WaitingClients::release(WaiterHandle handle, Query& query) {
   const Place place = waiters_.get(handle).place;
+  without_channel_ -= waiters_.get(handle).channel == nullptr ? 1 : 0;
   deadlines_.remove(handle);
   may_have_stale_.remove(handle);
   query.waiters.remove(handle);

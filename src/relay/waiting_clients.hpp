@@ -57,7 +57,8 @@ class WaitingClients {
   WaitingClients(const Environment& environment, Slab<Query>& queries, HashKey hash_key);
 
   [[nodiscard]] Slab<Waiter>& slab() { return waiters_; }
-  [[nodiscard]] bool empty() const { return waiters_.empty(); }
+  /// No client waits. The cache may.
+  [[nodiscard]] bool empty() const { return waiters_.size() == without_channel_; }
 
   // Answers from accept() to what begins no query.
   [[gnu::cold]] Accepted answer_locally(const Incoming& incoming, const dns::QueryView& query,
@@ -181,6 +182,8 @@ class WaitingClients {
   std::deque<Postponed> postponed_;
   TimePoint portion_due_ = kNever;
   std::ptrdiff_t may_deliver_ = 0;  ///< octets that are left of kMaxDeliveredPerTurn
+
+  std::size_t without_channel_ = 0;  ///< waiters that are no clients
 
   std::vector<std::uint8_t> answer_buffer_;
   std::array<std::uint8_t, dns::kMaxName> spelled_name_;  ///< where question_for() spells a name anew
