@@ -46,8 +46,8 @@ void NameIndex::settle() {
   // Of those that are the same, the one that was added last comes first, and stays.
   std::ranges::reverse(entries_);
   std::ranges::stable_sort(entries_, {}, &Entry::key);
-  const auto same = std::ranges::unique(entries_, {}, &Entry::key);
-  entries_.erase(same.begin(), same.end());
+  const auto same = [](const Entry& left, const Entry& right) { return left.key == right.key; };
+  entries_.erase(std::unique(entries_.begin(), entries_.end(), same), entries_.end());
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     // A name that this one is below is the one before it, or one that that is below.
     std::size_t parent = i == 0 ? i : i - 1;
