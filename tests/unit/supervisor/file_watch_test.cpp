@@ -1,6 +1,8 @@
 // Changes of files, poll by poll: once for each change, and not before it is stable.
 #include "supervisor/file_watch.hpp"
 
+#include "supervisor/temporary_folder.hpp"
+
 #include <doctest/doctest.h>
 #include <filesystem>
 #include <fstream>
@@ -10,43 +12,25 @@ namespace dotrelay {
 namespace {
 
 namespace fs = std::filesystem;
-
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (fs::temp_directory_path() / "file-watch-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { fs::remove_all(path_); }
-
-  [[nodiscard]] fs::path operator/(const char* name) const { return path_ / name; }
-
- private:
-  fs::path path_;
-};
-
-void write(const fs::path& path, const char* text) { std::ofstream(path) << text; }
+using test::TemporaryFolder;
 
 TEST_CASE("a rewritten file is a change once, when it is stable") {
-  const Folder folder;
-  write(folder / "a", "one");
+  const TemporaryFolder folder;
+  test::write_file(folder / "a", "one");
   FileWatch watch;
   watch.set_files({folder / "a"});
   CHECK_FALSE(watch.poll());
-  write(folder / "a", "one, t");
+  test::write_file(folder / "a", "one, t");
   CHECK_FALSE(watch.poll());
-  write(folder / "a", "one, two");
+  test::write_file(folder / "a", "one, two");
   CHECK_FALSE(watch.poll());
   CHECK(watch.poll());
   CHECK_FALSE(watch.poll());
 }
 
 TEST_CASE("a change that is taken back is none") {
-  const Folder folder;
-  write(folder / "a", "one");
+  const TemporaryFolder folder;
+  test::write_file(folder / "a", "one");
   FileWatch watch;
   watch.set_files({folder / "a"});
   fs::rename(folder / "a", folder / "b");
@@ -57,9 +41,9 @@ TEST_CASE("a change that is taken back is none") {
 }
 
 TEST_CASE("another file of the same size and time renamed over it is a change") {
-  const Folder folder;
-  write(folder / "a", "one");
-  write(folder / "b", "two");
+  const TemporaryFolder folder;
+  test::write_file(folder / "a", "one");
+  test::write_file(folder / "b", "two");
   fs::last_write_time(folder / "b", fs::last_write_time(folder / "a"));
   FileWatch watch;
   watch.set_files({folder / "a"});
@@ -80,8 +64,8 @@ void as_nobody(const Body& body) {
 }
 
 TEST_CASE("a file that becomes readable is a change, one whose mode is set to what it was is not") {
-  const Folder folder;
-  write(folder / "a", "one");
+  const TemporaryFolder folder;
+  test::write_file(folder / "a", "one");
   fs::permissions(folder / ".", fs::perms::all);
   fs::permissions(folder / "a", fs::perms::none);
   FileWatch watch;
@@ -102,10 +86,10 @@ TEST_CASE("a file that becomes readable is a change, one whose mode is set to wh
 }
 
 TEST_CASE("a symbolic link on the way that is swapped is a change") {
-  const Folder folder;
+  const TemporaryFolder folder;
   for (const char* version : {"one", "two"}) {
     fs::create_directory(folder / version);
-    write(folder / version / "file", "same");
+    test::write_file(folder / version / "file", "same");
   }
   fs::create_directory_symlink("one", folder / "..data");
   fs::create_symlink("..data/file", folder / "file");
@@ -119,11 +103,11 @@ TEST_CASE("a symbolic link on the way that is swapped is a change") {
 }
 
 TEST_CASE("a file that goes or comes is a change") {
-  const Folder folder;
+  const TemporaryFolder folder;
   FileWatch watch;
   watch.set_files({folder / "a"});
   CHECK_FALSE(watch.poll());
-  write(folder / "a", "");
+  test::write_file(folder / "a", "");
   CHECK_FALSE(watch.poll());
   CHECK(watch.poll());
   fs::remove(folder / "a");
@@ -132,17 +116,17 @@ TEST_CASE("a file that goes or comes is a change") {
 }
 
 TEST_CASE("what is accepted is no change; what is known of a path survives another list") {
-  const Folder folder;
-  write(folder / "a", "one");
+  const TemporaryFolder folder;
+  test::write_file(folder / "a", "one");
   FileWatch watch;
   watch.set_files({folder / "a"});
-  write(folder / "a", "one, two");
+  test::write_file(folder / "a", "one, two");
   watch.accept();
   CHECK_FALSE(watch.poll());
   CHECK_FALSE(watch.poll());
 
-  write(folder / "a", "three");
-  write(folder / "b", "new");
+  test::write_file(folder / "a", "three");
+  test::write_file(folder / "b", "new");
   watch.set_files({folder / "b", folder / "a"});
   CHECK_FALSE(watch.poll());
   CHECK(watch.poll());

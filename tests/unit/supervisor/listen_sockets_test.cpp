@@ -2,6 +2,7 @@
 #include "supervisor/listen_sockets.hpp"
 
 #include "net/sockets.hpp"
+#include "supervisor/free_address.hpp"
 
 #include <cerrno>
 #include <doctest/doctest.h>
@@ -12,23 +13,8 @@
 namespace dotrelay {
 namespace {
 
-/// An address with a port that is free now.
-Endpoint free_address(const char* address = "127.0.0.1") {
-  const Endpoint any{*parse_ip_address(address), 0};
-  int error = 0;
-  const UniqueFd fd = make_listener(any, Protocol::tcp, error);
-  REQUIRE(join_port(fd.get(), any, Protocol::tcp) == 0);
-  SocketAddress bound;
-  REQUIRE(getsockname(fd.get(), bound.raw(), &bound.size) == 0);
-  return to_endpoint(bound);
-}
-
-ListenConfig config_of(std::vector<Endpoint> addresses) {
-  ListenConfig config;
-  config.addresses = std::move(addresses);
-  config.addresses_are_default = false;
-  return config;
-}
+using test::free_address;
+using test::listen_on;
 
 struct Fixture {
   ListenSockets sockets;
@@ -37,7 +23,7 @@ struct Fixture {
 };
 
 TEST_CASE_FIXTURE(Fixture, "no client is served before the sockets are joined") {
-  auto leases = sockets.lease(config_of({first}), 2);
+  auto leases = sockets.lease(listen_on({first}), 2);
   REQUIRE(leases);
   CHECK(leases->size() == 2);
   CHECK(probe_bind(first, Protocol::udp) == 0);
@@ -47,11 +33,11 @@ TEST_CASE_FIXTURE(Fixture, "no client is served before the sockets are joined") 
 }
 
 TEST_CASE_FIXTURE(Fixture, "an address that stays keeps its sockets, one that goes loses them with its last lease") {
-  auto before = std::make_unique<Result<std::vector<WorkerSockets>>>(sockets.lease(config_of({first, second}), 1));
+  auto before = std::make_unique<Result<std::vector<WorkerSockets>>>(sockets.lease(listen_on({first, second}), 1));
   REQUIRE(*before);
   REQUIRE(sockets.join(**before));
   {
-    auto after = sockets.lease(config_of({first}), 2);
+    auto after = sockets.lease(listen_on({first}), 2);
     REQUIRE(after);
     REQUIRE(sockets.join(*after));
     CHECK(&(*after)[0][0].pair() == &(**before)[0][0].pair());
@@ -65,12 +51,12 @@ TEST_CASE_FIXTURE(Fixture, "an address that stays keeps its sockets, one that go
 }
 
 TEST_CASE_FIXTURE(Fixture, "a pair that is being left is not leased again") {
-  auto leaving = sockets.lease(config_of({first}), 1);
+  auto leaving = sockets.lease(listen_on({first}), 1);
   REQUIRE(leaving);
   REQUIRE(sockets.join(*leaving));
   SocketPair& left = (*leaving)[0][0].pair();
   left.stage = SocketPair::Stage::left;
-  auto again = sockets.lease(config_of({first}), 1);
+  auto again = sockets.lease(listen_on({first}), 1);
   REQUIRE(again);
   CHECK(&(*again)[0][0].pair() != &left);
   CHECK(sockets.join(*again));
@@ -81,23 +67,23 @@ TEST_CASE_FIXTURE(Fixture,
   int error = 0;
   const UniqueFd workers = make_listener(first, Protocol::udp, error);
   REQUIRE(join_port(workers.get(), first, Protocol::udp) == 0);
-  CHECK_FALSE(sockets.lease(config_of({first}), 1));
+  CHECK_FALSE(sockets.lease(listen_on({first}), 1));
   {
     SocketPair pair;
     pair.address = first;
     pair.stage = SocketPair::Stage::left;
     const SocketLease held = sockets.adopt(std::move(pair));
-    auto again = sockets.lease(config_of({first}), 1);
+    auto again = sockets.lease(listen_on({first}), 1);
     REQUIRE(again);
     CHECK(sockets.join(*again));
   }
-  CHECK_FALSE(sockets.lease(config_of({first}), 1));
+  CHECK_FALSE(sockets.lease(listen_on({first}), 1));
 }
 
 TEST_CASE_FIXTURE(Fixture,
-                  "an address that this machine does not have yet is bound, and no other process can have it") {
+                  "an address that this machine does not have yet is bound, and no other program can have it") {
   const Endpoint later{*parse_ip_address("203.0.113.77"), first.port};
-  auto leases = sockets.lease(config_of({later}), 1);
+  auto leases = sockets.lease(listen_on({later}), 1);
   REQUIRE(leases);
   REQUIRE(sockets.join(*leases));
   CHECK(probe_bind(later, Protocol::udp) == EADDRINUSE);
@@ -106,34 +92,34 @@ TEST_CASE_FIXTURE(Fixture,
 
 TEST_CASE_FIXTURE(Fixture, "an address whose interface is not there is left out; alone it is an error") {
   const Endpoint later = *parse_endpoint("[fe80::1%none-such]:5353", 0);
-  auto leases = sockets.lease(config_of({later, first}), 1);
+  auto leases = sockets.lease(listen_on({later, first}), 1);
   REQUIRE(leases);
   CHECK((*leases)[0].size() == 1);
   CHECK((*leases)[0][0].pair().address == first);
-  CHECK_FALSE(sockets.lease(config_of({later}), 1));
+  CHECK_FALSE(sockets.lease(listen_on({later}), 1));
 }
 
 TEST_CASE_FIXTURE(Fixture, "the address of another program is refused as a whole; of our own, the wildcard is not") {
   ListenSockets others;
-  auto theirs = others.lease(config_of({second}), 1);
+  auto theirs = others.lease(listen_on({second}), 1);
   REQUIRE(others.join(*theirs));
-  const auto refused = sockets.lease(config_of({first, second}), 1);
+  const auto refused = sockets.lease(listen_on({first, second}), 1);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message.find("cannot listen on " + second.to_text()) == 0);
 
   const Endpoint wildcard{*parse_ip_address("0.0.0.0"), second.port};
-  CHECK_FALSE(sockets.lease(config_of({wildcard}), 1));
-  auto ours = others.lease(config_of({wildcard}), 1);
+  CHECK_FALSE(sockets.lease(listen_on({wildcard}), 1));
+  auto ours = others.lease(listen_on({wildcard}), 1);
   REQUIRE(ours);
   CHECK(others.join(*ours));
 }
 
 TEST_CASE_FIXTURE(Fixture, "of two relays that start at the same time one serves") {
   ListenSockets others;
-  auto ours = sockets.lease(config_of({first}), 2);
-  auto theirs = others.lease(config_of({first}), 2);
+  auto ours = sockets.lease(listen_on({first}), 2);
+  auto theirs = others.lease(listen_on({first}), 2);
   REQUIRE(ours);
-  REQUIRE(theirs);  // nothing is bound yet
+  REQUIRE(theirs);  // neither has bound anything yet
   REQUIRE(sockets.join(*ours));
   const auto refused = others.join(*theirs);
   REQUIRE_FALSE(refused);
@@ -141,7 +127,7 @@ TEST_CASE_FIXTURE(Fixture, "of two relays that start at the same time one serves
 }
 
 TEST_CASE_FIXTURE(Fixture, "with share_port both serve") {
-  ListenConfig config = config_of({first});
+  ListenConfig config = listen_on({first});
   config.share_port = true;
   ListenSockets others;
   auto ours = sockets.lease(config, 2);
@@ -152,13 +138,13 @@ TEST_CASE_FIXTURE(Fixture, "with share_port both serve") {
 
 TEST_CASE_FIXTURE(Fixture, "the wildcard and an address of it may be in one configuration") {
   const Endpoint wildcard{*parse_ip_address("0.0.0.0"), first.port};
-  auto leases = sockets.lease(config_of({wildcard, first}), 2);
+  auto leases = sockets.lease(listen_on({wildcard, first}), 2);
   REQUIRE(leases);
   CHECK(sockets.join(*leases));
 }
 
 TEST_CASE_FIXTURE(Fixture, "workers that have left the port are no hindrance for a relay that starts") {
-  auto killed = sockets.lease(config_of({first}), 2);
+  auto killed = sockets.lease(listen_on({first}), 2);
   REQUIRE(killed);
   REQUIRE(sockets.join(*killed));
   const auto leave = [](const WorkerSockets& leases) {
@@ -167,10 +153,10 @@ TEST_CASE_FIXTURE(Fixture, "workers that have left the port are no hindrance for
   };
   ListenSockets others;
   leave((*killed)[0]);
-  CHECK_FALSE(others.lease(config_of({first}), 2));  // one is still there
+  CHECK_FALSE(others.lease(listen_on({first}), 2));  // one is still there
   leave((*killed)[1]);
-  ListenSockets::await_departure(config_of({first}));
-  auto started = others.lease(config_of({first}), 2);
+  ListenSockets::await_departure(listen_on({first}));
+  auto started = others.lease(listen_on({first}), 2);
   REQUIRE(started);
   CHECK(others.join(*started));
   CHECK(probe_bind(first, Protocol::udp) == EADDRINUSE);
@@ -185,12 +171,12 @@ TEST_CASE_FIXTURE(Fixture, "a program that shares addresses in its own way is no
     const SocketAddress address = to_socket_address(first);
     REQUIRE(bind(other.get(), address.raw(), address.size) == 0);
     CHECK(probe_bind(first, Protocol::udp) == EADDRINUSE);
-    CHECK_FALSE(sockets.lease(config_of({first}), 1));
+    CHECK_FALSE(sockets.lease(listen_on({first}), 1));
   }
 }
 
 TEST_CASE_FIXTURE(Fixture, "sockets that a worker took from the port before it died are bound anew, and no others") {
-  auto leases = sockets.lease(config_of({first}), 1);
+  auto leases = sockets.lease(listen_on({first}), 1);
   REQUIRE(leases);
   SocketPair& pair = (*leases)[0][0].pair();
   CHECK_FALSE(*ListenSockets::restore(pair));  // not bound yet
