@@ -13,7 +13,7 @@ inline constexpr int kMaxMissedHeartbeats = 8;
 
 /// Checks without a heartbeat until a worker that leaves no longer decides when new clients stop coming to it: half a
 /// second.
-inline constexpr int kHeartbeatsToLeave = 2;
+inline constexpr int kHeartbeatsToLeavePort = 2;
 
 /// Checks until a worker must have said that it is ready: ten seconds to parse its configuration and the CA bundle.
 inline constexpr int kMaxStartHeartbeats = 40;

@@ -243,7 +243,7 @@ void Generation::check_heartbeats() {
     const int missed =
         worker.note_heartbeat(parts_.shared->slot(worker.number() - 1).heartbeat.load(std::memory_order_relaxed));
     if (stage_ == Stage::retiring) {  // its time is limited, but what others wait for is not in its hands
-      if (missed >= kHeartbeatsToLeave) leave_tcp_ports(worker);
+      if (missed >= kHeartbeatsToLeavePort) leave_tcp_ports(worker);
       continue;
     }
     const bool is_ready = worker.state() == Worker::State::ready;

@@ -57,4 +57,6 @@ void log_totals(Log& log, const Totals& totals, std::string_view when, LogLevel 
   for (const MetricRow& row : kMetricRows) log.write(level, std::string(row.name) + " " + total(row));
 }
 
+void log_refused_reload(Log& log, const std::string& why) { log.error("reload refused, nothing changed: " + why); }
+
 }  // namespace dotrelay

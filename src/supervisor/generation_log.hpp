@@ -15,4 +15,7 @@ void log_beginning(Log& log, const GenerationParts& parts);
 /// One line that begins with `when`, and a line for each counter at `level`.
 void log_totals(Log& log, const Totals& totals, std::string_view when, LogLevel level);
 
+/// The configuration could not be read, or its workers could not start.
+void log_refused_reload(Log& log, const std::string& why);
+
 }  // namespace dotrelay

@@ -5,6 +5,7 @@
 #include "process/descriptor_plan.hpp"
 #include "process/system_limits.hpp"
 #include "supervisor/address_watch.hpp"
+#include "supervisor/generation_log.hpp"
 #include "supervisor/host_check.hpp"
 #include "supervisor/supervisor.hpp"
 

@@ -28,8 +28,6 @@ std::string counted_workers(std::size_t count) { return std::to_string(count) + 
 
 }  // namespace
 
-void log_refused_reload(Log& log, const std::string& why) { log.error("reload refused, nothing changed: " + why); }
-
 bool terminal_has_gone() {
   struct stat status {};
   pollfd terminal{STDERR_FILENO, 0, 0};

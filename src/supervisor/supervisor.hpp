@@ -98,7 +98,4 @@ class Supervisor final : private Generation::Listener {
 /// A SIGHUP that comes because the terminal has gone, and not to ask for a reload.
 bool terminal_has_gone();
 
-/// The configuration could not be read, or its workers could not start.
-void log_refused_reload(Log& log, const std::string& why);
-
 }  // namespace dotrelay

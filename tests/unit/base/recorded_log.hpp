@@ -17,7 +17,8 @@ struct LogFile {
 
 class RecordedLog : private LogFile, public Log {
  public:
-  RecordedLog() : Log(LogLevel::info, "worker 1", file.get()) {}
+  explicit RecordedLog(LogLevel threshold = LogLevel::info, const std::string& source = "worker 1")
+      : Log(threshold, source, file.get()) {}
 
   /// All lines so far.
   [[nodiscard]] std::string text() const {
@@ -26,6 +27,7 @@ class RecordedLog : private LogFile, public Log {
     text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
     return text;
   }
+  [[nodiscard]] bool has(const std::string& part) const { return text().find(part) != std::string::npos; }
 };
 
 }  // namespace dotrelay::test

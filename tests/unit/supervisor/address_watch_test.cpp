@@ -1,8 +1,8 @@
 // Listen addresses that come: one that only has to be told, and one whose interface needs sockets.
 #include "supervisor/address_watch.hpp"
 
+#include "base/recorded_log.hpp"
 #include "net/own_network.hpp"
-#include "supervisor/log_file.hpp"
 
 #include <cstring>
 #include <doctest/doctest.h>
@@ -11,10 +11,10 @@ namespace dotrelay {
 namespace {
 
 struct Fixture {
-  test::LogFile file;
+  test::RecordedLog file{LogLevel::debug, "supervisor"};
   Loop loop;
   int needed = 0;
-  AddressWatch watch{loop, file.log(), [this] { ++needed; }};
+  AddressWatch watch{loop, file, [this] { ++needed; }};
 
   void begin(const char* address) {
     GenerationParts parts;

@@ -1,7 +1,8 @@
 // Files that change ask for a reload, also while reloads for other reasons come one after the other.
 #include "supervisor/change_watch.hpp"
 
-#include "supervisor/log_file.hpp"
+#include "base/recorded_log.hpp"
+#include "supervisor/temporary_folder.hpp"
 
 #include <doctest/doctest.h>
 
@@ -11,11 +12,11 @@ namespace {
 struct Fixture {
   test::TemporaryFolder folder;
   std::string config_file = folder / "relay.toml";
-  test::LogFile file;
+  test::RecordedLog file{LogLevel::debug, "supervisor"};
   ListenSockets sockets;
   Loop loop;
   int wanted = 0;
-  ChangeWatch watch{loop, file.log(), sockets, FileWatch(), [this] {
+  ChangeWatch watch{loop, file, sockets, FileWatch(), [this] {
                       ++wanted;
                       loop.stop();
                     }};

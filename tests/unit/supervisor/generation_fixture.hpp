@@ -2,10 +2,10 @@
 // has come. Plays the supervisor: it reaps, and notes what it is told.
 #pragma once
 
+#include "base/recorded_log.hpp"
 #include "process/memory_text.hpp"
 #include "supervisor/free_address.hpp"
 #include "supervisor/generation.hpp"
-#include "supervisor/log_file.hpp"
 #include "supervisor/scripted_worker.hpp"
 #include "supervisor/temporary_folder.hpp"
 
@@ -51,7 +51,7 @@ class GenerationFixture : public Generation::Listener {
 
   /// Not started yet. It lives as long as the fixture.
   Generation& make(GenerationParts parts, Stage stage = Stage::serving) {
-    generations_.push_back(std::make_unique<Generation>(loop_, *this, log_.log(), std::move(parts), stage));
+    generations_.push_back(std::make_unique<Generation>(loop_, *this, log_, std::move(parts), stage));
     return *generations_.back();
   }
   Generation& make(const std::string& script, std::uint32_t workers, Stage stage = Stage::serving) {
@@ -123,7 +123,7 @@ class GenerationFixture : public Generation::Listener {
   }
 
   TemporaryFolder folder_;
-  LogFile log_;
+  RecordedLog log_{LogLevel::debug, "supervisor"};
   ListenSockets sockets_;
   Loop loop_;
   std::vector<std::unique_ptr<Generation>> generations_;
