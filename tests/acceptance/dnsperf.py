@@ -13,11 +13,11 @@ import subprocess
 from bench import Bench, Goals, Stopwatch, affinity, arguments
 from support.resolvers import Unbound, unbound_process
 
-ZONE = "load.test"
+ZONE = "load.example"
 
 
 class LoadUnbound(Unbound):
-    """Every name under load.test has the same address, from one thread and without a cache to warm."""
+    """Every name under load.example has the same address, from one thread and without a cache to warm."""
 
     def command(self):
         config = self.folder / "unbound-load.conf"

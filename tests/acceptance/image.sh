@@ -79,11 +79,11 @@ server:
   use-syslog: no
   do-daemonize: no
   num-threads: 1
-  local-zone: "example.test." static
-  local-data: "example.test. 300 IN SOA ns.example.test. root.example.test. 1 2 3 4 5"
-  local-data: "www.example.test. 300 IN A 192.0.2.7"
-  local-data: "www.example.test. 300 IN AAAA 2001:db8::7"
-  local-data: 'large.example.test. 300 IN TXT$large'
+  local-zone: "demo.example." static
+  local-data: "demo.example. 300 IN SOA ns.demo.example. root.demo.example. 1 2 3 4 5"
+  local-data: "www.demo.example. 300 IN A 192.0.2.7"
+  local-data: "www.demo.example. 300 IN AAAA 2001:db8::7"
+  local-data: 'large.demo.example. 300 IN TXT$large'
 END
 unbound -d -c "$scratch/unbound.conf" >"$scratch/unbound.log" 2>&1 &
 upstream=$!
@@ -109,20 +109,20 @@ expect "the image says which ports it serves" "12555/tcp 12555/udp" \
 
 relay -d --name "$name" -v "$scratch/dotrelay.toml:/etc/dotrelay/dotrelay.toml:ro" -v "$scratch/ca.pem:/etc/dotrelay/ca.pem:ro" \
   "$image" >/dev/null
-if ! wait_for 10 ask +short www.example.test; then
+if ! wait_for 10 ask +short www.demo.example; then
   cat "$scratch/unbound.log" >&2
   run_podman logs "$name" >&2
   echo "the relay does not answer" >&2
   exit 1
 fi
 
-expect "A over UDP" 192.0.2.7 "$(ask +notcp +short www.example.test A)"
-expect "A over TCP" 192.0.2.7 "$(ask +tcp +short www.example.test A)"
-expect "AAAA over UDP" 2001:db8::7 "$(ask +notcp +short www.example.test AAAA)"
-expect "AAAA over TCP" 2001:db8::7 "$(ask +tcp +short www.example.test AAAA)"
-expect "a large answer is cut short over UDP" "tc" "$(ask +notcp +ignore large.example.test TXT | grep -oE '^;; flags:.* tc' | grep -o 'tc$')"
-expect "and complete over TCP" 3000 "$(ask +short large.example.test TXT | tr -cd 0-9 | wc -c)"
-expect "a name that does not exist" NXDOMAIN "$(ask none.example.test | grep -oE 'status: [A-Z]+' | cut -d' ' -f2)"
+expect "A over UDP" 192.0.2.7 "$(ask +notcp +short www.demo.example A)"
+expect "A over TCP" 192.0.2.7 "$(ask +tcp +short www.demo.example A)"
+expect "AAAA over UDP" 2001:db8::7 "$(ask +notcp +short www.demo.example AAAA)"
+expect "AAAA over TCP" 2001:db8::7 "$(ask +tcp +short www.demo.example AAAA)"
+expect "a large answer is cut short over UDP" "tc" "$(ask +notcp +ignore large.demo.example TXT | grep -oE '^;; flags:.* tc' | grep -o 'tc$')"
+expect "and complete over TCP" 3000 "$(ask +short large.demo.example TXT | tr -cd 0-9 | wc -c)"
+expect "a name that does not exist" NXDOMAIN "$(ask none.demo.example | grep -oE 'status: [A-Z]+' | cut -d' ' -f2)"
 
 two_workers() { [ "$(pgrep -c -P "$supervisor")" = 2 ]; }
 supervisor=$(run_podman inspect --format '{{.State.Pid}}' "$name")
@@ -136,7 +136,7 @@ expect "no way to gain rights" 1 "$(rights NoNewPrivs)"
 expect "the root is read-only" ro "$(awk '$5 == "/" { print substr($6, 1, 2) }' "/proc/$supervisor/mountinfo")"
 
 kill -9 "$(pgrep -P "$supervisor" | head -n 1)"
-expect "a killed worker is not missed" 20 "$(for _ in $(seq 20); do ask +notcp +short www.example.test; done | grep -c 192.0.2.7)"
+expect "a killed worker is not missed" 20 "$(for _ in $(seq 20); do ask +notcp +short www.demo.example; done | grep -c 192.0.2.7)"
 expect "and is replaced" 0 "$(wait_for 5 two_workers; echo $?)"
 
 begin=$SECONDS
