@@ -27,7 +27,8 @@ class GenerationFixture : public Generation::Listener {
   GenerationFixture& operator=(const GenerationFixture&) = delete;
   ~GenerationFixture() override {
     for (const auto& generation : generations_) generation->kill_all();
-    for (int status = 0; !all_ended();) offer(waitpid(-1, &status, 0), status);
+    int status = 0;
+    for (pid_t pid; !all_ended() && (pid = waitpid(-1, &status, 0)) > 0;) offer(pid, status);
   }
 
  protected:

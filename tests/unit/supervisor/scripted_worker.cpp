@@ -23,6 +23,7 @@ namespace {
 
 constexpr int kBeatMilliseconds = 20;
 constexpr int kUsage = 2;
+constexpr unsigned kLifeSeconds = 120;
 
 /// The words of the last line that begins so; nothing when there is none.
 std::optional<std::string> words_after(const std::string& text, const std::string& beginning) {
@@ -36,6 +37,12 @@ std::optional<std::string> words_after(const std::string& text, const std::strin
 
 [[noreturn]] void hang() {
   for (;;) pause();
+}
+
+/// A test that fails leaves nothing behind: this process ends with its parent, or later by itself.
+void limit_life() {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  alarm(kLifeSeconds);
 }
 
 /// Of "exit=3".
@@ -116,21 +123,21 @@ class ScriptedWorker {
 }  // namespace
 
 int play_worker(std::span<char* const> arguments) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that fails leaves nothing behind
+  limit_life();
   if (arguments.size() != 4) return kUsage;
   const std::optional<Inheritance> inheritance = Inheritance::from_arguments(arguments[0], arguments[1]);
   return inheritance ? ScriptedWorker(*inheritance, arguments[3]).play() : kUsage;
 }
 
 int play_check(std::span<char* const> arguments) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  limit_life();
   if (arguments.size() != 6) return kUsage;
   const auto value = [&](std::size_t index) {
     return std::string(arguments[index]).substr(std::string(arguments[index]).find('=') + 1);
   };
   const Result<std::string> text = read_file(arguments[5], 1 << 20);
   if (!text) return 1;
-  note(arguments[5], "check");
+  note(arguments[5], "check start " + std::to_string(getpid()));
   std::istringstream words(words_after(*text, "# check:").value_or("answer"));
   for (std::string word; words >> word;) {
     std::string answer;

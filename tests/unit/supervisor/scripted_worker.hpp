@@ -26,7 +26,8 @@ namespace dotrelay::test {
 /// | stay     | from now on notes what it is told, and does not exit                      |
 ///
 /// Its diary: "NAME NUMBER start PID LISTENERS MAILBOXES", "NAME NUMBER serve", "... take_clients", "... hand_over ls"
-/// (l: the port is left, s: the worker stops reading), "... end". A check notes "check" when it has read its script.
+/// (l: the port is left, s: the worker stops reading), "... end". A check notes "check start PID" when it has read its
+/// script.
 int play_worker(std::span<char* const> arguments);
 
 /// The words of a check: answer (that it takes over), wrong (another answer), and wait, exit=N and hang as above.

@@ -42,7 +42,7 @@ TEST_CASE_FIXTURE(Fixture, "without a worker that can start it gives up, with st
   CHECK(log().find("error   supervisor: no worker can start\n") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a reload: the new workers serve before the old ones hand over, on the same sockets") {
+TEST_CASE_FIXTURE(Fixture, "a reload: the new workers serve, and the old ones hand over to them, on the same sockets") {
   run_ready();
   reload("# workers: as=new ready");
   CHECK(logs("reloaded " + config_file() + ": 2 workers"));
@@ -95,8 +95,8 @@ TEST_CASE_FIXTURE(Fixture, "a reload that fails changes nothing, and its workers
   CHECK(stop() == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "what is asked for during a reload happens once, afterwards") {
-  run_ready();
+TEST_CASE_FIXTURE(Fixture, "what is asked for during a reload happens once, right afterwards") {
+  run_ready("# workers: as=old ready stay");
   reload("# workers: as=new wait ready");
   for (const std::string number : {"1", "2"}) REQUIRE(notes("new " + number + " start"));
   for (int i = 0; i < 3; ++i) reload("# workers: as=last ready");
@@ -108,7 +108,7 @@ TEST_CASE_FIXTURE(Fixture, "what is asked for during a reload happens once, afte
     CHECK(logs("reloaded "));
   }
   CHECK(notes("new 1 hand_over s\n"));
-  CHECK(diary().find("last 1 start") > diary().find("new 1 serve"));
+  for (const std::string number : {"1", "2"}) kill(pid_of("old " + number), SIGKILL);
   CHECK(stop() == 0);
   CHECK(count_in(log(), "reloaded ") == 2);
   CHECK(count_in(diary(), "last 1 start") == 1);
@@ -116,12 +116,13 @@ TEST_CASE_FIXTURE(Fixture, "what is asked for during a reload happens once, afte
 
 TEST_CASE_FIXTURE(Fixture, "a stop during a reload kills the candidate, and the workers that serve drain") {
   run_ready();
-  reload("# workers: as=new wait ready");
+  reload("# workers: as=new stay");
   for (const std::string number : {"1", "2"}) REQUIRE(notes("new " + number + " start"));
   CHECK(stop() == 0);
   CHECK(log().find("refused") == std::string::npos);
   for (const std::string number : {"1", "2"}) {
     CHECK(diary().find("old " + number + " end\n") != std::string::npos);
+    CHECK(diary().find("new " + number + " end") == std::string::npos);
     CHECK(ends(pid_of("new " + number)));
   }
   CHECK(diary().find("hand_over") == std::string::npos);
@@ -135,8 +136,9 @@ TEST_CASE_FIXTURE(Fixture, "a stop waits for retiring workers too, and tells the
   CHECK(notes("old 2 hand_over s\n"));
   send(SIGTERM);
   for (const std::string number : {"1", "2"}) CHECK(notes("old " + number + " end\n"));
-  CHECK(notes("new 1 end\n"));
+  for (const std::string number : {"1", "2"}) CHECK(ends(pid_of("new " + number)));
   send(SIGTERM);
+  CHECK(notices_signals());
   for (const std::string number : {"1", "2"}) kill(pid_of("old " + number), SIGKILL);
   CHECK(exit_status() == 0);
   CHECK(count_in(log(), "stopping: ") == 1);
