@@ -61,6 +61,7 @@ TEST_CASE_FIXTURE(Fixture, "a stop during a check does not wait for it") {
   REQUIRE(notes("check start "));
   send(SIGTERM);
   CHECK(ends(pid_of("check")));
+  CHECK(kill(pid_of("old 1"), 0) == 0);  // the check has not just ended with the supervisor
   for (const std::string number : {"1", "2"}) {
     CHECK(notes("old " + number + " end\n"));
     kill(pid_of("old " + number), SIGKILL);
