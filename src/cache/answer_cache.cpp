@@ -1,15 +1,14 @@
 // See answer_cache.hpp.
 #include "cache/answer_cache.hpp"
 
+#include "dns/ttl_fields.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <cassert>
 
 namespace dotrelay {
 namespace {
-
-/// A TTL has 32 bits (RFC 1035 4.1.3).
-constexpr std::size_t kTtlSize = 4;
 
 /// Whether the message has one question, and it is the key's. The key's name is well-formed, so a message with the same
 /// octets in its place has a well-formed name there too.
@@ -26,7 +25,7 @@ bool belongs(const EntryHeader& header, const CacheKey& key, Bytes message) {
 }
 
 bool within(std::span<const std::uint16_t> ttl_offsets, std::size_t size) {
-  return std::ranges::all_of(ttl_offsets, [&](std::uint16_t offset) { return offset + kTtlSize <= size; });
+  return std::ranges::all_of(ttl_offsets, [&](std::uint16_t offset) { return offset + dns::kTtlSize <= size; });
 }
 
 }  // namespace
