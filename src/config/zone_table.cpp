@@ -83,7 +83,7 @@ MaybeProblem judge_latest(const Config& config) {
   const PlacedName& first = latest.names.front();
   if (latest.answer && !latest.upstreams.empty()) {
     return Problem{latest.answer_position,
-                   "zone.answer: the zone of " + quoted(first.text) + " has upstreams, too; only one of both may be"};
+                   "zone.answer: the zone of " + quoted(first.text) + " also has upstreams; only one of both may be"};
   }
   if (latest.answer || !latest.upstreams.empty()) return std::nullopt;
   return Problem{first.position, "zone.names: the zone of " + quoted(first.text) + " needs upstreams or an answer"};
@@ -96,10 +96,9 @@ constexpr KeyRow kKeys[] = {
         .range = {1, kMaxZoneNames},
         .required = true,
         .allowed = "{} domain names of letters, digits, \"-\", \"_\" and \"/\"",
-        .help =
-            "The names of this zone; all names below them belong to it, too. Of several zones that hold a name, the "
-            "one with the longest name counts. Case and a final dot do not matter. Write international names as "
-            "A-labels (\"xn--...\").",
+        .help = "The names of this zone; all names below also belong to it. Of several zones that hold a name, the "
+                "one with the longest name counts. Case and a final dot do not matter. Write international names as "
+                "A-labels (\"xn--...\").",
     },
     {
         .name = "upstreams",

@@ -107,7 +107,7 @@ TEST_CASE("someone must answer what is in no zone") {
 
 TEST_CASE("a zone has upstreams or an answer: not both, and not neither") {
   CHECK(error_in_zone("names = [\"a.b\"]\nupstreams = [\"one\"]\nanswer = \"nodata\"") ==
-        "12:10: zone.answer: the zone of \"a.b\" has upstreams, too; only one of both may be");
+        "12:10: zone.answer: the zone of \"a.b\" also has upstreams; only one of both may be");
   CHECK(error_in_zone("names = [\"a.b\"]") == "10:10: zone.names: the zone of \"a.b\" needs upstreams or an answer");
 }
 
