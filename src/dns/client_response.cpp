@@ -2,6 +2,7 @@
 #include "dns/client_response.hpp"
 
 #include "dns/compression.hpp"
+#include "dns/local_records.hpp"
 #include "dns/record_walk.hpp"
 
 #include <array>
@@ -14,10 +15,6 @@ namespace {
 constexpr std::size_t kFlagsOffset = 2;
 constexpr std::size_t kCountsOffset = 4;
 constexpr std::size_t kAdditionalCountOffset = 10;
-constexpr std::uint32_t kLocalTtl = 10800;  // as BIND's and Unbound's built-in localhost zones
-/// How long clients remember that a local zone does not have a name (RFC 2308 5). RFC 6303 3 shows three hours. Here a
-/// reload may give the zone to an upstream, and what clients ask again until then costs no more than this answer.
-constexpr std::uint32_t kNegativeTtl = 300;
 
 /// Room for the options of one answer. What an upstream sends beyond it is left out: options are advice, not data.
 constexpr std::size_t kMaxAnswerOptions = 2048;
@@ -157,36 +154,6 @@ std::uint16_t size_limit_for(const QueryView& query, Transport transport) {
   return query.opt ? std::clamp(query.opt->udp_size, kPlainUdpSize, kMaxUdpResponse) : kPlainUdpSize;
 }
 
-std::array<std::uint8_t, 2> pointer_to(std::size_t offset) {
-  std::array<std::uint8_t, 2> pointer;
-  store_u16(pointer.data(), static_cast<std::uint16_t>(0xc000 | offset));
-  return pointer;
-}
-
-/// `owner`: where its name stands in the message.
-void write_record(ByteWriter& writer, std::size_t owner, std::uint16_t type, std::uint32_t ttl, Bytes data) {
-  writer.put(pointer_to(owner));
-  writer.u16(type);
-  writer.u16(klass::in);
-  writer.u32(ttl);
-  writer.u16(static_cast<std::uint16_t>(data.size()));
-  writer.put(data);
-}
-
-/// The SOA that RFC 6303 3 proposes, but for the time that a negative answer is kept.
-void write_local_soa(ByteWriter& writer, std::size_t apex) {
-  constexpr std::uint8_t kMailbox[] =
-      "\x06nobody\x07"
-      "invalid";
-  std::array<std::uint8_t, 2 + sizeof kMailbox + 20> buffer;
-  ByteWriter data(buffer);
-  data.put(pointer_to(apex));
-  data.put(kMailbox);
-  for (const std::uint32_t number : {1U, 3600U, 1200U, 604800U, kNegativeTtl}) data.u32(number);
-  assert(!data.failed());
-  write_record(writer, apex, type::soa, kNegativeTtl, data.written());
-}
-
 /// How an answer is to be fitted.
 struct Wish {
   const Asker& asker;
@@ -281,18 +248,12 @@ Bytes write_error_response(MutableBytes buffer, const Asker& asker, const std::o
 
 Bytes write_local_response(MutableBytes buffer, const Asker& asker, const Question& question,
                            const LocalAnswer& answer) {
-  const bool has_address = !answer.address.empty();
-  const int answers = (has_address ? 1 : 0) + (answer.soa ? 1 : 0) + (answer.ns ? 1 : 0);
-  const bool negative = answers == 0 && !answer.apex.empty();
+  Counts counts = count_local_records(answer);
+  counts.additionals = asker.edns ? 1 : 0;
   ByteWriter writer(buffer);
-  write_header(writer, {asker.id, own_flags(asker, answer.rcode)},
-               {1, static_cast<std::uint16_t>(answers), static_cast<std::uint16_t>(negative ? 1 : 0),
-                static_cast<std::uint16_t>(asker.edns ? 1 : 0)});
+  write_header(writer, {asker.id, own_flags(asker, answer.rcode)}, counts);
   write_question(writer, question);
-  const auto apex = static_cast<std::uint16_t>(kHeaderSize + question.name.size() - answer.apex.size());
-  if (has_address) write_record(writer, kHeaderSize, question.type, kLocalTtl, answer.address);
-  if (answer.soa || negative) write_local_soa(writer, apex);
-  if (answer.ns) write_record(writer, apex, type::ns, kNegativeTtl, pointer_to(apex));
+  write_local_records(writer, question, answer);
   if (asker.edns) {
     std::array<std::uint8_t, 16> options_buffer;
     ByteWriter options(options_buffer);
