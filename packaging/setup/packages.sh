@@ -10,8 +10,8 @@ packages_for() {
     build) echo "g++ meson ninja-build pkgconf libuv1-dev libtomlplusplus-dev ca-certificates" ;;
     demo) echo "openssl unbound bind9-dnsutils" ;;
     test)
-      echo "doctest-dev python3-pytest python3-pytest-timeout python3-dnspython openssl unbound knot-resolver"
-      echo "libssl-dev bind9-dnsutils knot-dnsutils dnsperf iproute2 iptables procps shellcheck node-yaml"
+      echo "doctest-dev python3-pytest python3-pytest-timeout python3-dnspython openssl unbound knot-resolver dnsdist"
+      echo "libssl-dev bind9-dnsutils knot-dnsutils dnsmasq-base dnsperf iproute2 iptables procps shellcheck node-yaml"
       # Node.js often comes from elsewhere, with its npm; Debian's would replace it.
       command -v npm > /dev/null || echo "nodejs npm"
       ;;
@@ -44,6 +44,7 @@ names_elsewhere() {
     knot-resolver) echo "knot-resolver knot-resolver knot-resolver" ;;
     iproute2) echo "iproute2 iproute iproute2" ;;
     procps) echo "procps procps-ng procps-ng" ;;
+    dnsmasq-base) echo "dnsmasq dnsmasq dnsmasq" ;;
     shellcheck) echo "shellcheck ShellCheck shellcheck" ;;
     libclang-rt-dev) echo "compiler-rt compiler-rt compiler-rt" ;;
     clang-format) echo "clang-extra-tools clang-tools-extra clang" ;;

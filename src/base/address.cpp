@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <charconv>
+#include <utility>
 
 namespace dotrelay {
 namespace {
@@ -66,6 +67,14 @@ bool IpAddress::is_loopback() const {
 bool IpAddress::is_multicast() const { return is_v6 ? octets[0] == 0xff : octets[0] >> 4 == 0xe; }
 
 bool IpAddress::is_link_local() const { return is_v6 && octets[0] == 0xfe && octets[1] >> 6 == 2; }
+
+bool IpAddress::is_private() const {
+  if (is_loopback() || is_link_local()) return true;
+  if (is_v6) return octets[0] >> 1 == 0xfc >> 1;
+  const auto [first, second] = std::pair(octets[0], octets[1]);
+  return first == 10 || (first == 172 && second >> 4 == 1) || (first == 192 && second == 168) ||
+         (first == 100 && second >> 6 == 1);
+}
 
 std::string IpAddress::to_text() const {
   char text[INET6_ADDRSTRLEN];

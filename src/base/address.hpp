@@ -24,6 +24,8 @@ struct IpAddress {
   [[nodiscard]] bool is_loopback() const;    ///< 127.0.0.0/8, ::1
   [[nodiscard]] bool is_multicast() const;   ///< 224.0.0.0/4, ff00::/8
   [[nodiscard]] bool is_link_local() const;  ///< fe80::/10; never IPv4, which needs no scope
+  /// Not routed on the Internet: loopback, RFC 1918, 100.64.0.0/10 (RFC 6598), fc00::/7 (RFC 4193), fe80::/10.
+  [[nodiscard]] bool is_private() const;
   [[nodiscard]] std::string to_text() const;
 
   friend bool operator==(const IpAddress&, const IpAddress&) = default;

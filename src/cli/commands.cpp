@@ -2,6 +2,7 @@
 #include "cli/commands.hpp"
 
 #include "base/printable.hpp"
+#include "config/zone_texts.hpp"
 #include "supervisor/loaded_config.hpp"
 #include "supervisor/run_supervisor.hpp"
 #include "supervisor/upgrade.hpp"
@@ -53,8 +54,10 @@ int check_configuration(const CommandLine& line) {
   if (!loaded->verdict.refusal.empty()) warnings.push_back(loaded->verdict.refusal);  // another user may start it
   for (const std::string& warning : warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
   const Config& config = loaded->config;
-  return print(line.config_file + ": ok, " + counted(config.listen.addresses.size(), "listen address") + ", " +
-               counted(config.upstreams.size(), "upstream") +
+  std::string exceptions;
+  for (const std::string& line : plain_text_lines(config)) exceptions += line + "\n";
+  return print(exceptions + line.config_file + ": ok, " + counted(config.listen.addresses.size(), "listen address") +
+               ", " + counted(config.upstreams.size(), "upstream") +
                (config.zones.empty() ? "" : ", " + counted(config.zones.size(), "zone")) + "\n");
 }
 

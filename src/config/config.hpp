@@ -44,13 +44,24 @@ struct ListenConfig {
 /// SHA-256 of a certificate's SubjectPublicKeyInfo (RFC 7858 4.2).
 using Pin = std::array<std::uint8_t, 32>;
 
+/// How an upstream is spoken to.
+enum class Transport : std::uint8_t {
+  tls,    ///< DNS over TLS
+  plain,  ///< DNS over TCP without TLS, as a [[local_upstream]]: for zones only, at private addresses only
+};
+
+inline constexpr std::uint16_t kPlainPort = 53;  ///< unless another is written (RFC 7766 4)
+
+/// An [[upstream]] or [[local_upstream]] table.
 struct UpstreamConfig {
   std::string name;
   SourcePosition name_position;
   std::vector<Endpoint> addresses;
   std::vector<SourcePosition> address_positions;  ///< one for each address
-  std::string tls_name;                           ///< a host name without trailing dot, or an IP literal
-  std::string ca_file;                            ///< empty: the system's bundle, or with pins none
+  Transport transport = Transport::tls;
+  // What follows is only said of one over TLS, but zone_only, which is true of one in plain text.
+  std::string tls_name;  ///< a host name without trailing dot, or an IP literal
+  std::string ca_file;   ///< empty: the system's bundle, or with pins none
   SourcePosition ca_file_position;
   std::vector<Pin> pins;
   bool refused_is_final = false;  ///< REFUSED is its answer, not a reason to ask the next upstream
@@ -102,13 +113,16 @@ struct LimitsConfig {
 
 struct Config {
   ListenConfig listen;
-  /// In failover order, never empty: at least one is not zone_only.
+  /// In failover order, those in plain text last. Never empty: at least one is not zone_only.
   std::vector<UpstreamConfig> upstreams;
   std::vector<ZoneConfig> zones;
   RelayConfig relay;
   CacheConfig cache;
   LimitsConfig limits;
   LogLevel log_level = LogLevel::info;
+
+  /// Of the upstream with this name, which there must be.
+  [[nodiscard]] std::size_t upstream_number(std::string_view name) const;
 
   /// The addresses of all upstreams, and the number of one of them when they are counted in the file's order.
   [[nodiscard]] std::size_t address_count() const { return address_number(upstreams.size(), 0); }

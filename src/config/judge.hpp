@@ -14,6 +14,9 @@ MaybeProblem judge(const Config& config);
 /// What a configuration that passed may not mean: for warnings.
 std::vector<Problem> doubts_about(const Config& config);
 
+/// Of the table that it is written as: "upstream", "local_upstream".
+std::string table_name(const UpstreamConfig& upstream);
+
 /// What is wrong with an upstream address that the relay itself serves.
 std::string own_upstream(const Endpoint& endpoint);
 

@@ -169,10 +169,13 @@ void apply_defaults(std::span<const TableRow> tables, Config& config) {
 
 MaybeProblem read_tables(const toml::table& root, std::span<const TableRow> tables, Config& config) {
   for (const auto& [key, node] : root) {
-    const auto table = std::ranges::find(tables, key.str(), &TableRow::name);
-    if (table == tables.end()) return unknown_table(key, node, tables);
-    const auto read = table->repeated == 0 ? read_single : read_repeated;
-    if (MaybeProblem problem = read(*table, node, config)) return problem;
+    if (std::ranges::find(tables, key.str(), &TableRow::name) == tables.end()) return unknown_table(key, node, tables);
+  }
+  for (const TableRow& table : tables) {
+    const toml::node* const node = root.get(table.name);
+    if (node == nullptr) continue;
+    const auto read = table.repeated == 0 ? read_single : read_repeated;
+    if (MaybeProblem problem = read(table, *node, config)) return problem;
   }
   for (const TableRow& table : tables) {
     if (table.required && !root.contains(table.name)) return missing_table(table);

@@ -6,8 +6,8 @@
 namespace dotrelay {
 
 std::span<const TableRow> all_tables() {
-  static const std::array tables = {listen_table(), upstream_table(), zone_table(), relay_table(),
-                                    cache_table(),  limits_table(),   log_table()};
+  static const std::array tables = {listen_table(), upstream_table(), local_upstream_table(), zone_table(),
+                                    relay_table(),  cache_table(),    limits_table(),         log_table()};
   return tables;
 }
 

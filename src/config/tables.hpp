@@ -70,6 +70,7 @@ std::span<const TableRow> all_tables();
 
 TableRow listen_table();
 TableRow upstream_table();
+TableRow local_upstream_table();
 TableRow zone_table();
 TableRow relay_table();
 TableRow cache_table();

@@ -1,6 +1,6 @@
 // The [[upstream]] table: a resolver that is asked over TLS, how it is authenticated, and how it is reached.
 #include "config/pin.hpp"
-#include "config/setters.hpp"
+#include "config/upstream_keys.hpp"
 
 #include <algorithm>
 
@@ -9,27 +9,8 @@ namespace {
 
 constexpr std::uint16_t kDotPort = 853;  // RFC 7858 3.1
 
-UpstreamConfig& upstream_of(const KeyTarget& target) { return target.config.upstreams.back(); }
-
-EndpointList addresses_of(UpstreamConfig& upstream) { return {upstream.addresses, upstream.address_positions}; }
-
-KeyProblem take_name(const KeyTarget& target, std::string_view text) {
-  const bool printable = std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
-  if (!target.range.contains(static_cast<std::int64_t>(text.size())) || !printable) {
-    return "\"" + std::string(text) + "\" is not such a name";
-  }
-  upstream_of(target).name = text;
-  upstream_of(target).name_position = target.position;
-  return std::nullopt;
-}
-
 KeyProblem take_address(const KeyTarget& target, std::string_view text) {
-  UpstreamConfig& upstream = upstream_of(target);
-  if (KeyProblem problem = addresses_of(upstream).take(target, text, kDotPort)) return problem;
-  if (upstream.addresses.back().address.is_unspecified()) {
-    return "\"" + std::string(text) + "\" is no address of a server";
-  }
-  return std::nullopt;
+  return take_upstream_address(target, text, kDotPort);
 }
 
 /// A host name as a certificate can carry it (RFC 9525 6.3): letters, digits, hyphens, underscores, dots. Its last
@@ -48,27 +29,27 @@ bool is_host_name(std::string_view text) {
 KeyProblem take_tls_name(const KeyTarget& target, std::string_view text) {
   std::string_view name = text;
   if (const Result<IpAddress> address = parse_ip_address(name)) {
-    upstream_of(target).tls_name = address->to_text();
+    latest_upstream(target).tls_name = address->to_text();
     return std::nullopt;
   }
   if (name.ends_with('.')) name.remove_suffix(1);
   if (!is_host_name(name)) return "\"" + std::string(text) + "\" is neither a host name nor an IP address";
-  upstream_of(target).tls_name = name;
+  latest_upstream(target).tls_name = name;
   return std::nullopt;
 }
 
 KeyProblem take_ca_file(const KeyTarget& target, std::string_view text) {
   if (text.empty()) return "the path is empty";
   if (text.find('\0') != std::string_view::npos) return "the path has a NUL in it";
-  upstream_of(target).ca_file = text;
-  upstream_of(target).ca_file_position = target.position;
+  latest_upstream(target).ca_file = text;
+  latest_upstream(target).ca_file_position = target.position;
   return std::nullopt;
 }
 
 KeyProblem take_pin(const KeyTarget& target, std::string_view text) {
   const std::optional<Pin> pin = parse_pin(text);
   if (!pin) return "\"" + std::string(text) + "\" is not a pin (\"sha256/\" and 44 characters of base64)";
-  upstream_of(target).pins.push_back(*pin);
+  latest_upstream(target).pins.push_back(*pin);
   return std::nullopt;
 }
 
@@ -78,22 +59,22 @@ KeyProblem take_source(const KeyTarget& target, std::string_view text) {
   if (address->is_unspecified() || address->is_multicast() || *address == kBroadcast) {
     return "\"" + std::string(text) + "\" is no address of a machine";
   }
-  upstream_of(target).egress.source = *address;
-  upstream_of(target).source_position = target.position;
+  latest_upstream(target).egress.source = *address;
+  latest_upstream(target).source_position = target.position;
   return std::nullopt;
 }
 
 KeyProblem take_interface(const KeyTarget& target, std::string_view text) {
   const std::optional<Scope> interface = Scope::parse(text);
   if (!interface) return "\"" + std::string(text) + "\" is no name of an interface";
-  upstream_of(target).egress.interface = *interface;
-  upstream_of(target).interface_position = target.position;
+  latest_upstream(target).egress.interface = *interface;
+  latest_upstream(target).interface_position = target.position;
   return std::nullopt;
 }
 
 void set_mark(const KeyTarget& target, std::int64_t value) {
-  upstream_of(target).egress.mark = static_cast<std::uint32_t>(value);
-  upstream_of(target).mark_position = target.position;
+  latest_upstream(target).egress.mark = static_cast<std::uint32_t>(value);
+  latest_upstream(target).mark_position = target.position;
 }
 
 MaybeProblem judge_egress(const UpstreamConfig& upstream) {
@@ -121,17 +102,14 @@ MaybeProblem judge_egress(const UpstreamConfig& upstream) {
 }
 
 MaybeProblem judge_latest(const Config& config) {
-  const UpstreamConfig& latest = config.upstreams.back();
-  if (MaybeProblem problem = judge_egress(latest)) return problem;
-  const auto earlier = std::span(config.upstreams).first(config.upstreams.size() - 1);
-  if (std::ranges::find(earlier, latest.name, &UpstreamConfig::name) == earlier.end()) return std::nullopt;
-  return Problem{latest.name_position, "upstream.name: another upstream is called \"" + latest.name + "\" already"};
+  if (MaybeProblem problem = judge_egress(config.upstreams.back())) return problem;
+  return judge_place(config, "upstream");
 }
 
 constexpr KeyRow kKeys[] = {
     {
         .name = "name",
-        .set = SetText{take_name},
+        .set = SetText{take_upstream_name},
         .range = {1, 64},
         .required = true,
         .allowed = "{} printable ASCII characters without spaces, different for each upstream",
@@ -139,7 +117,7 @@ constexpr KeyRow kKeys[] = {
     },
     {
         .name = "addresses",
-        .set = SetList{[](const KeyTarget& target) { addresses_of(upstream_of(target)).clear(); }, take_address},
+        .set = SetList{clear_upstream_addresses, take_address},
         .range = {1, kMaxUpstreamAddresses},
         .required = true,
         .allowed = "{} IP addresses, each with or without a port",
@@ -162,7 +140,7 @@ constexpr KeyRow kKeys[] = {
     },
     {
         .name = "pins",
-        .set = SetList{[](const KeyTarget& target) { upstream_of(target).pins.clear(); }, take_pin},
+        .set = SetList{[](const KeyTarget& target) { latest_upstream(target).pins.clear(); }, take_pin},
         .range = {1, 16},
         .allowed = "{} times \"sha256/\" and the base64 of a public key's SHA-256",
         .help = "Public keys (RFC 7858 4.2). The certificate, or another one of its chain, must have one of them. With "
@@ -170,7 +148,7 @@ constexpr KeyRow kKeys[] = {
     },
     {
         .name = "refused_is_final",
-        .set = SetFlag{[](const KeyTarget& target, bool value) { upstream_of(target).refused_is_final = value; }},
+        .set = SetFlag{[](const KeyTarget& target, bool value) { latest_upstream(target).refused_is_final = value; }},
         .allowed = "true or false",
         .help = "true: REFUSED from this upstream is final, and no other upstream is asked. Set it for a filtering "
                 "resolver that blocks names with REFUSED and without an Extended DNS Error. Without this key: false.",
@@ -178,8 +156,8 @@ constexpr KeyRow kKeys[] = {
     {
         .name = "zone_only",
         .set = SetFlag{[](const KeyTarget& target, bool value) {
-          upstream_of(target).zone_only = value;
-          upstream_of(target).zone_only_position = target.position;
+          latest_upstream(target).zone_only = value;
+          latest_upstream(target).zone_only_position = target.position;
         }},
         .allowed = "true or false",
         .help = "true: this upstream gets the queries of the [[zone]] tables that name it, and no others. At least one "

@@ -104,9 +104,9 @@ constexpr KeyRow kKeys[] = {
         .name = "upstreams",
         .set = SetList{[](const KeyTarget& target) { zone_of(target).upstreams.clear(); }, take_upstream},
         .range = {1, kMaxUpstreams},
-        .allowed = "{} names of [[upstream]] tables, each once",
+        .allowed = "{} names of [[upstream]] or of [[local_upstream]] tables, each once",
         .help = "The upstreams that are asked for these names, in this failover order, and no others whatever happens. "
-                "Write either this or answer.",
+                "They are either all [[upstream]] or all [[local_upstream]]. Write either this or answer.",
     },
     {
         .name = "answer",

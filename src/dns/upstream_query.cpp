@@ -26,7 +26,8 @@ std::size_t write_upstream_query(MutableBytes buffer, const UpstreamQuery& query
   if (!query.edns) return writer.size();
 
   const std::size_t unpadded = writer.size() + kOptFixedSize + query.options.size() + kOptionHeader;
-  const std::size_t padding = kOptionHeader + (kPaddingBlock - unpadded % kPaddingBlock) % kPaddingBlock;
+  const std::size_t padding =
+      query.padded ? kOptionHeader + (kPaddingBlock - unpadded % kPaddingBlock) % kPaddingBlock : 0;
   write_opt(writer, Rcode::noerror, query.dnssec_ok, query.options.size() + padding);
   writer.put(query.options);
   write_padding(writer, padding);

@@ -1,5 +1,5 @@
-// The query that the relay itself asks upstream: the client's question and flags, an OPT of the relay's own, padded to
-// a multiple of 128 octets (RFC 8467 4.1), which hides the name's length from observers of the path.
+// The query that the relay itself asks upstream: the client's question and flags, an OPT of the relay's own, over TLS
+// padded to a multiple of 128 octets (RFC 8467 4.1), which hides the name's length from observers of the path.
 #pragma once
 
 #include "base/bytes.hpp"
@@ -28,8 +28,9 @@ struct UpstreamQuery {
   std::uint16_t flags = 0;  ///< of kQueryFlags only
   Question question;
   bool dnssec_ok = false;
-  Bytes options;     ///< as from carried_options()
-  bool edns = true;  ///< false: without an OPT, so without DO, options and padding
+  Bytes options;       ///< as from carried_options()
+  bool edns = true;    ///< false: without an OPT, so without DO, options and padding
+  bool padded = true;  ///< never where the transport is not encrypted (RFC 7830 6)
 };
 
 /// The largest message that write_upstream_query() makes.

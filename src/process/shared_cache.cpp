@@ -68,8 +68,8 @@ bool answers_alike(const Config& left, const Config& right) {
   if (!std::ranges::equal(left.zones, right.zones, same_zone)) return false;
   return std::ranges::equal(
       left.upstreams, right.upstreams, [](const UpstreamConfig& one, const UpstreamConfig& other) {
-        return one.name == other.name && one.addresses == other.addresses && one.tls_name == other.tls_name &&
-               one.ca_file == other.ca_file && one.pins == other.pins &&
+        return one.name == other.name && one.transport == other.transport && one.addresses == other.addresses &&
+               one.tls_name == other.tls_name && one.ca_file == other.ca_file && one.pins == other.pins &&
                one.refused_is_final == other.refused_is_final && one.zone_only == other.zone_only;
       });
 }

@@ -167,15 +167,17 @@ bool Router::send(QueryHandle handle, ConnectionHandle connection_handle, bool t
   const std::uint16_t id = pooled.pending.add(handle, query.hashes.question, now);
   std::array<std::uint8_t, dns::kMaxUpstreamQuery> message;
   const QueryKey key = query.key();
+  Upstream& upstream = upstreams_[pooled.upstream];
   const std::size_t size = dns::write_upstream_query(message, {.id = id,
                                                                .flags = key.flags,
                                                                .question = key.question,
                                                                .dnssec_ok = key.dnssec_ok,
                                                                .options = key.options,
-                                                               .edns = edns});
+                                                               .edns = edns,
+                                                               .padded = upstream.config->transport == Transport::tls});
   if (pooled.connection->send(Bytes(message).first(size))) return id;
   pooled.pending.remove(id);
-  upstreams_[pooled.upstream].last_problem = upstreams_.label(pooled.index()) + ": does not take queries fast enough";
+  upstream.last_problem = upstreams_.label(pooled.index()) + ": does not take queries fast enough";
   return std::nullopt;
 }
 

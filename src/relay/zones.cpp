@@ -4,7 +4,6 @@
 #include "dns/name.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <limits>
 #include <string>
 
@@ -24,11 +23,7 @@ UpstreamOrder common_order(const Config& config) {
 
 UpstreamOrder order_of(const Config& config, const ZoneConfig& zone) {
   UpstreamOrder order;
-  for (const PlacedName& name : zone.upstreams) {
-    const auto upstream = std::ranges::find(config.upstreams, name.text, &UpstreamConfig::name);
-    assert(upstream != config.upstreams.end());
-    order.add(static_cast<std::size_t>(upstream - config.upstreams.begin()));
-  }
+  for (const PlacedName& name : zone.upstreams) order.add(config.upstream_number(name.text));
   return order;
 }
 

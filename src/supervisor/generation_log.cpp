@@ -1,8 +1,7 @@
 // See generation_log.hpp.
 #include "supervisor/generation_log.hpp"
 
-#include <algorithm>
-#include <span>
+#include "config/zone_texts.hpp"
 
 namespace dotrelay {
 namespace {
@@ -16,16 +15,6 @@ std::string words(const Egress& egress) {
   return text;
 }
 
-/// "corp.example, 10.in-addr.arpa and 3 more"
-std::string joined(std::span<const PlacedName> names) {
-  constexpr std::size_t kMost = 8;
-  std::string text;
-  for (const PlacedName& name : names.first(std::min(names.size(), kMost))) {
-    text.append(text.empty() ? "" : ", ").append(name.text);
-  }
-  return names.size() > kMost ? text + " and " + std::to_string(names.size() - kMost) + " more" : text;
-}
-
 }  // namespace
 
 void log_beginning(Log& log, const GenerationParts& parts) {
@@ -34,8 +23,9 @@ void log_beginning(Log& log, const GenerationParts& parts) {
   log.info(text + " (UDP and TCP)");
   for (std::size_t i = 0; i < parts.config.upstreams.size(); ++i) {
     const UpstreamConfig& upstream = parts.config.upstreams[i];
+    const bool plain = upstream.transport == Transport::plain;
     text = "upstream " + std::to_string(i + 1) + ": " + upstream.name + (upstream.zone_only ? ", for zones only" : "") +
-           ", TLS name " + upstream.tls_name + ", at";
+           (plain ? ", in plain text" : ", TLS name " + upstream.tls_name) + ", at";
     for (const Endpoint& endpoint : upstream.addresses) text += " " + endpoint.to_text();
     text += words(upstream.egress);
     if (!upstream.pins.empty()) text += upstream.ca_file.empty() ? ", by pin" : ", by CA and pin";
@@ -45,6 +35,7 @@ void log_beginning(Log& log, const GenerationParts& parts) {
     log.info("zone " + joined(zone.names) + ": " +
              (zone.answer ? "answered here, " + std::string(to_text(*zone.answer)) : joined(zone.upstreams)));
   }
+  for (const std::string& line : plain_text_lines(parts.config)) log.warning(line);
 }
 
 void log_totals(Log& log, const Totals& totals, std::string_view when, LogLevel level) {

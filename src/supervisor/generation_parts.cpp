@@ -97,8 +97,8 @@ void carry_cache(const GenerationParts& from, GenerationParts& to) {
 void carry_health(const GenerationParts& from, GenerationParts& to) {
   if (!from.shared || !to.shared) return;
   const auto same = [](const UpstreamConfig& left, const UpstreamConfig& right) {
-    return left.tls_name == right.tls_name && left.ca_file == right.ca_file && left.pins == right.pins &&
-           left.egress == right.egress;
+    return left.transport == right.transport && left.tls_name == right.tls_name && left.ca_file == right.ca_file &&
+           left.pins == right.pins && left.egress == right.egress;
   };
   std::size_t number = 0;
   for (const UpstreamConfig& upstream : to.config.upstreams) {

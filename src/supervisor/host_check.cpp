@@ -35,7 +35,7 @@ class HostCheck {
     for (const UpstreamConfig& upstream : config_.upstreams) {
       judge_egress(upstream);
       for (std::size_t i = 0; i < upstream.addresses.size(); ++i) {
-        if (Status good = judge_upstream(upstream.addresses[i], upstream.address_positions[i]); !good) {
+        if (Status good = judge_upstream(upstream, i); !good) {
           return good.error();
         }
       }
@@ -78,8 +78,10 @@ class HostCheck {
     return ok();
   }
 
-  Status judge_upstream(const Endpoint& address, SourcePosition position) {
-    const std::string key = "upstream.addresses: ";
+  Status judge_upstream(const UpstreamConfig& upstream, std::size_t number) {
+    const Endpoint& address = upstream.addresses[number];
+    const SourcePosition position = upstream.address_positions[number];
+    const std::string key = table_name(upstream) + ".addresses: ";
     const bool port_is_served = std::ranges::any_of(config_.listen.addresses, [&](const Endpoint& own) {
       return own.address.is_unspecified() && own.port == address.port && own.address.is_v6 == address.address.is_v6;
     });

@@ -6,7 +6,10 @@
 namespace dotrelay {
 namespace {
 
-bool pins_alone(const UpstreamConfig& upstream) { return upstream.ca_file.empty() && !upstream.pins.empty(); }
+bool needs_none(const UpstreamConfig& upstream) {
+  const bool pins_alone = upstream.ca_file.empty() && !upstream.pins.empty();
+  return pins_alone || upstream.transport == Transport::plain;
+}
 
 }  // namespace
 
@@ -14,7 +17,7 @@ Result<Authorities> Authorities::load(const Config& config, std::string_view con
   Authorities authorities;
   authorities.system_path_ = find_system_ca_bundle();
   for (const UpstreamConfig& upstream : config.upstreams) {
-    if (pins_alone(upstream)) continue;
+    if (needs_none(upstream)) continue;
     const std::string& path = upstream.ca_file.empty() ? authorities.system_path_ : upstream.ca_file;
     if (path.empty()) {
       return Error{position_prefix(config_file, {}) + "upstream \"" + upstream.name +
@@ -32,7 +35,7 @@ Result<Authorities> Authorities::load(const Config& config, std::string_view con
 }
 
 const CaBundle* Authorities::of(const UpstreamConfig& upstream) const {
-  if (pins_alone(upstream)) return nullptr;
+  if (needs_none(upstream)) return nullptr;
   return by_path_.at(upstream.ca_file.empty() ? system_path_ : upstream.ca_file).get();
 }
 

@@ -20,8 +20,8 @@
 #include "process/shared_state.hpp"
 #include "relay/forwarder.hpp"
 #include "upstream/authorities.hpp"
-#include "upstream/dot_dialer.hpp"
 #include "upstream/sibling_post.hpp"
+#include "upstream/upstream_dialer.hpp"
 
 #include <list>
 #include <memory>
@@ -76,7 +76,7 @@ class Worker final : private PollListener {
   WorkerSlot& slot_;
   Random random_;
   Loop loop_;
-  DotDialer dialer_;
+  UpstreamDialer dialer_;
   std::optional<SharedCache> shared_cache_;
   std::optional<AnswerCache> cache_;
   MemoryBudget memory_;

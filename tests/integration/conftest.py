@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support import certificates as certificate_tools  # noqa: E402
 from support import resolvers  # noqa: E402
 from support.dot_upstream import DotUpstream  # noqa: E402
+from support.plain_upstream import PlainUpstream  # noqa: E402
 from support.ports import free_port  # noqa: E402
 from support.relay import Relay, upstream_table  # noqa: E402
 
@@ -34,6 +35,20 @@ def make_upstream(certificates):
         upstream = DotUpstream(chosen, **arguments)
         running.append(upstream)
         return upstream.start() if start else upstream
+
+    yield make
+    for upstream in running:
+        upstream.stop(reset=True)
+
+
+@pytest.fixture
+def make_plain_upstream():
+    """make_plain_upstream(**DotUpstream arguments): a running upstream without TLS, ended with the test."""
+    running = []
+
+    def make(**arguments):
+        running.append(PlainUpstream(**arguments).start())
+        return running[-1]
 
     yield make
     for upstream in running:

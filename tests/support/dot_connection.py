@@ -157,16 +157,19 @@ class Connection(asyncio.Protocol):
             part = self.tls.read(65536)
             if not part:
                 return self._end_after_notify()
-            buffer, position = self.unparsed + part, 0
-            while len(buffer) - position >= 2:
-                end = position + 2 + (buffer[position] << 8 | buffer[position + 1])
-                if end > len(buffer):
-                    break
-                message = buffer[position + 2:end]
-                position = end
-                self.queries += 1
-                self.upstream.on_query(message, self)
-            self.unparsed = buffer[position:]
+            self._take_frames(part)
+
+    def _take_frames(self, part):
+        buffer, position = self.unparsed + part, 0
+        while len(buffer) - position >= 2:
+            end = position + 2 + (buffer[position] << 8 | buffer[position + 1])
+            if end > len(buffer):
+                break
+            message = buffer[position + 2:end]
+            position = end
+            self.queries += 1
+            self.upstream.on_query(message, self)
+        self.unparsed = buffer[position:]
 
     def _end_after_notify(self):
         self.close_notify = True

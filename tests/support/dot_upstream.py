@@ -23,6 +23,8 @@ TLS_VERSIONS = {"1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2, "1
 class DotUpstream:
     """The server. Start it with start() or as a context manager; change behaviour, handshake, octets at any time between queries."""
 
+    connection_class = Connection
+
     def __init__(self, certificate, *, host="127.0.0.1", port=None, behaviour=None, version=None, tickets=True, alpn=("dot",),
                  handshake="normal", refuse_tickets=None, octets="", idle_close=None, ttl=dns_answers.TTL, pad_to=0, record=True,
                  max_connections=None, beyond="close"):
@@ -71,7 +73,7 @@ class DotUpstream:
 
     async def serve(self, listener):
         self.loop = asyncio.get_running_loop()
-        self.server = await self.loop.create_server(lambda: Connection(self), sock=listener)
+        self.server = await self.loop.create_server(lambda: self.connection_class(self), sock=listener)
 
     def start(self):
         shared_loop().run(self.serve(self.listening_socket()))

@@ -68,9 +68,9 @@ def knows_table(program, table):
 
 class Relay:
     """One running relay. Tables given as keyword arguments (listen, relay, cache, limits, log) are merged into a small default, which
-    has no cache: most tests count what goes upstream. `zones` is a list of [[zone]] tables."""
+    has no cache: most tests count what goes upstream. `zones` and `local` are lists of [[zone]] and of [[local_upstream]] tables."""
 
-    def __init__(self, folder, upstreams, *, listen=None, relay=None, cache=None, limits=None, log=None, zones=(), port=None,
+    def __init__(self, folder, upstreams, *, listen=None, relay=None, cache=None, limits=None, log=None, zones=(), local=(), port=None,
                  prefix=(), start=True, arguments=(), program=None):
         self.port = port or free_port()
         self.folder = Path(folder)
@@ -87,6 +87,8 @@ class Relay:
             self.tables["log"] = log
         if zones:
             self.tables["zone"] = list(zones)
+        if local:
+            self.tables["local_upstream"] = list(local)
         self.config_file = self.folder / f"relay-{self.port}.toml"
         self.prefix, self.lines, self.process, self.reader = list(prefix), [], None, None
         self.arguments, self.program = list(arguments), program

@@ -69,6 +69,20 @@ TEST_CASE("kinds of addresses") {
   for (const std::string_view text : {"223.255.255.255", "240.0.0.1", "fe80::1"}) CHECK_FALSE(ip(text).is_multicast());
   for (const std::string_view text : {"fe80::1", "febf::1"}) CHECK(ip(text).is_link_local());
   for (const std::string_view text : {"fec0::1", "fe7f::1", "169.254.0.1"}) CHECK_FALSE(ip(text).is_link_local());
+  for (const std::string_view text :
+       {"127.0.0.53", "::1", "10.255.0.1", "172.16.0.1", "172.31.255.255", "192.168.0.1", "100.64.0.1",
+        "100.127.255.255", "fc00::1", "fdff::1", "fe80::1", "::ffff:10.0.0.1"}) {
+    CAPTURE(text);
+    CHECK(ip(text).is_private());
+  }
+  for (const std::string_view text : {"128.0.0.1",   "9.255.255.255", "11.0.0.1",       "172.15.255.255",
+                                      "172.32.0.1",  "192.167.0.1",   "192.169.0.1",    "100.63.255.255",
+                                      "100.128.0.1", "169.254.0.1",   "1.1.1.1",        "0.0.0.0",
+                                      "::",          "::2",           "fbff::1",        "fe00::1",
+                                      "fec0::1",     "2001:db8::1",   "::ffff:1.1.1.1", "64:ff9b::a00:1"}) {
+    CAPTURE(text);
+    CHECK_FALSE(ip(text).is_private());
+  }
 }
 
 TEST_CASE("the interface of a link-local address stands behind a percent sign") {

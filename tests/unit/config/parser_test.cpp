@@ -292,9 +292,9 @@ TEST_CASE("unknown keys and tables, with the nearest known one") {
   CHECK(error_in("\n[listne]") == "2:2: unknown table \"listne\"; did you mean \"listen\"?");
   CHECK(error_in("[[upstreams]]") == "1:3: unknown table \"upstreams\"; did you mean \"upstream\"?");
   CHECK(error_in("[status]\nlisten = 1") ==
-        "1:2: unknown table \"status\"; there is: listen upstream zone relay cache limits log");
+        "1:2: unknown table \"status\"; there is: listen upstream local_upstream zone relay cache limits log");
   CHECK(error_in("workers = 1") ==
-        "1:1: unknown key \"workers\"; there is: listen upstream zone relay cache limits log");
+        "1:1: unknown key \"workers\"; there is: listen upstream local_upstream zone relay cache limits log");
   CHECK(error_in("[log]\nformat = \"json\"") == "2:1: unknown key \"format\" in [log]; there is: level");
   CHECK(error_in("[relay]\npolicy = \"x\"").starts_with("2:1: unknown key \"policy\" in [relay]"));
 }

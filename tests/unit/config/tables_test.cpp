@@ -32,7 +32,8 @@ TEST_CASE("names of tables, and of the keys of each, are unique") {
     std::set<std::string_view> names;
     for (const KeyRow& row : table.keys) CHECK(names.insert(row.name).second);
   }
-  CHECK(tables == std::vector<std::string_view>{"listen", "upstream", "zone", "relay", "cache", "limits", "log"});
+  CHECK(tables == std::vector<std::string_view>{"listen", "upstream", "local_upstream", "zone", "relay", "cache",
+                                                "limits", "log"});
 }
 
 TEST_CASE("every row says what is allowed and what it is for, in whole sentences of ASCII") {

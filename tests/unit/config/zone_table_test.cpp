@@ -116,7 +116,8 @@ TEST_CASE("a zone without names, empty lists, and other values than lists") {
         "9:1: [[zone]] needs the key \"names\": 1 to 256 domain names of letters, digits, \"-\", \"_\" and \"/\"");
   CHECK(error_in_zone("names = []\nanswer = \"nodata\"").starts_with("10:9: zone.names: 0 entries; allowed: 1 to 256"));
   CHECK(error_in_zone("names = [\"a\"]\nupstreams = []") ==
-        "11:13: zone.upstreams: 0 entries; allowed: 1 to 16 names of [[upstream]] tables, each once");
+        "11:13: zone.upstreams: 0 entries; allowed: 1 to 16 names of [[upstream]] or of [[local_upstream]] tables, "
+        "each once");
   CHECK(error_in_zone("names = \"a\"\nanswer = \"nodata\"").starts_with("10:9: zone.names must be a list of strings"));
   CHECK(error_in_zone("names = [1]\nanswer = \"nodata\"").starts_with("10:10: zone.names must be a list of strings"));
   CHECK(error_of("[zone]\nnames = [\"a\"]\n") == "9:1: zone must be written as [[zone]] tables");
@@ -135,7 +136,8 @@ TEST_CASE("upstreams that there are not, with the nearest one, and upstreams nam
   CHECK(error_in_zone("names = [\"a\"]\nupstreams = [\"192.0.2.7\"]") ==
         "11:14: zone.upstreams: no upstream is called \"192.0.2.7\"; there is: one office");
   CHECK(error_in_zone("names = [\"a\"]\nupstreams = [\"one\", \"one\"]") ==
-        "11:21: zone.upstreams: \"one\" is listed twice; allowed: 1 to 16 names of [[upstream]] tables, each once");
+        "11:21: zone.upstreams: \"one\" is listed twice; allowed: 1 to 16 names of [[upstream]] or of "
+        "[[local_upstream]] tables, each once");
 }
 
 TEST_CASE("a name is in one zone only, and once, however it is spelled") {

@@ -120,6 +120,18 @@ TEST_CASE("more than a query may carry is refused, not cut") {
   CHECK(carried(edns_option(65001, Octets(60'000, 1)) + edns_option(3)) == "00030000");
 }
 
+TEST_CASE("without encryption there is no padding (RFC 7830 6); all else is as with it") {
+  const Octets qname = name("www.example");
+  const Octets options = edns_option(3);
+  const UpstreamQuery query{.question = {qname, 1, 1}, .dnssec_ok = true, .options = options, .padded = false};
+  CHECK(write(query).size() == 12 + qname.size() + 4 + 11 + options.size());
+  CHECK(transcript(write(query)) ==
+        "0000 query NOERROR\n"
+        "question www.example. A IN\n"
+        "opt 1232 do\n"
+        "option 3\n");
+}
+
 TEST_CASE("without EDNS a query is its header and its question") {
   const Octets qname = name("www.example");
   CHECK(write({.id = 0x1234,

@@ -104,6 +104,12 @@ TEST_CASE("the next configuration goes on with what is kept where it would get t
   const std::string zone = kUpstream + other + "[[zone]]\nnames = [\"corp.example\"]\nupstreams = [\"one\"]\n";
   CHECK(answers_alike(config(zone), config(zone)));
   CHECK_FALSE(answers_alike(config(zone), config(kUpstream + other)));
+  const std::string local = "[[local_upstream]]\nname = \"lan\"\naddresses = [\"10.0.0.1\"]\n";
+  CHECK(answers_alike(config(kUpstream + local), config(kUpstream + local)));
+  CHECK_FALSE(answers_alike(config(kUpstream), config(kUpstream + local)));
+  CHECK_FALSE(answers_alike(config(kUpstream + local), config(kUpstream + local +
+                                                              "[listen]\nworkers = 1\n[[local_upstream]]\n"
+                                                              "name = \"vpn\"\naddresses = [\"10.0.0.2\"]\n")));
 }
 
 }  // namespace

@@ -22,9 +22,9 @@ class Link : private ConnectionEvents {
     reason.reset();
     connection.reset();
     inside_dial_ = true;
-    connection = std::make_unique<DotConnection>(
-        DotConnection::Environment{loop, *this, counters, tickets, 0}, ConnectionHandle{},
-        DotConnection::Way{endpoint ? *endpoint : server.endpoint(), egress_}, client.context());
+    connection = std::make_unique<DotConnection>(DotConnection::Wiring{loop, *this, {}},
+                                                 DotConnection::Way{endpoint ? *endpoint : server.endpoint(), egress_},
+                                                 DotConnection::Environment{client.context(), tickets, counters, 0});
     inside_dial_ = false;
   }
 

@@ -1,4 +1,5 @@
-// Makes the connections that the forwarder asks for: knows each upstream's addresses, TLS context and tickets.
+// Makes the connections that the forwarder asks for: knows each upstream's addresses, and for those over TLS the
+// context and the tickets.
 #pragma once
 
 #include "config/config.hpp"
@@ -15,7 +16,7 @@
 
 namespace dotrelay {
 
-class DotDialer final : public Dialer {
+class UpstreamDialer final : public Dialer {
  public:
   /// The tickets of all workers.
   struct Tickets {
@@ -24,8 +25,8 @@ class DotDialer final : public Dialer {
   };
 
   /// The references outlive the dialer.
-  DotDialer(const Config& config, const Authorities& authorities, Loop& loop, Counters& counters,
-            const Tickets& tickets);
+  UpstreamDialer(const Config& config, const Authorities& authorities, Loop& loop, Counters& counters,
+                 const Tickets& tickets);
 
   /// What hears from the connections. Once, before the first dial().
   void report_to(ConnectionEvents& events) { events_ = &events; }
@@ -36,8 +37,8 @@ class DotDialer final : public Dialer {
 
  private:
   struct Target {
-    std::unique_ptr<TlsClientContext> tls;
-    std::vector<TicketStore> tickets;  ///< by address
+    std::unique_ptr<TlsClientContext> tls;  ///< none in plain text
+    std::vector<TicketStore> tickets;       ///< by address
   };
 
   const Config& config_;

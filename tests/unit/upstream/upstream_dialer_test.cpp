@@ -1,5 +1,5 @@
 // The dialer: each address of each upstream with the certificate that is expected there, and the way to it.
-#include "upstream/dot_dialer.hpp"
+#include "upstream/upstream_dialer.hpp"
 
 #include "upstream/dot_server.hpp"
 
@@ -12,9 +12,11 @@ class Dialling : private ConnectionEvents {
     const std::string ca = Certificates::get().path("test-ca.pem");
     add("wrong", "other.test", {first.endpoint()}, ca);
     add("right", "upstream.test", {first.endpoint(), second.endpoint()}, ca);
+    add("local", "", {first.endpoint()}, "");
+    config.upstreams.back().transport = Transport::plain;
     need_tls_library();
     authorities.emplace(value_of(Authorities::load(config, "relay.toml")));
-    dialer.emplace(config, *authorities, loop, counters, DotDialer::Tickets{pools, 1});
+    dialer.emplace(config, *authorities, loop, counters, UpstreamDialer::Tickets{pools, 1});
     dialer->report_to(*this);
   }
 
@@ -30,15 +32,18 @@ class Dialling : private ConnectionEvents {
     return connection_->state();
   }
 
+  /// Of the latest connection, which is ready.
+  [[nodiscard]] std::string description() const { return connection_->description(); }
+
   Loop loop;
   ServerSide side;
   DotServer first{loop, side};
   DotServer second{loop, side};
   Config config;
   Counters counters;
-  std::vector<TicketPool> pools = std::vector<TicketPool>(3);
+  std::vector<TicketPool> pools = std::vector<TicketPool>(4);
   std::optional<Authorities> authorities;
-  std::optional<DotDialer> dialer;
+  std::optional<UpstreamDialer> dialer;
 
  private:
   void add(const std::string& name, const std::string& tls_name, std::vector<Endpoint> addresses,
@@ -64,6 +69,13 @@ TEST_CASE("each upstream is expected to have its own name, each address is the o
   CHECK(dialling.second.accepted == 1);
   CHECK(dialling.dial(0, 0) == Connection::State::closed);
   CHECK(dialling.first.accepted == 1);
+}
+
+TEST_CASE("a local upstream is spoken to without TLS") {
+  Dialling dialling;
+  CHECK(dialling.dial(2, 0) == Connection::State::ready);
+  CHECK(dialling.description() == "plain text on purpose");
+  CHECK(dialling.counters.get(UpstreamCounter::upstream_handshakes, 2) == 0);
 }
 
 TEST_CASE("handshakes are counted for their upstream") {
