@@ -6,13 +6,16 @@ import { containersOf } from "./render.mjs";
 
 const CONFIG_FOLDER = "/etc/dotrelay";
 const CONFIG_FILE = "dotrelay.toml";
-const PORT = 12555;
 const CONTAINERFILE = new URL("../../container/Containerfile", import.meta.url);
 const OTHERS_USERS = [65532, 65534, 1000, 1001];   // distroless, nobody, the first users of machines and images
 
 const nameOf = ({ kind, metadata }) => `${kind} ${metadata?.name}`;
 const ofKind = (resources, kind) => resources.filter((resource) => resource.kind === kind);
 const workloads = (resources) => resources.filter((resource) => resource.spec?.template?.spec);
+// Containers that run the relay; others prepare the node.
+const relaysOf = (workload) => containersOf(workload).filter(({ args = [] }) => args.includes("--config"));
+// The port on which the overlay's configuration listens.
+const portOf = (resources) => Number(/^addresses\s*=.*?:(\d+)"/m.exec(ofKind(resources, "ConfigMap")[0]?.data[CONFIG_FILE])?.[1]);
 const labelsOf = (workload) => workload.spec.template.metadata?.labels ?? {};
 const matches = (selector, labels) => Object.keys(selector ?? {}).length > 0 &&
   Object.entries(selector).every(([key, value]) => labels[key] === value);
@@ -70,7 +73,7 @@ export function volumes(resources) {
         else if (mountPath === CONFIG_FOLDER && configMaps.get(volume.configMap?.name)?.data?.[CONFIG_FILE]) configured = true;
       }
       const { args = [] } = container;
-      if (args[args.indexOf("--config") + 1] !== `${CONFIG_FOLDER}/${CONFIG_FILE}` || !configured) {
+      if (relaysOf(workload).includes(container) && (args[args.indexOf("--config") + 1] !== `${CONFIG_FOLDER}/${CONFIG_FILE}` || !configured)) {
         complaints.push(`${nameOf(workload)}: ${container.name} has no configuration at the path of --config`);
       }
     }
@@ -86,11 +89,13 @@ export function volumes(resources) {
 export function ports(resources) {
   const complaints = [];
   const pods = workloads(resources);
-  const known = (candidates, port, protocol) => port === PORT || candidates.flatMap(containersOf)
+  const own = portOf(resources);
+  const known = (candidates, port, protocol) => port === own || candidates.flatMap(containersOf)
     .flatMap((container) => container.ports ?? [])
-    .some((entry) => entry.name === port && (entry.protocol ?? "TCP") === protocol && entry.containerPort === PORT);
+    .some((entry) => entry.name === port && (entry.protocol ?? "TCP") === protocol && entry.containerPort === own);
   for (const workload of pods) {
-    for (const container of containersOf(workload)) {
+    if (!relaysOf(workload).length) complaints.push(`${nameOf(workload)}: no container runs the relay`);
+    for (const container of relaysOf(workload)) {
       for (const probe of ["readinessProbe", "livenessProbe"]) {
         const port = container[probe]?.tcpSocket?.port;
         if (!known([workload], port, "TCP")) complaints.push(`${nameOf(workload)}: ${probe} asks port ${port}, which does not exist`);
@@ -118,18 +123,27 @@ export function ports(resources) {
   return complaints;
 }
 
+// What a container may have beyond nothing: the relay a port below 1024, which Kubernetes grants to the user 0 only, and what gives a node
+// its address the right to do so.
+function neededCapabilities(workload, container, resources) {
+  if (!relaysOf(workload).includes(container)) return ["NET_ADMIN"];
+  return portOf(resources) < 1024 ? ["NET_BIND_SERVICE"] : [];
+}
+
 // Pods hold no right that they do not need, and are bounded.
 export function hardening(resources) {
   return workloads(resources).flatMap((workload) => {
     const pod = workload.spec.template.spec;
     const demands = [["automountServiceAccountToken is not off", pod.automountServiceAccountToken === false]];
-    for (const { name, image, resources: bounds, securityContext: own = {} } of containersOf(workload)) {
+    for (const container of containersOf(workload)) {
+      const { name, image, resources: bounds, securityContext: own = {} } = container;
       const context = { ...pod.securityContext, ...own };
+      const needed = neededCapabilities(workload, container, resources);
       demands.push(
-        [`${name} may run as root`, context.runAsNonRoot === true && context.runAsUser > 0],
+        [`${name} may run as root`, needed.length > 0 || (context.runAsNonRoot === true && context.runAsUser > 0)],
         [`${name} has a writable root`, context.readOnlyRootFilesystem === true],
         [`${name} may gain privileges`, context.allowPrivilegeEscalation === false && !context.privileged],
-        [`${name} keeps capabilities`, context.capabilities?.drop?.includes("ALL") && !context.capabilities.add?.length],
+        [`${name} keeps capabilities`, context.capabilities?.drop?.includes("ALL") && String(context.capabilities.add ?? []) === String(needed)],
         [`${name} has no seccomp profile`, context.seccompProfile?.type === "RuntimeDefault"],
         [`${name} has no memory limit`, Boolean(bounds?.limits?.memory && bounds?.requests?.memory)],
         [`${name} runs an image without a fixed tag`, /:[^:/]+$/.test(image) && !image.endsWith(":latest")],
@@ -164,10 +178,10 @@ export function rollouts(resources) {
   });
 }
 
-// The image's user is the relay's own, and the pods run as that.
+// The image's user is the relay's own, and the pods run as that, unless they need the user 0 for their port.
 export function user(resources) {
   const declared = /^USER (\d+):(\d+)$/m.exec(readFileSync(CONTAINERFILE, "utf8")) ?? [];
-  return workloads(resources).flatMap((workload) => {
+  return workloads(resources).filter(() => portOf(resources) >= 1024).flatMap((workload) => {
     const { runAsUser, runAsGroup } = workload.spec.template.spec.securityContext ?? {};
     const complaints = [];
     if (String(runAsUser) !== declared[1] || String(runAsGroup) !== declared[2]) {
