@@ -70,8 +70,7 @@ TEST_CASE("all private networks will do, and no other address") {
 TEST_CASE("addresses that are none") {
   CHECK(error_of_address("0.0.0.0") == "\"0.0.0.0\" is no address of a server");
   CHECK(error_of_address("224.0.0.251") == "\"224.0.0.251\" is a multicast address");
-  CHECK(error_of_address("fe80::1") ==
-        "[fe80::1]:53 is link-local and lacks its interface (\"fe80::1%eth0\")");
+  CHECK(error_of_address("fe80::1") == "[fe80::1]:53 is link-local and lacks its interface (\"fe80::1%eth0\")");
   CHECK(error_of_address("router.lan") != "fine");
   CHECK(error_of(local("router", "")).starts_with("7:13: local_upstream.addresses: 0 entries; allowed: "));
 }
